@@ -1,0 +1,115 @@
+/* The kernel table and the choice from it. */
+#include <string.h>
+
+#include "kernels/kernel.h"
+
+/* A kernel's function, or NULL where the architecture is another. */
+#define HERE(fn) fn
+#define ELSEWHERE(fn) NULL
+#define FN_REF HERE
+#if SPR_AARCH64
+#define FN_NEON HERE
+#else
+#define FN_NEON ELSEWHERE
+#endif
+#define FN_NEON_INORDER FN_NEON
+#define FN_DOTPROD FN_NEON
+#define FN_FP16 FN_NEON
+#if SPR_X86_64
+#define FN_AVX2 HERE
+#else
+#define FN_AVX2 ELSEWHERE
+#endif
+#define FN_AVX512 FN_AVX2
+
+#define ISA_REF SPR_ISA_REF
+#define ISA_NEON SPR_ISA_NEON
+#define ISA_NEON_INORDER (SPR_ISA_NEON | SPR_ISA_INORDER)
+#define ISA_DOTPROD (SPR_ISA_NEON | SPR_ISA_DOTPROD)
+#define ISA_FP16 (SPR_ISA_NEON | SPR_ISA_FP16)
+#define ISA_AVX2 SPR_ISA_AVX2
+#define ISA_AVX512 (SPR_ISA_AVX2 | SPR_ISA_AVX512)
+
+#define PW(cls, name, isa, fn, packing, step, cost) spr_pw_fn fn; extern const spr_pw_packing packing;
+#define FC(cls, name, isa, fn, packing, step, cost) spr_fc_fn fn; extern const spr_pw_packing packing;
+#define CONV(cls, name, isa, fn, traits, step) spr_conv_fn fn; extern const spr_conv_traits traits;
+#define POOL(name, isa, fn) spr_pool_fn fn;
+#define UNARY(name, isa, fn) spr_unary_fn fn;
+#define BINARY(name, isa, fn) spr_binary_fn fn;
+#include "kernels/kernels.inc"
+#undef PW
+#undef FC
+#undef CONV
+#undef POOL
+#undef UNARY
+#undef BINARY
+
+#define COST(...) { __VA_ARGS__ }
+#define PW(cls_, name_, isa_, fn, packing_, step, cost_) \
+    {.name = name_, .cls = SPR_K_##cls_, .isa = ISA_##isa_, .row_step = step, .run.pw = FN_##isa_(fn), \
+     .packing = FN_##isa_(&packing_), .cost = cost_},
+#define FC(cls_, name_, isa_, fn, packing_, step, cost_) \
+    {.name = name_, .cls = SPR_K_##cls_, .isa = ISA_##isa_, .row_step = step, .run.fc = FN_##isa_(fn), \
+     .packing = FN_##isa_(&packing_), .cost = cost_},
+#define CONV(cls_, name_, isa_, fn, traits_, step) \
+    {.name = name_, .cls = SPR_K_##cls_, .isa = ISA_##isa_, .row_step = step, .run.conv = FN_##isa_(fn), \
+     .conv = FN_##isa_(&traits_)},
+#define POOL(name_, isa_, fn) \
+    {.name = name_, .cls = SPR_K_POOL, .isa = ISA_##isa_, .row_step = 1, .run.pool = FN_##isa_(fn)},
+#define UNARY(name_, isa_, fn) \
+    {.name = name_, .cls = SPR_K_UNARY, .isa = ISA_##isa_, .row_step = 1, .run.unary = FN_##isa_(fn)},
+#define BINARY(name_, isa_, fn) \
+    {.name = name_, .cls = SPR_K_BINARY, .isa = ISA_##isa_, .row_step = 1, .run.binary = FN_##isa_(fn)},
+
+const spr_kernel spr_kernels[] = {
+#include "kernels/kernels.inc"
+};
+const size_t spr_kernel_count = SPR_COUNTOF(spr_kernels);
+
+int spr_kernel_runs(const spr_kernel *kernel, uint32_t features) {
+    return kernel->run.pw != NULL && (kernel->isa & ~features) == 0;
+}
+
+const spr_kernel *spr_kernel_best(spr_kernel_class cls, uint32_t features) {
+    for (size_t i = 0; i < spr_kernel_count; i++)
+        if (spr_kernels[i].cls == cls && spr_kernel_runs(&spr_kernels[i], features)) return &spr_kernels[i];
+    return NULL;
+}
+
+const spr_kernel *spr_kernel_best_conv(spr_kernel_class cls, const spr_conv_shape *shape, uint32_t features) {
+    for (size_t i = 0; i < spr_kernel_count; i++) {
+        const spr_kernel *kernel = &spr_kernels[i];
+        if (kernel->cls == cls && spr_kernel_runs(kernel, features) && kernel->conv->match(shape)) return kernel;
+    }
+    return NULL;
+}
+
+const spr_kernel *spr_kernel_find(const char *name) {
+    for (size_t i = 0; i < spr_kernel_count; i++)
+        if (strcmp(spr_kernels[i].name, name) == 0) return &spr_kernels[i];
+    return NULL;
+}
+
+const char *spr_kernel_class_name(spr_kernel_class cls) {
+    static const char *const names[SPR_K_COUNT] = {
+        [SPR_K_PW_DENSE] = "pw_dense", [SPR_K_PW_CSR] = "pw_csr", [SPR_K_PW_2X1] = "pw_2x1",
+        [SPR_K_FC_DENSE] = "fc_dense", [SPR_K_FC_CSR] = "fc_csr", [SPR_K_CONV] = "conv",
+        [SPR_K_DWCONV] = "dwconv",     [SPR_K_POOL] = "pool",     [SPR_K_UNARY] = "unary",
+        [SPR_K_BINARY] = "binary",
+    };
+    return (unsigned)cls < SPR_K_COUNT ? names[cls] : NULL;
+}
+
+const char *spr_function_name(spr_function fn) {
+#define F(id, name, formula) name,
+    static const char *const names[] = {SPR_FUNCTIONS(F)};
+#undef F
+    return (unsigned)fn < SPR_FN_COUNT ? names[fn] : NULL;
+}
+
+const char *spr_binary_name(spr_binary fn) {
+#define F(id, name, formula) name,
+    static const char *const names[] = {SPR_BINARIES(F)};
+#undef F
+    return (unsigned)fn < SPR_BIN_COUNT ? names[fn] : NULL;
+}
