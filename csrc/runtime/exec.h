@@ -1,0 +1,100 @@
+/* How an operator is executed: the contract between the plan and the operators (runtime/ops/). */
+#ifndef SPR_RUNTIME_EXEC_H
+#define SPR_RUNTIME_EXEC_H
+
+#include "graph/graph.h"
+#include "kernels/kernel.h"
+#include "threads/pool.h"
+
+/* A tensor in memory. Strides are in elements. The layout is fixed by the plan:
+ *   rank 4: the last two dimensions are contiguous (a plane); planes are stride[1] apart and have padding lanes as
+ *           kernel.h says; stride[0] is anything (the tensor may be a channel range of a larger one).
+ *   other ranks, and constants of any rank: contiguous, without padding lanes. */
+typedef struct spr_view {
+    spr_desc desc;
+    int64_t stride[SPR_MAX_RANK];
+    void *data; /* NULL for an input not given, and while planning for what is not constant */
+} spr_view;
+
+typedef struct spr_step spr_step;
+
+typedef struct spr_plan_ctx {
+    const spr_graph *graph;
+    spr_arena *arena; /* lives as long as the plan */
+    uint32_t features;
+    int threads;
+    spr_sparse sparse; /* never SPR_SPARSE_MODEL */
+    spr_error *err;
+} spr_plan_ctx;
+
+typedef struct spr_run_ctx {
+    spr_pool *pool;
+    char *scratch;         /* of all threads */
+    size_t scratch_stride; /* bytes between two threads' scratch */
+} spr_run_ctx;
+
+SPR_INLINE void *spr_scratch(const spr_run_ctx *ctx, int thread) { return ctx->scratch + ctx->scratch_stride * (size_t)thread; }
+
+/* One operator. Functions may be NULL unless noted. */
+typedef struct spr_exec {
+    /* Output 0 may take the memory of any input of equal type, shape and strides that dies here. */
+    int in_place;
+    /* Whether output `out` can be a view of input 0: if so sets its strides (keeping the layout rules above) and *offset in elements
+       from input 0's data, and returns 1. Such outputs are not computed; if all are views the step is not run. */
+    int (*view)(const spr_step *step, int out, int64_t *stride, int64_t *offset);
+    /* Chooses kernels, packs weights, sets step->state, ->scratch and the explain fields. Views have their final shapes and
+       strides; constants have data. Strides do not change afterwards, pointers are set before run. */
+    spr_status (*plan)(spr_plan_ctx *ctx, spr_step *step);
+    /* Required. Cannot fail: whatever can go wrong is found while planning. */
+    void (*run)(const spr_run_ctx *ctx, const spr_step *step);
+} spr_exec;
+
+struct spr_step {
+    const spr_graph *graph;
+    const spr_node *node;
+    const spr_exec *exec;
+    spr_view *in;  /* [node->in_count] */
+    spr_view *out; /* [node->out_count] */
+    void *state;   /* the operator's own, in the plan's arena */
+    size_t scratch; /* bytes each thread needs */
+    /* for explain */
+    const spr_kernel *kernel;
+    char reason[160];
+    double macs, sparsity, fill_2x1;
+    size_t weight_bytes, packed_bytes;
+    uint64_t ns;
+};
+
+/* Executor of an operator: each row of ops.inc has its `const spr_exec spr_exec_<Op>` in runtime/ops/. */
+const spr_exec *spr_exec_get(spr_op op);
+
+/* ---- helpers for operators ------------------------------------------------------------------------------------------- */
+
+#define SPR_ATTR_OF(step, op, name) (&(step)->node->attr[SPR_ATTR_##op##_##name])
+
+/* The value behind input i, NULL if not given. */
+SPR_INLINE const spr_value *spr_step_value(const spr_step *step, int i) {
+    return i < step->node->in_count && step->node->in[i] >= 0 ? &step->graph->values[step->node->in[i]] : NULL;
+}
+SPR_INLINE int spr_step_has(const spr_step *step, int i) { return spr_step_value(step, i) != NULL; }
+
+/* Contiguous strides; and the plan's layout for a tensor that is not a constant. */
+void spr_strides_contiguous(const spr_desc *desc, int64_t *stride);
+void spr_strides_planes(const spr_desc *desc, int64_t *stride);
+int spr_view_is_contiguous(const spr_view *view);
+
+/* Copies src to dst, equal element sizes and shapes, any strides (src strides may be 0 for broadcasting or negative);
+   parallel when it is worth it. Zeroes dst's padding lanes if rank 4. */
+void spr_view_copy(const spr_run_ctx *ctx, const spr_view *src, const spr_view *dst);
+/* Zeroes the padding lanes of a rank 4 tensor; no effect on others. */
+void spr_view_zero_padding(const spr_view *view);
+
+/* Activation of a node: its `act`, `act_a`, `act_b` and, for prelu, a slope array of `rows` floats copied into the plan. */
+spr_status spr_plan_act(spr_plan_ctx *ctx, const spr_step *step, const spr_attr *act, const spr_attr *a, const spr_attr *b,
+                        int slope_input, uint32_t rows, spr_act *out);
+/* Kernels on planes need padding lanes, which constants lack: replaces a constant input by a copy that has them. */
+spr_status spr_plan_planes(spr_plan_ctx *ctx, spr_step *step, int input);
+/* Aligned memory that lives as long as the plan; on failure fills ctx->err and returns NULL. */
+void *spr_plan_alloc(spr_plan_ctx *ctx, size_t bytes, const char *what);
+
+#endif
