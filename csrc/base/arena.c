@@ -1,0 +1,73 @@
+#include "base/arena.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/compiler.h"
+
+struct spr_arena_block {
+    struct spr_arena_block *next;
+    char *begin, *end; /* what is still free */
+};
+
+#define FIRST_BLOCK 4096
+#define LARGEST_BLOCK (1 << 20)
+
+static char *align_up(char *p, size_t alignment) { return p + (-(uintptr_t)p & (alignment - 1)); }
+
+/* calloc and not posix_memalign: large blocks then come as zero pages that cost nothing until they are touched. */
+static struct spr_arena_block *new_block(size_t room) {
+    struct spr_arena_block *block = calloc(1, sizeof(*block) + room);
+    if (block) {
+        block->begin = (char *)(block + 1);
+        block->end = block->begin + room;
+    }
+    return block;
+}
+
+void *spr_arena_alloc(spr_arena *arena, size_t size) {
+    size_t alignment = size >= SPR_LINE ? SPR_LINE : 16;
+    if (size > PTRDIFF_MAX - 2 * SPR_LINE - sizeof(struct spr_arena_block)) return NULL;
+    if (!size) size = 1; /* so that distinct blocks have distinct addresses */
+    struct spr_arena_block *block = arena->blocks;
+    char *p = block ? align_up(block->begin, alignment) : NULL;
+    if (!p || p > block->end || (size_t)(block->end - p) < size) {
+        size_t room = arena->bytes < FIRST_BLOCK ? FIRST_BLOCK : arena->bytes;
+        if (room > LARGEST_BLOCK) room = LARGEST_BLOCK;
+        int own = size > room / 2;
+        block = new_block(own ? size + alignment : room);
+        if (!block) return NULL;
+        if (own && arena->blocks) { /* behind the head, whose rest stays in use */
+            block->next = arena->blocks->next;
+            arena->blocks->next = block;
+        } else {
+            block->next = arena->blocks;
+            arena->blocks = block;
+        }
+        p = align_up(block->begin, alignment);
+    }
+    block->begin = p + size;
+    arena->bytes += size;
+    return p;
+}
+
+void *spr_arena_array(spr_arena *arena, size_t count, size_t size) {
+    size_t bytes;
+    return __builtin_mul_overflow(count, size, &bytes) ? NULL : spr_arena_alloc(arena, bytes);
+}
+
+char *spr_arena_string(spr_arena *arena, const char *text, size_t length) {
+    char *copy = length < PTRDIFF_MAX ? spr_arena_alloc(arena, length + 1) : NULL;
+    if (copy && length) memcpy(copy, text, length);
+    return copy;
+}
+
+void spr_arena_free(spr_arena *arena) {
+    for (struct spr_arena_block *block = arena->blocks, *next; block; block = next) {
+        next = block->next;
+        free(block);
+    }
+    arena->blocks = NULL;
+    arena->bytes = 0;
+}
