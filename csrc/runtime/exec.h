@@ -37,10 +37,11 @@ SPR_INLINE void *spr_scratch(const spr_run_ctx *ctx, int thread) { return ctx->s
 
 /* One operator. Functions may be NULL unless noted. */
 typedef struct spr_exec {
-    /* Output 0 may take the memory of any input of equal type, shape and strides that dies here. */
-    int in_place;
+    /* Bit i: output 0 may take the memory of input i where that has equal type, shape and strides and dies here. */
+    uint32_t in_place;
     /* Whether output `out` can be a view of input 0: if so sets its strides (keeping the layout rules above) and *offset in elements
-       from input 0's data, and returns 1. Such outputs are not computed; if all are views the step is not run. */
+       from input 0's data, and returns 1. The plan may use that or not (step->out_is_view); run computes the outputs that are
+       not views, and is not called if all are. */
     int (*view)(const spr_step *step, int out, int64_t *stride, int64_t *offset);
     /* Chooses kernels, packs weights, sets step->state, ->scratch and the explain fields. Views have their final shapes and
        strides; constants have data. Strides do not change afterwards, pointers are set before run. */
@@ -55,8 +56,11 @@ struct spr_step {
     const spr_exec *exec;
     spr_view *in;  /* [node->in_count] */
     spr_view *out; /* [node->out_count] */
-    void *state;   /* the operator's own, in the plan's arena */
+    uint8_t *out_is_view;
+    void *state;    /* the operator's own, in the plan's arena */
     size_t scratch; /* bytes each thread needs */
+    size_t workspace_bytes; /* memory that all threads share during this step, aligned to SPR_LINE */
+    void *workspace;
     /* for explain */
     const spr_kernel *kernel;
     char reason[160];
