@@ -18,7 +18,8 @@ enum {
 };
 
 /* Features of this CPU, less those masked out by the environment variable SPR_ISA: a comma list of names as
-   spr_isa_name() prints them ("ref" for none), e.g. SPR_ISA=avx2. Unknown names are ignored. */
+   spr_isa_name() prints them ("ref" for none), e.g. SPR_ISA=avx2. Unknown names are ignored. As it is no instruction set,
+   naming "inorder" sets it on any ARM core. */
 uint32_t spr_cpu_features(void);
 
 /* All features of this CPU, whatever SPR_ISA says. */
@@ -27,7 +28,8 @@ uint32_t spr_cpu_features_all(void);
 /* Name of one feature bit ("neon", "avx512" ...), "ref" for 0, NULL for an unknown bit. */
 const char *spr_isa_name(uint32_t bit);
 
-/* Parses a comma list of names into a mask; names that are not known are left out and reported by returning 0. */
+/* Parses a comma list of names into a mask, with what they imply (avx512 implies avx2); names that are not known are left
+   out and reported by returning 0. */
 int spr_isa_parse(const char *list, uint32_t *mask);
 
 #endif

@@ -156,7 +156,8 @@ typedef void spr_fc_fn(const spr_fc_args *args);
 /* ---- convolution, depthwise convolution, pooling ------------------------------------------------------------------ */
 
 /* Geometry of a window over an image; dimensions in pixels. Taps outside the input count as 0 (convolution) or are left out
-   (pooling). oh and ow are given by the caller and need not cover the input. */
+   (pooling: AVG_INCLUDE_PAD counts those within the padding as 0; the maximum of no tap is -Inf, the average 0). oh and ow
+   are given by the caller and need not cover the input. */
 typedef struct spr_window {
     uint32_t ih, iw, oh, ow;
     uint32_t kh, kw, sh, sw, dh, dw; /* kernel, stride, dilation */

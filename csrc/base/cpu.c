@@ -1,0 +1,157 @@
+/* Reads what the CPU can do: cpuid on x86, the kernel's auxiliary vector on ARM. */
+#include "base/cpu.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/compiler.h"
+
+#if SPR_X86_64
+#include <cpuid.h>
+#elif (SPR_AARCH64 || SPR_ARM32) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+/* A feature, its name, and the features that any kernel for it needs too. */
+static const struct {
+    uint32_t bit, implies;
+    const char *name;
+} isas[] = {
+    {SPR_ISA_NEON, 0, "neon"},
+    {SPR_ISA_DOTPROD, SPR_ISA_NEON, "dotprod"},
+    {SPR_ISA_FP16, SPR_ISA_NEON, "fp16"},
+    {SPR_ISA_I8MM, SPR_ISA_NEON | SPR_ISA_DOTPROD, "i8mm"},
+    {SPR_ISA_INORDER, 0, "inorder"},
+    {SPR_ISA_AVX2, 0, "avx2"},
+    {SPR_ISA_AVX512, SPR_ISA_AVX2, "avx512"},
+    {SPR_ISA_VNNI, SPR_ISA_AVX512 | SPR_ISA_AVX2, "vnni"},
+};
+
+#if SPR_X86_64
+
+static uint64_t xgetbv0(void) {
+    uint32_t lo, hi;
+    __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+    return (uint64_t)hi << 32 | lo;
+}
+
+/* Not __builtin_cpu_supports: that needs a constructor of libgcc to have run. */
+static uint32_t detect(void) {
+    enum { FMA = 1 << 12, OSXSAVE = 1 << 27, AVX2 = 1 << 5, AVX512_VNNI = 1 << 11 };
+    const uint32_t avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31; /* F, DQ, BW, VL */
+    uint32_t a, b, c, d, features = 0;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & FMA) || !(c & OSXSAVE)) return 0;
+    uint64_t state = xgetbv0(); /* which registers the system saves: bits 1, 2 for ymm; 5, 6, 7 for zmm and masks */
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & AVX2) || (state & 0x6) != 0x6) return 0;
+    features = SPR_ISA_AVX2;
+    if ((b & avx512) == avx512 && (state & 0xe6) == 0xe6) {
+        features |= SPR_ISA_AVX512;
+        if (c & AVX512_VNNI) features |= SPR_ISA_VNNI;
+    }
+    return features;
+}
+
+#elif SPR_AARCH64 && defined(__linux__)
+
+/* Whether a main ID register names a core that issues in order: Cortex-A35, A53, A55, A510, A520. */
+static int in_order(uint64_t midr) {
+    static const uint16_t parts[] = {0xd04, 0xd03, 0xd05, 0xd46, 0xd80};
+    if ((midr >> 24 & 0xff) != 0x41) return 0;
+    for (size_t i = 0; i < SPR_COUNTOF(parts); i++)
+        if ((midr >> 4 & 0xfff) == parts[i]) return 1;
+    return 0;
+}
+
+/* Whether every core that tells what it is issues in order. */
+static int all_in_order(int has_mrs) {
+    int known = 0;
+    for (int cpu = 0; cpu < 1024; cpu++) {
+        char path[96];
+        unsigned long long midr;
+        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/regs/identification/midr_el1", cpu);
+        FILE *file = fopen(path, "r");
+        if (!file) break;
+        int got = fscanf(file, "%llx", &midr);
+        fclose(file);
+        if (got != 1) continue;
+        if (!in_order(midr)) return 0;
+        known = 1;
+    }
+    if (known || !has_mrs) return known;
+    uint64_t midr; /* the kernel traps and answers this */
+    __asm__("mrs %0, MIDR_EL1" : "=r"(midr));
+    return in_order(midr);
+}
+
+static uint32_t detect(void) {
+    enum { FPHP = 1 << 9, ASIMDHP = 1 << 10, CPUID = 1 << 11, ASIMDDP = 1 << 20, I8MM_2 = 1 << 13 };
+    unsigned long caps = getauxval(AT_HWCAP), caps2 = getauxval(AT_HWCAP2);
+    uint32_t features = SPR_ISA_NEON;
+    if (caps & ASIMDDP) features |= SPR_ISA_DOTPROD;
+    if ((caps & FPHP) && (caps & ASIMDHP)) features |= SPR_ISA_FP16;
+    if ((caps2 & I8MM_2) && (caps & ASIMDDP)) features |= SPR_ISA_I8MM;
+    if (all_in_order((caps & CPUID) != 0)) features |= SPR_ISA_INORDER;
+    return features;
+}
+
+#elif SPR_AARCH64
+
+static uint32_t detect(void) { return SPR_ISA_NEON; }
+
+#elif SPR_ARM32 && defined(__linux__)
+
+static uint32_t detect(void) {
+    enum { NEON = 1 << 12, VFPV4 = 1 << 16 };
+    unsigned long caps = getauxval(AT_HWCAP);
+    return (caps & NEON) && (caps & VFPV4) ? SPR_ISA_NEON : 0;
+}
+
+#else
+
+static uint32_t detect(void) { return 0; }
+
+#endif
+
+uint32_t spr_cpu_features_all(void) {
+    static _Atomic uint32_t cached; /* features and a bit which says that they are known */
+    const uint32_t known = 1u << 31;
+    uint32_t features = atomic_load_explicit(&cached, memory_order_relaxed);
+    if (!(features & known)) {
+        features = detect() | known;
+        atomic_store_explicit(&cached, features, memory_order_relaxed);
+    }
+    return features & ~known;
+}
+
+uint32_t spr_cpu_features(void) {
+    uint32_t features = spr_cpu_features_all(), mask;
+    const char *list = getenv("SPR_ISA");
+    if (!list || !*list) return features;
+    spr_isa_parse(list, &mask);
+    return (features & mask) | (features & SPR_ISA_NEON ? mask & SPR_ISA_INORDER : 0);
+}
+
+const char *spr_isa_name(uint32_t bit) {
+    if (bit == SPR_ISA_REF) return "ref";
+    for (size_t i = 0; i < SPR_COUNTOF(isas); i++)
+        if (isas[i].bit == bit) return isas[i].name;
+    return NULL;
+}
+
+int spr_isa_parse(const char *list, uint32_t *mask) {
+    int all_known = 1;
+    *mask = 0;
+    while (*list) {
+        size_t length = strcspn(list, ","), i;
+        for (i = 0; i < SPR_COUNTOF(isas); i++)
+            if (strlen(isas[i].name) == length && memcmp(list, isas[i].name, length) == 0) break;
+        if (i < SPR_COUNTOF(isas))
+            *mask |= isas[i].bit | isas[i].implies;
+        else if (length != 3 || memcmp(list, "ref", 3) != 0)
+            all_known = 0;
+        list += length + (list[length] == ',');
+    }
+    return all_known;
+}
