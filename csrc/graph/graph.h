@@ -59,6 +59,12 @@ typedef struct spr_desc {
 
 int64_t spr_desc_count(const spr_desc *desc); /* elements; 1 for rank 0 */
 
+/* Limit on the product of a tensor's dimensions, zeros counted as ones: sizes in bytes, sums of a few of them and offsets
+   with padding then fit everywhere without further checks. */
+#define SPR_MAX_ELEMENTS ((int64_t)1 << 37)
+/* Whether the type is known, the rank in range, and the dimensions >= 0 and within SPR_MAX_ELEMENTS. */
+int spr_desc_valid(const spr_desc *desc);
+
 /* How a constant's bytes are stored. Sparse forms see a tensor [n, ...] as a matrix [n, k], k the product of the other
    dimensions; csrc/model/compress.h describes them. */
 typedef enum spr_encoding {
@@ -109,7 +115,8 @@ typedef struct spr_graph {
 
 spr_graph *spr_graph_new(void);
 void spr_graph_free(spr_graph *graph);
-/* All return the new value's index, or -1 with err filled in. Strings and data are copied. Names are unique among values. */
+/* All return the new value's index, or -1 with err filled in. Strings and data are copied. Names must be unique among values:
+   spr_graph_check tells. */
 int spr_graph_add_input(spr_graph *graph, const char *name, const spr_desc *desc, spr_error *err);
 /* Dense row-major data is stored in `encoding`; sparse encodings need rank >= 2. */
 int spr_graph_add_const(spr_graph *graph, const char *name, const spr_desc *desc, spr_encoding encoding,
@@ -128,6 +135,10 @@ spr_status spr_graph_add_output(spr_graph *graph, int value, spr_error *err);
 /* Structure: indices, counts, topological order, every value produced once, enumerated strings known (act, fn, mode ...), INTS of
    sane length, ranks. Needs no shapes. Called by the reader and the writer. */
 spr_status spr_graph_check(const spr_graph *graph, spr_error *err);
+
+/* "node 'conv1' (Conv): " and the message. */
+spr_status spr_fail_node(const spr_node *node, spr_error *err, spr_status status, const char *format, ...)
+    SPR_PRINTF(4, 5);
 
 /* ---- inference ----------------------------------------------------------------------------------------------------- */
 

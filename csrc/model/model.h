@@ -1,0 +1,35 @@
+/* Model files: bytes from somewhere, the graph they hold, and the way back. The public functions are in spr.h. */
+#ifndef SPR_MODEL_MODEL_H
+#define SPR_MODEL_MODEL_H
+
+#include "graph/graph.h"
+
+/* Bytes that stay where they are until spr_source_close: mapped or borrowed. */
+typedef struct spr_source {
+    const void *data;
+    size_t size;
+    void *map; /* NULL: borrowed */
+    size_t map_size;
+} spr_source;
+
+spr_status spr_source_open(const char *path, spr_source *source, spr_error *err);
+spr_status spr_source_open_fd(int fd, int64_t offset, size_t length, spr_source *source, spr_error *err);
+void spr_source_close(spr_source *source);
+
+/* The graph in a file's bytes, which must be aligned to 4 and outlive the graph: constants stay in them. Everything is
+   validated: afterwards the graph satisfies spr_graph_check. */
+spr_status spr_graph_read(const void *data, size_t size, spr_graph **graph, spr_error *err);
+
+/* The file of a graph, after spr_graph_check: to memory that the caller frees with free(), or to a path, where it appears
+   whole or not at all. */
+spr_status spr_graph_write(const spr_graph *graph, void **data, size_t *size, spr_error *err);
+spr_status spr_graph_save(const spr_graph *graph, const char *path, spr_error *err);
+
+struct spr_model {
+    spr_source source;
+    spr_graph *graph;
+};
+
+const spr_graph *spr_model_graph(const spr_model *model);
+
+#endif
