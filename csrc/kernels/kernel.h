@@ -76,6 +76,7 @@ typedef struct spr_act {
 
 /* y[i] = fn(x[i]) for i < n; x == y allowed. PRELU reads slope[0]. Any alignment; writes exactly n floats. */
 typedef void spr_unary_fn(const float *x, float *y, size_t n, const spr_act *act);
+spr_unary_fn spr_unary_f32_ref; /* vector kernels leave LOG to it */
 
 /* Kernels apply NONE, CLIP, HARD_SWISH, HARD_SIGMOID, LEAKY_RELU and PRELU in registers; for any other function they store
    the plain result and call this, the best unary kernel of the CPU, on what they stored while it is still in L1. */
@@ -101,6 +102,7 @@ typedef enum spr_binary {
 
 /* y[i] = f(a[i * a_step], b[i * b_step]) for i < n, steps 0 (one value for all) or 1. y may be a or b. Any alignment. */
 typedef void spr_binary_fn(spr_binary f, const float *a, int a_step, const float *b, int b_step, float *y, size_t n);
+spr_binary_fn spr_binary_f32_ref; /* vector kernels leave POW to it */
 
 /* ---- pointwise (1x1) convolution: Y[n, px] = act(W[n, k] X[k, px] + bias[n] + Z[n, px]) ------------------------ */
 

@@ -1,5 +1,5 @@
-/* Convolution in plain C: any kernel, stride, dilation, padding and group, depthwise too. One image row of one channel at a time is
-   summed up in scratch, tap by tap. */
+/* Convolution in plain C: any kernel, stride, dilation, padding and group, depthwise too. One image row of one channel
+   at a time is summed up in scratch, tap by tap. */
 #include <string.h>
 
 #include "kernels/conv/window.h"

@@ -1,4 +1,4 @@
-/* Which taps of a window, or which windows, lie within an image: the borders of convolution and pooling in one place. */
+/* Which taps of a window, or which windows, lie within an image: the borders of convolution and pooling. */
 #ifndef SPR_KERNELS_CONV_WINDOW_H
 #define SPR_KERNELS_CONV_WINDOW_H
 

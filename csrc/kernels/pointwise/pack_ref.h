@@ -14,8 +14,8 @@ SPR_INLINE spr_dense_ref spr_dense_ref_of(const void *packed, uint32_t n) {
     return (spr_dense_ref){bias, bias + n};
 }
 
-/* CSR of `height` rows to a group, 1 or 2: bias[n], ptr[groups + 1] counting columns, col[ptr[groups]], val[][height]. With
-   height 2 an odd last row is followed by zeros. */
+/* CSR of `height` rows to a group, 1 or 2: bias[n], ptr[groups + 1] counting columns, col[ptr[groups]], val[][height].
+   With height 2 an odd last row is followed by zeros. */
 typedef struct spr_csr_ref {
     const float *bias, *val;
     const uint32_t *ptr, *col;

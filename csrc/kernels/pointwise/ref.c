@@ -1,4 +1,5 @@
-/* Pointwise convolution in plain C: dense, CSR and 2x1 blocks. One vector of SPR_PX pixels at a time, all weights of a row. */
+/* Pointwise convolution in plain C: dense, CSR and 2x1 blocks. One vector of SPR_PX pixels at a time, then all weights
+   of a row. */
 #include <string.h>
 
 #include "kernels/pointwise/pack_ref.h"
@@ -44,8 +45,8 @@ static void csr_pack(const spr_pw_weights *w, size_t x_stride, void *dst) {
 
 const spr_pw_packing spr_pack_pw_csr_ref = {csr_size, csr_pack};
 
-/* Walks the union of the patterns of rows 2 * group and 2 * group + 1 (if there is one); returns the number of columns and
-   stores them and their two values where col and val are given. */
+/* Walks the union of the patterns of rows 2 * group and 2 * group + 1 (if there is one); returns the number of columns
+   and stores them and their two values where col and val are given. */
 static uint32_t pair_rows(const spr_pw_weights *w, uint32_t group, uint32_t *col, float *val) {
     const uint32_t first = 2 * group, last = first + 1 < w->n ? first + 1 : first;
     uint32_t i = w->row_ptr[first], i1 = w->row_ptr[first + 1];

@@ -1,4 +1,4 @@
-/* Functions of one variable on vectors, written once over the primitives which act_<isa>.h defines before including this:
+/* Functions of one variable on vectors, written once over primitives which act_<isa>.h defines before including this:
  *
  *   V, M              vector and mask types                  NAME(x)              x with the suffix of the ISA
  *   V_SET(f)          all lanes f                            V_LOAD(p)            any alignment
@@ -9,17 +9,17 @@
  *   V_POW2(t)         2^n for t = SPR_MAGIC + n, -126 <= n <= 127
  *
  * Every lane is computed by the same operations wherever it stands, so results do not depend on how callers cut ranges.
- * Errors against exact arithmetic, for which spr-check allows: exp, expm1, sigmoid, silu, tanh, elu, softplus, mish and erf
- * 2^-22 of the result plus 1e-35 (e^-|x| counts as 0 below 1.6e-38); gelu 2^-22 of |x|. Formulas hold for Inf: x / (1 + e^-x)
- * is NaN at -Inf. */
+ * Errors against exact arithmetic, for which spr-check allows: exp, expm1, sigmoid, silu, tanh, elu, softplus, mish and
+ * erf 2^-22 of the result plus 1e-35 (e^-|x| counts as 0 below 1.6e-38); gelu 2^-22 of |x|. Formulas hold for Inf:
+ * x / (1 + e^-x) is NaN at -Inf. */
 
 /* Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits of the mantissa. */
 #ifndef SPR_MAGIC
 #define SPR_MAGIC 12582912.0f
 #endif
 
-/* Parameters of an activation in registers. For PRELU `a` is the slope: that of one row, or, where the lanes are channels, to be
-   replaced by a vector of slopes. */
+/* Parameters of an activation in registers. For PRELU `a` is the slope: that of one row, or, where the lanes are
+   channels, one for each. */
 typedef struct NAME(spr_act_consts) {
     spr_function fn;
     V a, b;
