@@ -88,9 +88,9 @@ void spr_strides_planes(const spr_desc *desc, int64_t *stride);
 int spr_view_is_contiguous(const spr_view *view);
 
 /* Copies src to dst, equal element sizes and shapes, any strides (src strides may be 0 for broadcasting or negative);
-   parallel when it is worth it. Zeroes dst's padding lanes if rank 4. */
+   parallel when it is worth it. Zeroes dst's padding lanes. Does nothing if src already lies at dst. */
 void spr_view_copy(const spr_run_ctx *ctx, const spr_view *src, const spr_view *dst);
-/* Zeroes the padding lanes of a rank 4 tensor; no effect on others. */
+/* Zeroes the padding lanes of a tensor that has them. */
 void spr_view_zero_padding(const spr_view *view);
 
 /* Activation of a node: its `act`, `act_a`, `act_b` and, for prelu, a slope array of `rows` floats copied into the plan. */

@@ -1,0 +1,55 @@
+/* What Conv and FullyConnected share: choosing between dense, CSR and 2x1 kernels for a matrix of weights, packing it, and
+   splitting its rows into groups of equal work. */
+#ifndef SPR_RUNTIME_OPS_POINTWISE_H
+#define SPR_RUNTIME_OPS_POINTWISE_H
+
+#include "runtime/exec.h"
+
+/* What the choice depends on besides the weights. */
+typedef struct spr_pointwise_use {
+    int fully_connected; /* kernels of SPR_K_FC_*, not SPR_K_PW_* */
+    size_t pixels;       /* per image, or the m of a fully connected layer */
+    size_t images;
+    size_t x_stride;
+} spr_pointwise_use;
+
+typedef struct spr_pointwise {
+    const spr_kernel *kernel;
+    void *packed;
+    uint32_t n, k;
+    spr_act act;
+    spr_unary_fn *unary;
+    uint32_t *row_bound; /* [row_groups + 1] */
+    uint32_t row_groups;
+    uint32_t px_block; /* pixels per task */
+    uint32_t px_blocks;
+} spr_pointwise;
+
+/* Plans the weights in input 1 with the bias in input 2; fills in step->kernel, reason, sparsity and sizes. */
+spr_status spr_pointwise_plan(spr_plan_ctx *ctx, spr_step *step, const spr_pointwise_use *use, const spr_act *act,
+                              spr_pointwise *out);
+
+/* Y = act(W X + B + Z) for every image; rank 4 views with the shapes planned for. z may be NULL. */
+void spr_pointwise_run(const spr_run_ctx *ctx, const spr_pointwise *pw, const spr_view *x, const spr_view *y, const spr_view *z);
+
+/* Y[m, n] = act(X[m, k] W^T + B + Z), rows *_stride floats apart. */
+typedef struct spr_fc_rows {
+    const float *x;
+    float *y;
+    const float *z;
+    size_t x_stride, y_stride, z_stride;
+    uint32_t m;
+} spr_fc_rows;
+void spr_pointwise_run_fc(const spr_run_ctx *ctx, const spr_pointwise *pw, const spr_fc_rows *rows);
+
+/* Input `i` as a constant float32 vector of n values, NULL data if not given; an error if it is anything else. */
+spr_status spr_plan_vector(spr_plan_ctx *ctx, const spr_step *step, int i, uint32_t n, const float **data);
+
+/* The weights in input 1 as a value, be they stored in the file or folded; an error if they are not known or not float32. */
+spr_status spr_plan_weights(spr_plan_ctx *ctx, const spr_step *step, spr_value *weights);
+/* The same as a dense array, decoded into the plan's memory if need be. */
+spr_status spr_plan_weights_dense(spr_plan_ctx *ctx, const spr_value *weights, const float **dense);
+/* Fills in the step's sparsity, fill_2x1 and weight_bytes. */
+void spr_step_note_weights(spr_step *step, const spr_value *weights);
+
+#endif

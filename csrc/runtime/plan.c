@@ -1,0 +1,235 @@
+/* From a graph and input shapes to steps that can be run: inference, folding, layout, kernels, memory. */
+#include "runtime/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/compress.h"
+
+const spr_exec *spr_exec_get(spr_op op) {
+#define SPR_ATTR(op, name, type, value)
+#define SPR_OP(name, inputs, outputs, infer, attrs) extern const spr_exec spr_exec_##name;
+#include "spr/ops.inc"
+#undef SPR_OP
+#define SPR_OP(name, inputs, outputs, infer, attrs) &spr_exec_##name,
+    static const spr_exec *const table[] = {
+#include "spr/ops.inc"
+    };
+#undef SPR_OP
+#undef SPR_ATTR
+    return table[op];
+}
+
+void *spr_plan_alloc(spr_plan_ctx *ctx, size_t bytes, const char *what) {
+    void *memory = spr_arena_alloc(ctx->arena, bytes);
+    if (!memory) spr_fail_memory(ctx->err, what, bytes);
+    return memory;
+}
+
+spr_status spr_plan_act(spr_plan_ctx *ctx, const spr_step *step, const spr_attr *act, const spr_attr *a, const spr_attr *b,
+                        int slope_input, uint32_t rows, spr_act *out) {
+    *out = (spr_act){.fn = SPR_FN_NONE, .a = (float)a->f, .b = (float)b->f};
+    while (out->fn < SPR_FN_COUNT && strcmp(spr_function_name(out->fn), act->s) != 0) out->fn++;
+    if (out->fn == SPR_FN_COUNT)
+        return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': unknown activation '%s'", step->node->name, act->s);
+    if (out->fn != SPR_FN_PRELU) return SPR_OK;
+    if (!spr_step_has(step, slope_input) || !step->in[slope_input].data)
+        return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': prelu needs a constant slope", step->node->name);
+    const spr_view *slope = &step->in[slope_input];
+    int64_t count = spr_desc_count(&slope->desc);
+    if (slope->desc.dtype != SPR_FLOAT32 || (count != 1 && count != rows))
+        return spr_fail(ctx->err, SPR_ERROR_SHAPE, "node '%s': prelu slope has %lld %s values, it must have 1 or %u float32",
+                        step->node->name, (long long)count, spr_dtype_name(slope->desc.dtype), rows);
+    float *copy = spr_plan_alloc(ctx, rows * sizeof(float), "the slopes of prelu");
+    if (!copy) return SPR_ERROR_MEMORY;
+    for (uint32_t i = 0; i < rows; i++) copy[i] = ((const float *)slope->data)[count == 1 ? 0 : i];
+    out->slope = copy;
+    return SPR_OK;
+}
+
+spr_status spr_plan_planes(spr_plan_ctx *ctx, spr_step *step, int input) {
+    spr_view *view = &step->in[input];
+    if (!spr_step_has(step, input) || !view->data || view->desc.rank != 4) return SPR_OK;
+    spr_view padded = {.desc = view->desc};
+    spr_strides_planes(&view->desc, padded.stride);
+    size_t bytes = (size_t)(padded.desc.dim[0] * padded.stride[0]) * spr_dtype_size(padded.desc.dtype);
+    padded.data = spr_plan_alloc(ctx, bytes ? bytes : 1, "a constant image");
+    if (!padded.data) return SPR_ERROR_MEMORY;
+    spr_view_copy(NULL, view, &padded);
+    *view = padded;
+    return SPR_OK;
+}
+
+/* ---- constants ---------------------------------------------------------------------------------------------------- */
+
+/* The weights of these operators stay as stored: their executors read every encoding. */
+static int reads_encoded(const spr_node *node, int input) {
+    return input == 1 && (node->op == SPR_OP_Conv || node->op == SPR_OP_FullyConnected);
+}
+
+/* Makes a constant readable as a plain array: decodes it if it is sparse, moves it if it is misaligned for its type. */
+static spr_status plain_constant(spr_plan *plan, int32_t index, spr_error *err) {
+    const spr_value *value = &plan->graph->values[index];
+    spr_view *view = &plan->views[index];
+    if (view->data) return SPR_OK;
+    size_t size = spr_dtype_size(value->desc.dtype), bytes = (size_t)spr_desc_count(&value->desc) * size;
+    if (value->encoding == SPR_ENC_DENSE && ((uintptr_t)value->data & (size - 1)) == 0) {
+        view->data = (void *)(uintptr_t)value->data;
+        return SPR_OK;
+    }
+    void *copy = spr_arena_alloc(&plan->arena, bytes ? bytes : 1);
+    if (!copy) return spr_fail_memory(err, "a constant", bytes);
+    if (value->encoding == SPR_ENC_DENSE)
+        memcpy(copy, value->data, bytes);
+    else
+        spr_decode_dense(value, copy);
+    view->data = copy;
+    return SPR_OK;
+}
+
+/* ---- steps -------------------------------------------------------------------------------------------------------- */
+
+static spr_status init_step(spr_plan *plan, const spr_node *node, spr_step *step, spr_error *err) {
+    memset(step, 0, sizeof *step);
+    step->graph = plan->graph;
+    step->node = node;
+    step->exec = spr_exec_get(node->op);
+    step->sparsity = step->fill_2x1 = -1;
+    step->in = spr_arena_array(&plan->arena, (size_t)node->in_count + 1, sizeof *step->in);
+    step->out = spr_arena_array(&plan->arena, (size_t)node->out_count + 1, sizeof *step->out);
+    step->out_is_view = spr_arena_array(&plan->arena, (size_t)node->out_count + 1, 1);
+    if (!step->in || !step->out || !step->out_is_view) return spr_fail_memory(err, "a step", sizeof *step->in);
+    for (int i = 0; i < node->in_count; i++) {
+        if (node->in[i] < 0) continue;
+        if (plan->graph->values[node->in[i]].is_const && !reads_encoded(node, i)) {
+            spr_status status = plain_constant(plan, node->in[i], err);
+            if (status) return status;
+        }
+        step->in[i] = plan->views[node->in[i]];
+    }
+    for (int i = 0; i < node->out_count; i++) step->out[i] = plan->views[node->out[i]];
+    return SPR_OK;
+}
+
+/* Runs a node whose inputs are all known; its outputs become known, stored contiguously. */
+static spr_status fold(spr_plan *plan, spr_plan_ctx *ctx, const spr_node *node) {
+    spr_step step;
+    spr_status status = init_step(plan, node, &step, ctx->err);
+    for (int i = 0; !status && i < node->out_count; i++) {
+        spr_view *out = &step.out[i];
+        spr_strides_planes(&out->desc, out->stride);
+        int64_t count = spr_desc_count(&out->desc);
+        if (out->desc.rank == 4) count = out->stride[0] * out->desc.dim[0];
+        size_t bytes = (size_t)count * spr_dtype_size(out->desc.dtype);
+        out->data = spr_plan_alloc(ctx, bytes ? bytes : 1, "a folded constant");
+        if (!out->data) status = SPR_ERROR_MEMORY;
+    }
+    if (!status && step.exec->plan) status = step.exec->plan(ctx, &step);
+    if (status) return status;
+    spr_run_ctx run = {0};
+    char *memory = NULL;
+    size_t scratch = spr_round_up(step.scratch, SPR_LINE);
+    status = spr_pool_create(1, 0, &run.pool, ctx->err);
+    if (!status && posix_memalign((void **)&memory, SPR_LINE, scratch + step.workspace_bytes + SPR_LINE))
+        status = spr_fail_memory(ctx->err, "scratch memory", scratch + step.workspace_bytes);
+    if (!status) {
+        run.scratch = memory;
+        step.workspace = memory + scratch;
+        step.exec->run(&run, &step);
+    }
+    free(memory);
+    spr_pool_free(run.pool);
+    for (int i = 0; !status && i < node->out_count; i++) {
+        spr_view *out = &step.out[i], *view = &plan->views[node->out[i]];
+        spr_strides_contiguous(&view->desc, view->stride);
+        if (spr_view_is_contiguous(out)) {
+            view->data = out->data;
+        } else {
+            size_t bytes = (size_t)spr_desc_count(&view->desc) * spr_dtype_size(view->desc.dtype);
+            view->data = spr_plan_alloc(ctx, bytes ? bytes : 1, "a folded constant");
+            if (!view->data) return SPR_ERROR_MEMORY;
+            spr_view_copy(NULL, out, view);
+        }
+        plan->known[node->out[i]] = 1;
+    }
+    return status;
+}
+
+static spr_status infer_node(spr_plan *plan, spr_plan_ctx *ctx, const spr_node *node) {
+    spr_infer_input *in = calloc((size_t)node->in_count + 1, sizeof *in);
+    spr_desc *out = calloc((size_t)node->out_count + 1, sizeof *out);
+    int all_known = node->op != SPR_OP_Shape;
+    spr_status status = in && out ? SPR_OK : spr_fail_memory(ctx->err, "shapes", sizeof *in);
+    for (int i = 0; !status && i < node->in_count; i++) {
+        int32_t v = node->in[i];
+        if (v < 0) continue;
+        if (plan->graph->values[v].is_const && plan->graph->values[v].encoding == SPR_ENC_DENSE)
+            status = plain_constant(plan, v, ctx->err);
+        in[i] = (spr_infer_input){.present = 1, .desc = plan->views[v].desc, .data = plan->views[v].data};
+        all_known &= plan->known[v];
+    }
+    if (!status) status = spr_infer_node(plan->graph, node, in, out, ctx->err);
+    for (int i = 0; !status && i < node->out_count; i++) plan->views[node->out[i]].desc = out[i];
+    free(in);
+    free(out);
+    if (status) return status;
+    if (all_known || node->op == SPR_OP_Shape) return fold(plan, ctx, node);
+    plan->steps[plan->step_count++].node = node;
+    return SPR_OK;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------------------------------ */
+
+static spr_status build(spr_plan *plan, const spr_desc *inputs, const spr_plan_options *options, spr_error *err) {
+    const spr_graph *graph = plan->graph;
+    spr_plan_ctx ctx = {.graph = graph, .arena = &plan->arena, .features = options->features,
+                        .threads = options->threads, .sparse = options->sparse, .err = err};
+    size_t values = (size_t)graph->value_count + 1;
+    plan->views = spr_arena_array(&plan->arena, values, sizeof *plan->views);
+    plan->known = spr_arena_array(&plan->arena, values, 1);
+    plan->steps = spr_arena_array(&plan->arena, (size_t)graph->node_count + 1, sizeof *plan->steps);
+    if (!plan->views || !plan->known || !plan->steps) return spr_fail_memory(err, "the plan", values * sizeof(spr_view));
+    for (int i = 0; i < graph->value_count; i++) {
+        if (!graph->values[i].is_const) continue;
+        plan->views[i].desc = graph->values[i].desc;
+        spr_strides_contiguous(&plan->views[i].desc, plan->views[i].stride);
+        plan->known[i] = 1;
+    }
+    for (int i = 0; i < graph->input_count; i++) plan->views[graph->inputs[i]].desc = inputs[i];
+    spr_status status = SPR_OK;
+    for (int i = 0; !status && i < graph->node_count; i++) status = infer_node(plan, &ctx, &graph->nodes[i]);
+    if (status || options->shapes_only) return status;
+    for (int i = 0; !status && i < graph->output_count; i++)
+        if (graph->values[graph->outputs[i]].is_const) status = plain_constant(plan, graph->outputs[i], err);
+    for (int i = 0; !status && i < plan->step_count; i++)
+        status = init_step(plan, plan->steps[i].node, &plan->steps[i], err);
+    if (!status) status = spr_plan_layout(plan, err);
+    for (int i = 0; !status && i < plan->step_count; i++) {
+        spr_step *step = &plan->steps[i];
+        if (step->exec->plan) status = step->exec->plan(&ctx, step);
+        size_t scratch = spr_round_up(step->scratch, SPR_LINE);
+        if (scratch > plan->scratch) plan->scratch = scratch;
+    }
+    return status ? status : spr_plan_memory(plan, err);
+}
+
+spr_status spr_plan_create(const spr_graph *graph, const spr_desc *inputs, const spr_plan_options *options,
+                           spr_plan **out, spr_error *err) {
+    *out = NULL;
+    spr_plan *plan = calloc(1, sizeof *plan);
+    if (!plan) return spr_fail_memory(err, "the plan", sizeof *plan);
+    plan->graph = graph;
+    spr_status status = build(plan, inputs, options, err);
+    if (status)
+        spr_plan_free(plan);
+    else
+        *out = plan;
+    return status;
+}
+
+void spr_plan_free(spr_plan *plan) {
+    if (!plan) return;
+    spr_arena_free(&plan->arena);
+    free(plan->activations);
+    free(plan);
+}

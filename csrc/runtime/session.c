@@ -1,0 +1,260 @@
+/* The public session: input shapes, a plan for them, running it, and telling what was done. */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "model/model.h"
+#include "runtime/plan.h"
+
+struct spr_session {
+    const spr_model *model;
+    const spr_graph *graph;
+    spr_plan_options options;
+    int profile;
+    spr_pool *pool;
+    spr_desc *inputs; /* present shapes, by graph input */
+    spr_plan *plan;   /* NULL until prepared */
+    char *scratch;
+    size_t scratch_stride;
+};
+
+void spr_session_options_init(spr_session_options *options) {
+    *options = (spr_session_options){.struct_size = sizeof *options, .threads = 1};
+}
+
+static spr_status read_options(spr_session *session, const spr_session_options *given, spr_error *err) {
+    spr_session_options options;
+    spr_session_options_init(&options);
+    if (given) {
+        if (given->struct_size < offsetof(spr_session_options, profile) + sizeof given->profile ||
+            given->struct_size > 4096)
+            return spr_fail(err, SPR_ERROR_ARGUMENT,
+                            "struct_size of the session options is %zu: call spr_session_options_init first",
+                            given->struct_size);
+        memcpy(&options, given, given->struct_size < sizeof options ? given->struct_size : sizeof options);
+    }
+    if ((unsigned)options.sparse > SPR_SPARSE_NEVER)
+        return spr_fail(err, SPR_ERROR_ARGUMENT, "sparse is %d, it must be one of SPR_SPARSE_*", (int)options.sparse);
+    uint32_t mask = ~0u;
+    if (options.isa && !spr_isa_parse(options.isa, &mask))
+        return spr_fail(err, SPR_ERROR_ARGUMENT, "isa '%s' names an unknown feature", options.isa);
+    session->options = (spr_plan_options){
+        .features = spr_cpu_features() & mask,
+        .threads = options.threads,
+        .sparse = options.sparse != SPR_SPARSE_MODEL ? options.sparse : session->graph->sparse,
+    };
+    session->profile = options.profile;
+    return spr_pool_create(options.threads, options.cpu_mask, &session->pool, err);
+}
+
+static int shapes_known(const spr_session *session) {
+    for (int i = 0; i < session->graph->input_count; i++)
+        for (int k = 0; k < session->inputs[i].rank; k++)
+            if (session->inputs[i].dim[k] < 0) return 0;
+    return 1;
+}
+
+spr_status spr_session_create(const spr_model *model, const spr_session_options *options, spr_session **out,
+                              spr_error *err) {
+    *out = NULL;
+    if (!model) return spr_fail(err, SPR_ERROR_ARGUMENT, "the model is NULL");
+    spr_session *session = calloc(1, sizeof *session);
+    if (!session) return spr_fail_memory(err, "a session", sizeof *session);
+    session->model = model;
+    session->graph = spr_model_graph(model);
+    session->inputs = calloc((size_t)session->graph->input_count + 1, sizeof *session->inputs);
+    spr_status status = session->inputs ? SPR_OK : spr_fail_memory(err, "a session", sizeof *session->inputs);
+    for (int i = 0; !status && i < session->graph->input_count; i++)
+        session->inputs[i] = session->graph->values[session->graph->inputs[i]].desc;
+    if (!status) status = read_options(session, options, err);
+    if (!status && shapes_known(session)) status = spr_session_prepare(session, err);
+    if (status)
+        spr_session_free(session);
+    else
+        *out = session;
+    return status;
+}
+
+static void drop_plan(spr_session *session) {
+    spr_plan_free(session->plan);
+    free(session->scratch);
+    session->plan = NULL;
+    session->scratch = NULL;
+}
+
+void spr_session_free(spr_session *session) {
+    if (!session) return;
+    drop_plan(session);
+    spr_pool_free(session->pool);
+    free(session->inputs);
+    free(session);
+}
+
+static spr_status check_index(const char *what, int index, int count, spr_error *err) {
+    if (index >= 0 && index < count) return SPR_OK;
+    return spr_fail(err, SPR_ERROR_ARGUMENT, "%s %d does not exist: there are %d", what, index, count);
+}
+
+spr_status spr_session_set_input_shape(spr_session *session, int index, int rank, const int64_t *dim, spr_error *err) {
+    spr_status status = check_index("input", index, session->graph->input_count, err);
+    if (status) return status;
+    const spr_value *value = &session->graph->values[session->graph->inputs[index]];
+    char text[SPR_DIMS_TEXT], model[SPR_DIMS_TEXT];
+    if (rank != value->desc.rank)
+        return spr_fail(err, SPR_ERROR_SHAPE, "input '%s': rank %d, the model takes rank %d, shape %s", value->name, rank,
+                        value->desc.rank, spr_dims_text(model, value->desc.rank, value->desc.dim));
+    for (int i = 0; i < rank; i++)
+        if (dim[i] < 0 || dim[i] > INT32_MAX)
+            return spr_fail(err, SPR_ERROR_SHAPE, "input '%s': shape %s has a dimension that is not in [0, 2^31)",
+                            value->name, spr_dims_text(text, rank, dim));
+    spr_desc *desc = &session->inputs[index];
+    if (memcmp(desc->dim, dim, (size_t)rank * sizeof *dim) == 0) return SPR_OK;
+    memcpy(desc->dim, dim, (size_t)rank * sizeof *dim);
+    drop_plan(session);
+    return SPR_OK;
+}
+
+spr_status spr_session_prepare(spr_session *session, spr_error *err) {
+    if (session->plan) return SPR_OK;
+    for (int i = 0; i < session->graph->input_count; i++) {
+        char text[SPR_DIMS_TEXT];
+        const spr_desc *desc = &session->inputs[i];
+        for (int k = 0; k < desc->rank; k++)
+            if (desc->dim[k] < 0)
+                return spr_fail(err, SPR_ERROR_SHAPE, "input '%s' has shape %s: give the free dimensions (-1) a size first",
+                                session->graph->values[session->graph->inputs[i]].name,
+                                spr_dims_text(text, desc->rank, desc->dim));
+    }
+    spr_plan *plan;
+    spr_status status = spr_plan_create(session->graph, session->inputs, &session->options, &plan, err);
+    if (status) return status;
+    size_t bytes = plan->scratch * (size_t)session->options.threads;
+    void *scratch = NULL;
+    if (posix_memalign(&scratch, SPR_LINE, bytes + SPR_LINE)) {
+        spr_plan_free(plan);
+        return spr_fail_memory(err, "scratch memory", bytes);
+    }
+    session->plan = plan;
+    session->scratch = scratch;
+    session->scratch_stride = plan->scratch;
+    return SPR_OK;
+}
+
+/* ---- inputs and outputs -------------------------------------------------------------------------------------------- */
+
+static void describe(const spr_graph *graph, int32_t value, const spr_desc *desc, spr_tensor_info *info) {
+    *info = (spr_tensor_info){.name = graph->values[value].name, .dtype = desc->dtype, .rank = desc->rank};
+    memcpy(info->dim, desc->dim, sizeof info->dim);
+}
+
+spr_status spr_session_input(const spr_session *session, int index, spr_tensor_info *info) {
+    if (check_index("input", index, session->graph->input_count, NULL)) return SPR_ERROR_ARGUMENT;
+    describe(session->graph, session->graph->inputs[index], &session->inputs[index], info);
+    return SPR_OK;
+}
+
+spr_status spr_session_output(const spr_session *session, int index, spr_tensor_info *info) {
+    if (check_index("output", index, session->graph->output_count, NULL) || !session->plan) return SPR_ERROR_ARGUMENT;
+    int32_t value = session->graph->outputs[index];
+    describe(session->graph, value, &session->plan->views[value].desc, info);
+    return SPR_OK;
+}
+
+/* The user's side of a tensor: contiguous. */
+static spr_view user_view(const spr_desc *desc, const void *data) {
+    spr_view view = {.desc = *desc, .data = (void *)(uintptr_t)data};
+    spr_strides_contiguous(desc, view.stride);
+    return view;
+}
+
+static spr_status check_size(const spr_graph *graph, int32_t value, const spr_desc *desc, size_t size, spr_error *err) {
+    size_t bytes = (size_t)spr_desc_count(desc) * spr_dtype_size(desc->dtype);
+    char text[SPR_DIMS_TEXT];
+    if (size == bytes) return SPR_OK;
+    return spr_fail(err, SPR_ERROR_ARGUMENT, "tensor '%s': %zu bytes given, %s %s takes %zu", graph->values[value].name, size,
+                    spr_dtype_name(desc->dtype), spr_dims_text(text, desc->rank, desc->dim), bytes);
+}
+
+spr_status spr_session_set_input(spr_session *session, int index, const void *data, size_t size, spr_error *err) {
+    spr_status status = check_index("input", index, session->graph->input_count, err);
+    if (!status) status = spr_session_prepare(session, err);
+    if (!status) status = check_size(session->graph, session->graph->inputs[index], &session->inputs[index], size, err);
+    if (status) return status;
+    const spr_view *input = &session->plan->views[session->graph->inputs[index]];
+    spr_view user = user_view(&session->inputs[index], data);
+    if (size) spr_view_copy(NULL, &user, input);
+    return SPR_OK;
+}
+
+spr_status spr_session_get_output(const spr_session *session, int index, void *data, size_t size, spr_error *err) {
+    spr_status status = check_index("output", index, session->graph->output_count, err);
+    if (!status && !session->plan)
+        status = spr_fail(err, SPR_ERROR_ARGUMENT, "there are no outputs before spr_session_run");
+    if (status) return status;
+    int32_t value = session->graph->outputs[index];
+    const spr_view *output = &session->plan->views[value];
+    status = check_size(session->graph, value, &output->desc, size, err);
+    if (status || !size) return status;
+    spr_view user = user_view(&output->desc, data);
+    spr_view_copy(NULL, output, &user);
+    return SPR_OK;
+}
+
+/* ---- running ---------------------------------------------------------------------------------------------------------- */
+
+static uint64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static int all_views(const spr_step *step) {
+    for (int i = 0; i < step->node->out_count; i++)
+        if (!step->out_is_view[i]) return 0;
+    return 1;
+}
+
+spr_status spr_session_run(spr_session *session, spr_error *err) {
+    spr_status status = spr_session_prepare(session, err);
+    if (status) return status;
+    spr_run_ctx ctx = {session->pool, session->scratch, session->scratch_stride};
+    for (int i = 0; i < session->plan->step_count; i++) {
+        spr_step *step = &session->plan->steps[i];
+        uint64_t start = session->profile ? now_ns() : 0;
+        if (!all_views(step)) step->exec->run(&ctx, step);
+        if (session->profile) step->ns = now_ns() - start;
+    }
+    return SPR_OK;
+}
+
+/* ---- explaining --------------------------------------------------------------------------------------------------------- */
+
+int spr_session_layer_count(const spr_session *session) { return session->plan ? session->plan->step_count : 0; }
+
+spr_status spr_session_layer(const spr_session *session, int index, spr_layer_info *info) {
+    if (check_index("layer", index, spr_session_layer_count(session), NULL)) return SPR_ERROR_ARGUMENT;
+    const spr_step *step = &session->plan->steps[index];
+    *info = (spr_layer_info){
+        .name = step->node->name,
+        .op = spr_op_get_schema(step->node->op)->name,
+        .kernel = step->kernel ? step->kernel->name : "",
+        .reason = all_views(step) ? "no work: a view of its input" : step->reason,
+        .macs = step->macs,
+        .sparsity = step->sparsity,
+        .fill_2x1 = step->fill_2x1,
+        .weight_bytes = step->weight_bytes,
+        .packed_bytes = step->packed_bytes,
+        .ns = step->ns,
+    };
+    describe(session->graph, step->node->out[0], &step->out[0].desc, &info->output);
+    return SPR_OK;
+}
+
+spr_status spr_session_memory(const spr_session *session, spr_memory_info *info) {
+    if (!session->plan) return SPR_ERROR_ARGUMENT;
+    *info = (spr_memory_info){.activations = session->plan->activation_bytes,
+                              .weights = session->plan->arena.bytes,
+                              .scratch = session->scratch_stride * (size_t)session->options.threads};
+    return SPR_OK;
+}

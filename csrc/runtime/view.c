@@ -1,0 +1,145 @@
+/* Tensors in memory: strides and copies. */
+#include <string.h>
+
+#include "runtime/exec.h"
+
+/* Copies below this many bytes are not worth waking the pool for. */
+#define PARALLEL_BYTES (64 * 1024)
+
+void spr_strides_contiguous(const spr_desc *desc, int64_t *stride) {
+    int64_t step = 1;
+    for (int i = desc->rank - 1; i >= 0; i--) {
+        stride[i] = step;
+        step *= desc->dim[i] > 0 ? desc->dim[i] : 1;
+    }
+}
+
+void spr_strides_planes(const spr_desc *desc, int64_t *stride) {
+    spr_strides_contiguous(desc, stride);
+    if (desc->rank != 4) return;
+    /* An odd number of lines between planes: power-of-two strides would map all channels to a few cache sets. */
+    size_t hw = (size_t)(desc->dim[2] * desc->dim[3]), size = spr_dtype_size(desc->dtype);
+    if (hw > 1) {
+        size_t lines = spr_round_up(hw * size, SPR_LINE) / SPR_LINE;
+        lines += lines % 2 == 0 && lines > 1;
+        stride[1] = (int64_t)(lines * SPR_LINE / size);
+    }
+    stride[0] = stride[1] * (desc->dim[1] > 0 ? desc->dim[1] : 1);
+}
+
+int spr_view_is_contiguous(const spr_view *view) {
+    int64_t stride[SPR_MAX_RANK];
+    spr_strides_contiguous(&view->desc, stride);
+    for (int i = 0; i < view->desc.rank; i++)
+        if (view->desc.dim[i] > 1 && view->stride[i] != stride[i]) return 0;
+    return 1;
+}
+
+void spr_view_zero_padding(const spr_view *view) {
+    if (view->desc.rank != 4) return;
+    size_t hw = (size_t)(view->desc.dim[2] * view->desc.dim[3]), size = spr_dtype_size(view->desc.dtype);
+    if (hw <= 1) return;
+    size_t lanes = spr_round_up(hw * size, SPR_LINE) / size;
+    if ((size_t)view->stride[1] < lanes) return; /* contiguous: there are none */
+    for (int64_t n = 0; n < view->desc.dim[0]; n++)
+        for (int64_t c = 0; c < view->desc.dim[1]; c++) {
+            char *plane = (char *)view->data + (size_t)(n * view->stride[0] + c * view->stride[1]) * size;
+            memset(plane + hw * size, 0, (lanes - hw) * size);
+        }
+}
+
+/* A copy as nested loops over at most SPR_MAX_RANK dimensions, innermost last. */
+typedef struct copy_job {
+    int rank;
+    int64_t dim[SPR_MAX_RANK], src_stride[SPR_MAX_RANK], dst_stride[SPR_MAX_RANK];
+    const char *src;
+    char *dst;
+    size_t size;
+    int64_t outer, per_task; /* iterations of all dimensions but the last, and of them per task */
+} copy_job;
+
+#define COPY_RUN(type)                                                                            \
+    do {                                                                                          \
+        type *d = (type *)dst;                                                                    \
+        const type *s = (const type *)src;                                                        \
+        for (int64_t i = 0; i < n; i++) d[i * dst_step] = s[i * src_step];                        \
+    } while (0)
+
+static void copy_run(char *dst, int64_t dst_step, const char *src, int64_t src_step, int64_t n, size_t size) {
+    if (dst_step == 1 && src_step == 1) {
+        memcpy(dst, src, (size_t)n * size);
+        return;
+    }
+    switch (size) {
+    case 1: COPY_RUN(uint8_t); break;
+    case 2: COPY_RUN(uint16_t); break;
+    case 4: COPY_RUN(uint32_t); break;
+    default: /* 8 bytes, possibly aligned to 4 only */
+        for (int64_t i = 0; i < n; i++) memcpy(dst + i * dst_step * 8, src + i * src_step * 8, 8);
+    }
+}
+
+static void copy_task(void *arg, int task, int thread) {
+    (void)thread;
+    const copy_job *job = arg;
+    int inner = job->rank - 1;
+    int64_t first = task * job->per_task, last = first + job->per_task;
+    if (last > job->outer) last = job->outer;
+    int64_t index[SPR_MAX_RANK], rest = first, src = 0, dst = 0;
+    for (int i = inner - 1; i >= 0; i--) {
+        index[i] = rest % job->dim[i];
+        rest /= job->dim[i];
+        src += index[i] * job->src_stride[i];
+        dst += index[i] * job->dst_stride[i];
+    }
+    for (int64_t n = first; n < last; n++) {
+        copy_run(job->dst + dst * (int64_t)job->size, job->dst_stride[inner], job->src + src * (int64_t)job->size,
+                 job->src_stride[inner], job->dim[inner], job->size);
+        for (int i = inner - 1; i >= 0; i--) {
+            src += job->src_stride[i];
+            dst += job->dst_stride[i];
+            if (++index[i] < job->dim[i]) break;
+            src -= job->src_stride[i] * job->dim[i];
+            dst -= job->dst_stride[i] * job->dim[i];
+            index[i] = 0;
+        }
+    }
+}
+
+void spr_view_copy(const spr_run_ctx *ctx, const spr_view *src, const spr_view *dst) {
+    if (src->data == dst->data) return; /* placed there by the plan */
+    copy_job job = {.src = src->data, .dst = dst->data, .size = spr_dtype_size(dst->desc.dtype)};
+    int64_t count = 1;
+    for (int i = 0; i < dst->desc.rank; i++) {
+        int64_t dim = dst->desc.dim[i];
+        count *= dim;
+        if (dim == 1) continue;
+        int last = job.rank - 1;
+        /* dimensions that lie behind each other in both are one */
+        if (job.rank && job.src_stride[last] == src->stride[i] * dim && job.dst_stride[last] == dst->stride[i] * dim) {
+            job.dim[last] *= dim;
+            job.src_stride[last] = src->stride[i];
+            job.dst_stride[last] = dst->stride[i];
+        } else {
+            job.dim[job.rank] = dim;
+            job.src_stride[job.rank] = src->stride[i];
+            job.dst_stride[job.rank] = dst->stride[i];
+            job.rank++;
+        }
+    }
+    if (count == 0) return;
+    if (job.rank == 0) {
+        job.rank = 1;
+        job.dim[0] = job.src_stride[0] = job.dst_stride[0] = 1;
+    }
+    job.outer = count / job.dim[job.rank - 1];
+    int threads = ctx ? spr_pool_threads(ctx->pool) : 1;
+    int64_t tasks = threads == 1 || count * (int64_t)job.size < PARALLEL_BYTES ? 1 : 4 * threads;
+    job.per_task = (job.outer + tasks - 1) / tasks;
+    tasks = (job.outer + job.per_task - 1) / job.per_task;
+    if (tasks == 1)
+        copy_task(&job, 0, 0);
+    else
+        spr_pool_run(ctx->pool, (int)tasks, copy_task, &job);
+    spr_view_zero_padding(dst);
+}

@@ -1,0 +1,177 @@
+/* Workers spin for a short while between two fork-joins, as a network is a chain of many short ones, and sleep after. */
+#define _GNU_SOURCE
+#include "threads/pool.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Turns of the waiting loop before a thread sleeps: some tens of microseconds. */
+#define SPINS 4000
+
+typedef struct spr_worker {
+    spr_pool *pool;
+    pthread_t thread;
+    int index;
+} spr_worker;
+
+struct spr_pool {
+    int threads;
+    uint64_t cpu_mask;
+    spr_worker *workers; /* [threads - 1] */
+    pthread_mutex_t mutex;
+    pthread_cond_t wake, done;
+
+    /* the fork-join at hand; written before `epoch` is raised */
+    spr_task_fn *fn;
+    void *arg;
+    int tasks;
+
+    SPR_ALIGNED(SPR_LINE) atomic_uint epoch;
+    atomic_int stop;
+    atomic_int sleeping;    /* workers that wait, or are about to, on `wake` */
+    SPR_ALIGNED(SPR_LINE) atomic_int next;    /* next task */
+    SPR_ALIGNED(SPR_LINE) atomic_int running; /* workers that have not finished */
+    atomic_int joiner_sleeps;
+};
+
+SPR_INLINE void pause_cpu(void) {
+#if SPR_X86_64
+    __builtin_ia32_pause();
+#elif SPR_AARCH64 || SPR_ARM32
+    __asm__ volatile("yield");
+#endif
+}
+
+static void take_tasks(spr_pool *pool, int thread) {
+    int task;
+    while ((task = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed)) < pool->tasks)
+        pool->fn(pool->arg, task, thread);
+}
+
+static void pin(uint64_t mask) {
+#if defined(__linux__)
+    if (!mask) return;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (int i = 0; i < 64; i++)
+        if (mask >> i & 1) CPU_SET(i, &set);
+    sched_setaffinity(0, sizeof set, &set); /* a mask without usable CPUs leaves the thread where it was */
+#else
+    (void)mask;
+#endif
+}
+
+static void *worker_main(void *arg) {
+    spr_worker *worker = arg;
+    spr_pool *pool = worker->pool;
+    unsigned seen = 0;
+    pin(pool->cpu_mask);
+    for (;;) {
+        unsigned epoch;
+        int spins = SPINS;
+        while ((epoch = atomic_load_explicit(&pool->epoch, memory_order_acquire)) == seen && spins-- > 0) pause_cpu();
+        if (epoch == seen) {
+            pthread_mutex_lock(&pool->mutex);
+            atomic_fetch_add(&pool->sleeping, 1);
+            while ((epoch = atomic_load(&pool->epoch)) == seen) pthread_cond_wait(&pool->wake, &pool->mutex);
+            atomic_fetch_sub(&pool->sleeping, 1);
+            pthread_mutex_unlock(&pool->mutex);
+        }
+        seen = epoch;
+        if (atomic_load_explicit(&pool->stop, memory_order_relaxed)) return NULL;
+        take_tasks(pool, worker->index);
+        if (atomic_fetch_sub(&pool->running, 1) == 1 && atomic_load(&pool->joiner_sleeps)) {
+            pthread_mutex_lock(&pool->mutex);
+            pthread_cond_signal(&pool->done);
+            pthread_mutex_unlock(&pool->mutex);
+        }
+    }
+}
+
+/* Raises the epoch and wakes whoever sleeps. Sequential consistency orders this against worker_main: either the worker sees
+   the new epoch before it waits, or we see that it sleeps. */
+static void release_workers(spr_pool *pool) {
+    atomic_fetch_add(&pool->epoch, 1);
+    if (atomic_load(&pool->sleeping) > 0) {
+        pthread_mutex_lock(&pool->mutex);
+        pthread_cond_broadcast(&pool->wake);
+        pthread_mutex_unlock(&pool->mutex);
+    }
+}
+
+void spr_pool_run(spr_pool *pool, int tasks, spr_task_fn *fn, void *arg) {
+    if (tasks <= 1 || pool->threads == 1) {
+        for (int task = 0; task < tasks; task++) fn(arg, task, 0);
+        return;
+    }
+    pool->fn = fn;
+    pool->arg = arg;
+    pool->tasks = tasks;
+    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->running, pool->threads - 1, memory_order_relaxed);
+    release_workers(pool);
+    take_tasks(pool, 0);
+    int spins = SPINS;
+    while (atomic_load_explicit(&pool->running, memory_order_acquire) > 0 && spins-- > 0) pause_cpu();
+    if (atomic_load(&pool->running) > 0) {
+        pthread_mutex_lock(&pool->mutex);
+        atomic_store(&pool->joiner_sleeps, 1);
+        while (atomic_load(&pool->running) > 0) pthread_cond_wait(&pool->done, &pool->mutex);
+        atomic_store(&pool->joiner_sleeps, 0);
+        pthread_mutex_unlock(&pool->mutex);
+    }
+}
+
+static void stop_workers(spr_pool *pool, int started) {
+    atomic_store(&pool->stop, 1);
+    release_workers(pool);
+    for (int i = 0; i < started; i++) pthread_join(pool->workers[i].thread, NULL);
+}
+
+void spr_pool_free(spr_pool *pool) {
+    if (!pool) return;
+    stop_workers(pool, pool->threads - 1);
+    pthread_cond_destroy(&pool->done);
+    pthread_cond_destroy(&pool->wake);
+    pthread_mutex_destroy(&pool->mutex);
+    free(pool->workers);
+    free(pool);
+}
+
+spr_status spr_pool_create(int threads, uint64_t cpu_mask, spr_pool **out, spr_error *err) {
+    *out = NULL;
+    if (threads < 1 || threads > 256)
+        return spr_fail(err, SPR_ERROR_ARGUMENT, "threads is %d, it must be from 1 to 256", threads);
+    void *memory = NULL;
+    if (posix_memalign(&memory, SPR_LINE, sizeof(spr_pool)))
+        return spr_fail_memory(err, "the thread pool", sizeof(spr_pool));
+    spr_pool *pool = memory;
+    memset(pool, 0, sizeof *pool);
+    pool->threads = threads;
+    pool->cpu_mask = cpu_mask;
+    pool->workers = calloc((size_t)threads, sizeof *pool->workers);
+    if (!pool->workers) {
+        free(pool);
+        return spr_fail_memory(err, "the thread pool", (size_t)threads * sizeof(spr_worker));
+    }
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->wake, NULL);
+    pthread_cond_init(&pool->done, NULL);
+    for (int i = 0; i < threads - 1; i++) {
+        pool->workers[i] = (spr_worker){.pool = pool, .index = i + 1};
+        int code = pthread_create(&pool->workers[i].thread, NULL, worker_main, &pool->workers[i]);
+        if (code) {
+            pool->threads = i + 1;
+            spr_pool_free(pool);
+            return spr_fail(err, SPR_ERROR_MEMORY, "cannot start thread %d of %d: %s", i + 2, threads, strerror(code));
+        }
+    }
+    *out = pool;
+    return SPR_OK;
+}
+
+int spr_pool_threads(const spr_pool *pool) { return pool->threads; }
