@@ -1,0 +1,120 @@
+# `make help` lists the targets. Everything that is set up lands in .venv and build/ of this folder.
+
+PYTHON ?= python3
+ARGS ?=
+CMAKE_FLAGS ?= -DSPR_WERROR=ON
+CPUS ?= cortex-a53 cortex-a76 max
+
+VENV := .venv
+PY := $(VENV)/bin/python
+ARM64 := build/arm64-python
+# Wheels, and the programs that come as wheels (cmake, ninja).
+PIP := $(PY) -m pip install -q --disable-pip-version-check
+CMAKE := $(VENV)/bin/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(VENV))/bin/ninja
+QEMU = $(shell command -v qemu-aarch64 || command -v qemu-aarch64-static)
+
+all: build
+
+help:
+	@echo "make build      .venv with everything from PyPI, the extension, .venv/bin/sparse-runtime"
+	@echo "make demo       build, then examples/demo.py: a pruned MobileNetV1, sparse against dense"
+	@echo "make test       all tests, native and emulated arm64, with a summary of what ran and what did not"
+	@echo "make check-c    C sweep of every kernel variant, native"
+	@echo "make check-arm  the same for arm64 under qemu, as each of CPUS=\"$(CPUS)\""
+	@echo "make test-py    pytest, native             (ARGS=\"-k name\" goes to pytest)"
+	@echo "make test-arm   pytest under the arm64 Python (ARM64_CPU=cortex-a53 chooses the core)"
+	@echo "make bench      benchmarks                 (ARGS likewise)"
+	@echo "make clean      removes what was built; make distclean also .venv and build/"
+	@echo "PYTHON=/path/to/python3 chooses the Python that .venv is made from."
+
+# ---- set-up, each step stamped
+$(VENV)/.created: tools/make-venv.sh
+	sh tools/make-venv.sh $(PYTHON) $(VENV)
+	@touch $@
+
+$(VENV)/.tools: $(VENV)/.created
+	@echo "installing build tools into $(VENV)"
+	@$(PIP) "setuptools>=77" "cython>=3" cmake ninja
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml $(VENV)/.tools | build/.extension
+	@echo "installing Python packages into $(VENV)"
+	@$(PIP) --no-build-isolation -e ".[convert,cli,test]"
+	@touch $@
+
+$(ARM64)/.ready: tools/arm64-python/setup.sh $(VENV)/.installed
+	HOST_PYTHON=$(PY) PIP_PACKAGES="$$($(PY) tools/test_packages.py)" sh tools/arm64-python/setup.sh $(ARM64)
+	@touch $@
+
+# ---- builds. The extension's stamps take the time at which compiling began; a folder changes when a file comes or goes.
+SOURCES := setup.py $(shell find csrc -type d -o -name '*.[ch]' -o -name '*.inc') \
+	$(shell find sparse_runtime -name '*.pyx' -o -name '*.pxd')
+
+build/.extension: $(SOURCES) $(VENV)/.tools
+	@mkdir -p build && touch $@.start
+	@echo "building the extension"
+	@$(PY) setup.py -q build_ext --inplace
+	@mv $@.start $@
+
+build/.extension-arm: $(SOURCES) build/.extension $(ARM64)/.ready
+	@touch $@.start
+	@echo "building the extension for arm64"
+	@$(ARM64)/bin/cross $(PY) setup.py -q build_ext --inplace
+	@mv $@.start $@
+
+extension: build/.extension
+
+extension-arm: build/.extension-arm
+
+build: extension $(VENV)/.installed
+
+build/native/build.ninja: $(VENV)/.tools
+	@$(CMAKE) --log-level=WARNING -S . -B $(@D) $(CMAKE_FLAGS)
+
+build/aarch64/build.ninja: $(VENV)/.tools
+	sh tools/arm64-python/host-tools.sh
+	@$(CMAKE) --log-level=WARNING -S . -B $(@D) -DCMAKE_TOOLCHAIN_FILE=tools/cmake/aarch64-linux-gnu.cmake \
+		-DSPR_STATIC_EXECUTABLES=ON $(CMAKE_FLAGS)
+
+core-native: build/native/build.ninja
+	@$(VENV)/bin/cmake --build build/native
+
+core-arm: build/aarch64/build.ninja
+	@$(VENV)/bin/cmake --build build/aarch64
+
+# ---- runs
+demo: build
+	$(PY) examples/demo.py $(ARGS)
+
+bench: build
+	$(PY) -m pytest benchmarks $(ARGS)
+
+check-c: core-native
+	build/native/spr-check
+
+check-arm: core-arm
+	@set -e; for cpu in $(CPUS); do $(MAKE) --no-print-directory run-arm-$$cpu; done
+
+run-arm-%:
+	$(QEMU) -cpu $* build/aarch64/spr-check
+
+test-py: build
+	$(PY) -m pytest $(ARGS)
+
+# The extension for arm64 lies beside the native one; its pytest keeps no cache, so that both can run at once.
+test-arm: extension-arm
+	PYTHONPATH=$(CURDIR) $(ARM64)/bin/python -m pytest -p no:cacheprovider -m "not slow" $(ARGS)
+
+test:
+	@MAKE="$(MAKE)" $(PYTHON) tools/test_all.py
+
+clean:
+	rm -rf build/native build/aarch64 build/lib.* build/temp.* build/test-logs build/.extension* dist *.egg-info
+	rm -f sparse_runtime/_core.c sparse_runtime/_core*.so
+
+distclean: clean
+	rm -rf build $(VENV)
+
+.PHONY: all help extension build core-native core-arm extension-arm demo bench check-c check-arm test-py test-arm test \
+	clean distclean
+.DELETE_ON_ERROR:
