@@ -6,8 +6,8 @@ whose source, headers or command changed; `--force` compiles all.
 import os
 import re
 import sys
-import types
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from sysconfig import get_platform
 
@@ -35,24 +35,25 @@ def up_to_date(obj, command):
         built = os.stat(obj).st_mtime
         rule = Path(obj + ".d").read_text(encoding="utf-8").split(": ", 1)[1].replace("\\\n", " ")
         read = [p.replace("\\ ", " ") for p in re.split(r"(?<!\\)\s+", rule.strip())]
-        return Path(obj + ".cmd").read_text(encoding="utf-8") == command and all(os.stat(p).st_mtime < built for p in read)
+        same = Path(obj + ".cmd").read_text(encoding="utf-8") == command
+        return same and all(os.stat(p).st_mtime < built for p in read)
     except (OSError, IndexError):
         return False
 
 
-def compile_changed(self, sources, output_dir=None, macros=None, include_dirs=None, debug=0, extra_preargs=None,
-                    extra_postargs=None, depends=None):
-    """CCompiler.compile, but on all cores and only what changed (see up_to_date)."""
-    macros, objects, extra_postargs, pp_opts, build = self._setup_compile(
+def compile_changed(compiler, everything, sources, output_dir=None, macros=None, include_dirs=None, debug=0,
+                    extra_preargs=None, extra_postargs=None, depends=None):
+    """CCompiler.compile, but on all cores and, unless `everything`, only what changed (see up_to_date)."""
+    macros, objects, extra_postargs, pp_opts, build = compiler._setup_compile(
         output_dir, macros, include_dirs, sources, depends, extra_postargs)
-    cc_args = self._get_cc_args(pp_opts, debug, extra_preargs)
-    command = " ".join([*self.compiler_so, *cc_args, *extra_postargs])
+    cc_args = compiler._get_cc_args(pp_opts, debug, extra_preargs)
+    command = " ".join([*compiler.compiler_so, *cc_args, *extra_postargs])
 
     def compile_one(obj):
-        if not self.force and up_to_date(obj, command):
+        if not everything and up_to_date(obj, command):
             return
         src, ext = build[obj]
-        self._compile(obj, src, ext, cc_args, [*extra_postargs, "-MMD", "-MF", obj + ".d"], pp_opts)
+        compiler._compile(obj, src, ext, cc_args, [*extra_postargs, "-MMD", "-MF", obj + ".d"], pp_opts)
         Path(obj + ".cmd").write_text(command, encoding="utf-8")
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -67,7 +68,8 @@ class BuildExt(build_ext):
             self.build_temp = os.path.join("build", f"temp.{get_platform()}-{sys.implementation.cache_tag}")
 
     def build_extensions(self):
-        self.compiler.compile = types.MethodType(compile_changed, self.compiler)
+        self.compiler.compile = partial(compile_changed, self.compiler, self.force)
+        self.force = self.compiler.force = True  # link always: by time alone, a source that is gone would not be missed
         super().build_extensions()
 
 
@@ -77,7 +79,6 @@ core = Extension(
     include_dirs=[str(CORE / "include"), str(CORE)],
     extra_compile_args=["-O3", "-std=gnu11", "-fvisibility=hidden", "-ffp-contract=off", "-Wall", "-pthread"],
     extra_link_args=["-pthread", "-lm"],
-    depends=["setup.py", *sorted(str(p) for e in ("*.h", "*.inc") for p in CORE.rglob(e))],
 )
 
 setup(
