@@ -46,7 +46,7 @@ $(ARM64)/.ready: tools/arm64-python/setup.sh $(VENV)/.installed
 	HOST_PYTHON=$(PY) PIP_PACKAGES="$$($(PY) tools/test_packages.py)" sh tools/arm64-python/setup.sh $(ARM64)
 	@touch $@
 
-# ---- builds. The extension's stamps take the time at which compiling began; a folder changes when a file comes or goes.
+# ---- builds. A stamp of the extension has the time when compiling began; a folder changes when a file comes or goes.
 SOURCES := setup.py $(shell find csrc -type d -o -name '*.[ch]' -o -name '*.inc') \
 	$(shell find sparse_runtime -name '*.pyx' -o -name '*.pxd')
 
