@@ -1,0 +1,5 @@
+"""From model files of other frameworks to the IR."""
+
+from .onnx import import_model
+
+__all__ = ["import_model"]

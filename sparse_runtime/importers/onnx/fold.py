@@ -1,0 +1,39 @@
+"""Nodes whose inputs are all constants, computed while importing: weights behind Transpose, Reshape, DequantizeLinear and the like."""
+
+from __future__ import annotations
+
+from typing import Any, List, Optional, Sequence
+
+import numpy as np
+import onnx
+from onnx import helper
+from onnx.reference import ReferenceEvaluator
+
+# A result that is larger than this and than four times its inputs is cheaper to compute than to store.
+_SMALL = 1 << 16
+_RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout")
+
+
+def evaluate(node: onnx.NodeProto, opset: int, inputs: Sequence[Any]) -> Optional[List[np.ndarray]]:
+    """Results of a node, or None if not all `inputs` are arrays or None, or the node should stay as it is."""
+    if not any(isinstance(i, np.ndarray) for i in inputs) or node.op_type in _RANDOM:
+        return None
+    if not all(i is None or isinstance(i, np.ndarray) for i in inputs):
+        return None
+    feeds = {name: array for name, array in zip(node.input, inputs) if name}
+    graph = helper.make_graph(
+        [node], "fold", [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
+                         for n, a in feeds.items()],
+        [onnx.ValueInfoProto(name=o) for o in node.output if o])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    try:
+        results = iter(ReferenceEvaluator(model).run(None, feeds))
+    except Exception:  # what the evaluator cannot do stays a node, which has its own checks
+        return None
+    made = [np.asarray(next(results)) if o else None for o in node.output]
+    if any(a is not None and a.dtype == object for a in made):
+        return None
+    size = sum(a.nbytes for a in made if a is not None)
+    if size > max(_SMALL, 4 * sum(a.nbytes for a in feeds.values())):
+        return None
+    return made

@@ -1,0 +1,247 @@
+"""Walks an ONNX graph and builds the IR, collecting everything that is not supported."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from ...errors import ArgumentError, ModelFormatError, SparseRuntimeError, UnsupportedError
+from ...ir import DTYPES, MAX_RANK, Graph, Value
+from . import ops
+from .fold import evaluate
+from .reader import Source, opset, read
+from .registry import Call, Hint, Unsupported, find_op, supported_ops
+
+for _module in pkgutil.iter_modules(ops.__path__):
+    importlib.import_module(f"{ops.__name__}.{_module.name}")
+
+InputShapes = Optional[Mapping[str, Sequence[Optional[int]]]]
+
+
+def import_model(model: Any, input_shapes: InputShapes = None) -> Graph:
+    """Reads `model` (path, bytes or onnx.ModelProto) into a Graph.
+
+    `input_shapes`: {input: dims} in place of the model's own; -1 or None is a free dimension. Raises ModelFormatError for a damaged
+    or inconsistent model, UnsupportedError naming every node that cannot be expressed, ModelIOError for files that cannot be
+    read and ArgumentError for input shapes that do not fit."""
+    source = read(model)
+    if source.model.functions:
+        try:
+            source.model = onnx.inliner.inline_local_functions(source.model)
+        except Exception as error:
+            raise ModelFormatError(f"{source.label}: its functions cannot be inlined: {error}") from None
+    return _Importer(source, input_shapes).run()
+
+
+class _Importer:
+    def __init__(self, source: Source, input_shapes: InputShapes):
+        self.source, self.proto = source, source.model.graph
+        self.opset = opset(source.model)
+        self.graph = Graph(self.proto.name)
+        self.values: Dict[str, Value] = {}
+        self.problems: List[str] = []
+        self.taken: Set[str] = {name for node in self.proto.node for name in node.output}
+        self._inputs(input_shapes or {})
+        self.hints = self._hints()
+
+    # ---- inputs and initializers ---------------------------------------------------------------------------------------
+
+    def _inputs(self, input_shapes: Mapping[str, Sequence[Optional[int]]]) -> None:
+        stored = {t.name for t in self.proto.initializer} | {s.values.name for s in self.proto.sparse_initializer}
+        inputs = [i for i in self.proto.input if i.name not in stored]
+        described = ", ".join(f"{i.name} [{_describe(i)}]" for i in inputs)
+        unknown = sorted(set(input_shapes) - {i.name for i in inputs})
+        if unknown:
+            raise ArgumentError(f"input_shapes names {', '.join(map(repr, unknown))}; the inputs are: {described}")
+        for info in inputs:
+            if not info.type.HasField("tensor_type"):
+                self.problems.append(f"input {info.name!r} is a {info.type.WhichOneof('value') or 'value without a type'}; "
+                                     "supported: tensors")
+                continue
+            tensor = info.type.tensor_type
+            if tensor.elem_type not in DTYPES:
+                self.problems.append(f"input {info.name!r}: {_type_name(tensor.elem_type)}; supported: {', '.join(DTYPES.values())}")
+                continue
+            dims = [d.dim_value if d.WhichOneof("value") == "dim_value" and d.dim_value >= 0 else -1 for d in tensor.shape.dim]
+            if info.name in input_shapes:
+                dims = _override(info.name, dims if tensor.HasField("shape") else None, input_shapes[info.name], described)
+            elif not tensor.HasField("shape"):
+                raise ArgumentError(f"input {info.name!r} has no shape in the model: give one in input_shapes")
+            if len(dims) > MAX_RANK:
+                self.problems.append(f"input {info.name!r} of rank {len(dims)}; supported: up to {MAX_RANK}")
+                continue
+            names = [d.dim_param for d in tensor.shape.dim]
+            self.values[info.name] = self.graph.add_input(info.name, DTYPES[tensor.elem_type], dims, names)
+        for tensor in self.proto.initializer:
+            self._initializer(tensor.name, lambda what, t=tensor: self.source.array(t, what))
+        for sparse in self.proto.sparse_initializer:
+            self._initializer(sparse.values.name, lambda what, s=sparse: self.source.sparse_array(s, what))
+
+    def _initializer(self, name: str, load: Any) -> None:
+        if not name:
+            raise ModelFormatError("an initializer has no name")
+        if name in self.values:
+            raise ModelFormatError(f"two initializers are called {name!r}")
+        self.values[name] = self.graph.add_const(name, load(f"initializer {name!r}"))
+
+    def _hints(self) -> Dict[str, Hint]:
+        """Ranks and types from ONNX's shape inference, for the inputs as they are now; empty where it fails."""
+        model = onnx.ModelProto()
+        model.CopyFrom(self.source.model)
+        del model.graph.value_info[:]
+        for info in model.graph.input:
+            value = self.values.get(info.name)
+            if value is not None and value.is_input:
+                info.CopyFrom(helper.make_tensor_value_info(
+                    info.name, info.type.tensor_type.elem_type, [None if d < 0 else d for d in value.dims]))
+        try:
+            model = onnx.shape_inference.infer_shapes(model)
+        except Exception:  # broken models are reported by the walk, which names the node
+            return {}
+        hints = {}
+        for info in list(model.graph.value_info) + list(model.graph.output):
+            tensor = info.type.tensor_type
+            hints[info.name] = Hint(DTYPES.get(tensor.elem_type, _type_name(tensor.elem_type) if tensor.elem_type else None),
+                                    len(tensor.shape.dim) if tensor.HasField("shape") else None)
+        return hints
+
+    # ---- nodes -----------------------------------------------------------------------------------------------------------
+
+    def run(self) -> Graph:
+        used = {info.name for info in self.proto.output}
+        live = []
+        for node in reversed(self.proto.node):  # what no output needs may be anything
+            if any(name in used for name in node.output):
+                live.append(node)
+                used.update(node.input)
+        names: Dict[str, int] = {}
+        for node in reversed(live):
+            name = node.name or next((o for o in node.output if o), "") or node.op_type
+            names[name] = names.get(name, 0) + 1
+            self._node(node, name if names[name] == 1 else f"{name}_{names[name]}", used)
+        self._outputs()
+        if self.problems:
+            lines = "\n  ".join(self.problems)
+            raise UnsupportedError(f"{self.source.label} (opset {self.opset}) uses what is not supported:\n  {lines}")
+        self.graph.remove_dead()
+        self.graph.check()
+        return self.graph
+
+    def _node(self, node: onnx.NodeProto, name: str, used: Set[str]) -> None:
+        where = f"node {name!r} ({node.op_type})"
+        undefined = [i for i in node.input if i and i not in self.values]
+        if undefined:
+            raise ModelFormatError(f"{where}: input {undefined[0]!r} is not defined: no node before it, no graph input and no "
+                                   "initializer has that name")
+        again = [o for o in node.output if o and o in self.values]
+        if again:
+            raise ModelFormatError(f"{where}: output {again[0]!r} is already defined")
+        made: Sequence[Optional[Value]] = ()
+        count = len(self.graph.nodes)
+        try:
+            made = self._convert(node, name, used)
+        except Unsupported as error:
+            self.problems.append(f"{where}: {error.asked}" + (f"; supported: {error.supported}" if error.supported else ""))
+        except UnsupportedError as error:
+            self.problems.append(f"{where}: {error}")
+        except SparseRuntimeError as error:
+            raise ModelFormatError(f"{where}: {error}") from None
+        except (TypeError, ValueError, IndexError, AttributeError) as error:
+            raise ModelFormatError(f"{where}: malformed: {error}") from error
+        for output, value in zip(node.output, list(made) + [None] * len(node.output)):
+            if not output:
+                continue
+            if value is None:  # unsupported, reported above; what follows is still looked at
+                value = self.graph.add_node("Identity", [self._nothing()], name, [output]).output
+            elif value.producer in self.graph.nodes[count:] and value not in self.values.values():
+                self.graph.rename(value, output)
+            self.values[output] = value
+
+    def _nothing(self) -> Value:
+        return self.graph.add_const("nothing", np.zeros(0, np.float32))
+
+    def _convert(self, node: onnx.NodeProto, name: str, used: Set[str]) -> Sequence[Optional[Value]]:
+        if node.domain not in ("", "ai.onnx"):
+            raise Unsupported(f"operator of domain {node.domain!r}", "operators of the domain ai.onnx")
+        attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        subgraphs = [a.name for a in node.attribute if a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)]
+        if subgraphs:
+            raise Unsupported(f"subgraphs ({', '.join(subgraphs)})", "graphs without control flow")
+        self._check_schema(node)
+        inputs = [self.values[i] if i else None for i in node.input]
+        folded = evaluate(node, self.opset, [None if v is None else (v.const if v.is_const else v) for v in inputs])
+        if folded is not None:
+            return [self.graph.add_const(output, array) if output else None for output, array in zip(node.output, folded)]
+        function = find_op(node.op_type)
+        if function is None:
+            raise Unsupported("operator", "operators: " + ", ".join(supported_ops()))
+        call = Call(self.graph, node, name, self.opset, inputs, [self.hints.get(i, Hint()) for i in node.input],
+                    [bool(o) and o in used for o in node.output], attrs, self.source, self._fresh)
+        result = function(call)
+        if len(call.made) > 1:  # the node's own name goes to the one that does its work
+            main = next((n for n in call.made if n.op in (node.op_type, "Conv", "FullyConnected")), call.made[-1])
+            for made in call.made:
+                if made is not main:
+                    made.name = f"{name}/{made.op}"
+        return [result] if isinstance(result, Value) else result
+
+    def _check_schema(self, node: onnx.NodeProto) -> None:
+        """Number of inputs and outputs, names and types of attributes, as the specification has them."""
+        if not onnx.defs.has(node.op_type, self.opset, ""):
+            raise Unsupported(f"an operator that ONNX opset {self.opset} does not have", "the operators of ONNX")
+        context = onnx.checker.C.CheckerContext()
+        context.ir_version = max(self.source.model.ir_version, 3)
+        context.opset_imports = {"": self.opset}
+        try:
+            onnx.checker.check_node(node, context)
+        except onnx.checker.ValidationError as error:
+            raise ModelFormatError(str(error).split("\n")[0]) from None
+
+    def _fresh(self, name: str) -> str:
+        number, candidate = 1, name
+        while candidate in self.taken or candidate in self.values:
+            number, candidate = number + 1, f"{name}_{number}"
+        return self.graph.unique(candidate)
+
+    def _outputs(self) -> None:
+        if not self.proto.output:
+            raise ModelFormatError("the model has no outputs")
+        for info in self.proto.output:
+            if info.name not in self.values:
+                raise ModelFormatError(f"nothing makes the graph output {info.name!r}")
+            value = self.values[info.name]
+            if value.producer is None or value in self.graph.outputs:  # an input, a constant, or twice the same
+                name = info.name if value.name != info.name else info.name + "/copy"
+                value = self.graph.add_node("Identity", [value], f"{info.name}/Identity", [self.graph.unique(name)]).output
+            elif value.name != info.name:
+                self.graph.rename(value, info.name)
+            self.graph.outputs.append(value)
+
+
+def _override(name: str, dims: Optional[Sequence[int]], given: Sequence[Optional[int]], described: str) -> List[int]:
+    try:
+        new = [-1 if d is None else int(d) for d in given]
+    except (TypeError, ValueError):
+        raise ArgumentError(f"the shape of {name!r} in input_shapes is not a sequence of integers: {given!r}") from None
+    if dims is not None and len(new) != len(dims):
+        raise ArgumentError(f"input_shapes gives {name!r} {len(new)} dimensions; the inputs are: {described}")
+    if any(d < -1 for d in new):
+        raise ArgumentError(f"the shape of {name!r} in input_shapes has a negative dimension: {new} (-1: free)")
+    return new
+
+
+def _describe(info: onnx.ValueInfoProto) -> str:
+    return ",".join(str(d.dim_value) if d.WhichOneof("value") == "dim_value" else (d.dim_param or "?")
+                    for d in info.type.tensor_type.shape.dim)
+
+
+def _type_name(number: int) -> str:
+    try:
+        return onnx.TensorProto.DataType.Name(number).lower()
+    except ValueError:
+        return f"type {number}"

@@ -1,0 +1,1 @@
+"""One function per ONNX operator; importing a module here registers its operators."""

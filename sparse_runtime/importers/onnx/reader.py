@@ -1,0 +1,106 @@
+"""Reading ONNX files: protobuf, external data, tensors."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, Optional
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
+
+from ...errors import ArgumentError, ModelFormatError, ModelIOError, UnsupportedError
+
+OLDEST_OPSET = 7
+
+
+class Source:
+    """A model and where its external data lies."""
+
+    def __init__(self, model: onnx.ModelProto, folder: Optional[str], label: str):
+        self.model, self.folder, self.label = model, folder, label
+
+    def array(self, tensor: onnx.TensorProto, what: str) -> np.ndarray:
+        """A tensor's contents; `what` names it in messages."""
+        if uses_external_data(tensor):
+            tensor = self._external(tensor, what)
+        try:
+            array = numpy_helper.to_array(tensor)
+        except Exception as error:
+            raise ModelFormatError(f"{what}: damaged or of an unknown type: {error}") from None
+        if array.shape != tuple(tensor.dims):
+            raise ModelFormatError(f"{what}: shape {list(tensor.dims)} but data of shape {list(array.shape)}")
+        return array
+
+    def _external(self, tensor: onnx.TensorProto, what: str) -> onnx.TensorProto:
+        if self.folder is None:
+            raise ModelIOError(f"{what}: its data is in an external file; give the model as a path, or load it with its data")
+        copy = onnx.TensorProto()
+        copy.CopyFrom(tensor)
+        where = next((e.value for e in tensor.external_data if e.key == "location"), "?")
+        try:
+            load_external_data_for_tensor(copy, self.folder)
+        except OSError as error:
+            raise ModelIOError(f"{what}: cannot read external data {where!r}: {error}") from None
+        except Exception as error:
+            raise ModelFormatError(f"{what}: external data {where!r}: {error}") from None
+        copy.ClearField("data_location")
+        copy.ClearField("external_data")
+        return copy
+
+    def sparse_array(self, sparse: onnx.SparseTensorProto, what: str) -> np.ndarray:
+        """A COO tensor as a dense array."""
+        values, indices = self.array(sparse.values, what), self.array(sparse.indices, what)
+        out = np.zeros(tuple(sparse.dims), values.dtype)
+        try:
+            if indices.ndim == 1:
+                out.reshape(-1)[indices] = values
+            else:
+                out[tuple(indices.T)] = values
+        except (IndexError, ValueError) as error:
+            raise ModelFormatError(f"{what}: sparse indices do not fit shape {list(sparse.dims)}: {error}") from None
+        return out
+
+
+def read(model: Any) -> Source:
+    """`model`: path, bytes or onnx.ModelProto. Nothing but the container is checked here."""
+    if isinstance(model, onnx.ModelProto):
+        source = Source(model, None, model.graph.name or "ModelProto")
+    elif isinstance(model, (bytes, bytearray, memoryview)):
+        source = Source(_parse(bytes(model), "these bytes"), None, "bytes")
+    elif isinstance(model, (str, os.PathLike)):
+        path = os.fspath(model)
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+        except OSError as error:
+            raise ModelIOError(f"cannot read {path!r}: {error.strerror or error}") from None
+        source = Source(_parse(data, repr(path)), os.path.dirname(os.path.abspath(path)), path)
+    else:
+        raise ArgumentError(f"a model is a path, bytes or an onnx.ModelProto, not {type(model).__name__}")
+    if not source.model.HasField("graph") or not (source.model.graph.node or source.model.graph.output):
+        raise ModelFormatError(f"{source.label}: not an ONNX model: it has no graph")
+    return source
+
+
+def _parse(data: bytes, label: str) -> onnx.ModelProto:
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(data)
+    except Exception as error:
+        raise ModelFormatError(f"{label} are not an ONNX model: {error}" if label == "these bytes"
+                               else f"{label} is not an ONNX model: {error}") from None
+    return model
+
+
+def opset(model: onnx.ModelProto) -> int:
+    """Version of the ai.onnx operators the model uses."""
+    versions: Dict[str, int] = {("" if o.domain == "ai.onnx" else o.domain): o.version for o in model.opset_import}
+    if "" not in versions:
+        raise ModelFormatError("the model imports no operator set of domain ai.onnx")
+    newest = onnx.defs.onnx_opset_version()
+    if not OLDEST_OPSET <= versions[""] <= newest:
+        raise UnsupportedError(f"the model uses opset {versions['']}; supported: {OLDEST_OPSET} to {newest} "
+                               f"(the newest which the installed onnx {onnx.__version__} knows)")
+    return versions[""]

@@ -1,0 +1,183 @@
+"""The table of ONNX operators and what their functions work with."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+import onnx
+
+from ...errors import ModelFormatError
+from ...ir import DTYPES, Graph, Node, Value
+from .reader import Source
+
+Result = Union[Value, Sequence[Optional[Value]]]
+_OPS: Dict[str, Callable[["Call"], Result]] = {}
+
+
+def op(*names: str) -> Callable[[Callable[["Call"], Result]], Callable[["Call"], Result]]:
+    """Registers a function for ONNX operators. It gets a Call and returns the value, or one value per output."""
+    def register(function: Callable[["Call"], Result]) -> Callable[["Call"], Result]:
+        for name in names:
+            assert name not in _OPS, name
+            _OPS[name] = function
+        return function
+    return register
+
+
+def find_op(name: str) -> Optional[Callable[["Call"], Result]]:
+    return _OPS.get(name)
+
+
+def supported_ops() -> List[str]:
+    return sorted(_OPS)
+
+
+class Unsupported(Exception):
+    """Raised by an operator's function: what was asked for, and what is supported."""
+
+    def __init__(self, asked: str, supported: str = ""):
+        super().__init__(asked)
+        self.asked, self.supported = asked, supported
+
+
+class Hint:
+    """What ONNX's own shape inference says of a tensor; None where it does not know. For rank and type, never for sizes."""
+
+    def __init__(self, dtype: Optional[str] = None, rank: Optional[int] = None):
+        self.dtype, self.rank = dtype, rank
+
+
+class Call:
+    """One ONNX node being imported. Inputs that are not given are None."""
+
+    def __init__(self, graph: Graph, node: onnx.NodeProto, name: str, opset: int, inputs: Sequence[Optional[Value]],
+                 hints: Sequence[Hint], used_outputs: Sequence[bool], attrs: Dict[str, Any],
+                 source: Source, fresh: Callable[[str], str]):
+        self.graph, self.name, self.op, self.opset = graph, name, node.op_type, opset
+        self.inputs, self.attrs = list(inputs), attrs
+        self.read_array, self.read_sparse = source.array, source.sparse_array
+        self.used_outputs = list(used_outputs)
+        self.made: List[Node] = []
+        self._hints, self._fresh = list(hints), fresh
+
+    # ---- what the model says -----------------------------------------------------------------------------------------
+
+    def get(self, index: int) -> Optional[Value]:
+        """Input by index, None where it is not given."""
+        return self.inputs[index] if index < len(self.inputs) else None
+
+    def x(self, index: int = 0) -> Value:
+        """Required input by index."""
+        value = self.get(index)
+        if value is None:
+            raise ModelFormatError(f"input {index} is missing")
+        return value
+
+    def attr(self, name: str, default: Any = None) -> Any:
+        return self.attrs.get(name, default)
+
+    def need(self, name: str) -> Any:
+        """Required attribute."""
+        if name not in self.attrs:
+            raise ModelFormatError(f"attribute {name} is missing")
+        return self.attrs[name]
+
+    def text(self, name: str, default: str) -> str:
+        value = self.attrs.get(name, default)
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+    def rank(self, index: int = 0) -> Optional[int]:
+        value = self.get(index)
+        if value is not None and value.is_const:
+            return value.const.ndim
+        if value is not None and value.is_input:
+            return len(value.dims)
+        return self._hints[index].rank if index < len(self._hints) else None
+
+    def dtype(self, index: int = 0) -> Optional[str]:
+        value = self.get(index)
+        if value is not None and (value.is_const or value.is_input):
+            return value.dtype
+        return self._hints[index].dtype if index < len(self._hints) else None
+
+    def is_float(self, index: int = 0) -> bool:
+        """Whether an input is float32, or not known to be anything else."""
+        return self.dtype(index) in (None, "float32")
+
+    # ---- checks ------------------------------------------------------------------------------------------------------
+
+    def float32(self, *indices: int) -> None:
+        """Refuses inputs of other types."""
+        for i in indices or (0,):
+            if self.get(i) is not None and not self.is_float(i):
+                raise Unsupported(f"input {i} of type {self.dtype(i)}", "float32")
+
+    def choice(self, name: str, value: Any, allowed: Sequence[Any]) -> Any:
+        if value not in allowed:
+            raise Unsupported(f"{name}={value}", f"{name}=" + " or ".join(map(str, allowed)))
+        return value
+
+    def const(self, index: int, what: str) -> np.ndarray:
+        """Contents of an input that has to be a constant."""
+        value = self.x(index)
+        if not value.is_const:
+            where = (f"graph input {value.name!r}: the file has no weights for it" if value.is_input
+                     else f"{value.name!r}, which is computed")
+            raise Unsupported(f"{what} from {where}", f"{what} as a constant (an initializer)")
+        return value.const
+
+    def weights(self, index: int, what: str) -> np.ndarray:
+        """A constant of float32."""
+        array = self.const(index, what)
+        if array.dtype != np.float32:
+            raise Unsupported(f"{what} of type {array.dtype}", "float32")
+        return array
+
+    def only_first_output(self, what: str) -> None:
+        if any(self.used_outputs[1:]):
+            raise Unsupported(f"the output{'s' if len(self.used_outputs) > 2 else ''} for {what}", "the first output only")
+
+    # ---- what becomes of it --------------------------------------------------------------------------------------------
+
+    def emit(self, op_name: str, *inputs: Optional[Value], **attrs: Any) -> Value:
+        """Adds an IR node with one output."""
+        return self.emit_many(op_name, inputs, 1, **attrs)[0]
+
+    def emit_many(self, op_name: str, inputs: Sequence[Optional[Value]], count: int, **attrs: Any) -> List[Value]:
+        names = [self._fresh(f"{self.name}/{op_name}") for _ in range(count)]
+        node = self.graph.add_node(op_name, inputs, self.name, names, **attrs)
+        self.made.append(node)
+        return list(node.outputs)
+
+    def constant(self, array: Any, hint: str) -> Value:
+        return self.graph.add_const(self._fresh(f"{self.name}/{hint}"), array)
+
+    def ints(self, values: Any, hint: str) -> Value:
+        return self.constant(np.asarray(values, np.int64), hint)
+
+    def scalar(self, value: float, like: int = 0, hint: str = "value") -> Value:
+        """A scalar constant of the type of an input."""
+        return self.constant(np.asarray(value, self.dtype(like) or "float32"), hint)
+
+    def unary(self, fn: str, x: Value, a: float = 0.0, b: float = 0.0) -> Value:
+        return self.emit("Unary", x, fn=fn, a=a, b=b)
+
+    def binary(self, fn: str, a: Value, b: Value) -> Value:
+        return self.emit("Binary", a, b, fn=fn)
+
+
+def dtype_name(number: int) -> str:
+    """numpy's name of a TensorProto.DataType that the IR has, else raises Unsupported."""
+    if number not in DTYPES:
+        try:
+            asked = onnx.TensorProto.DataType.Name(number)
+        except ValueError:
+            asked = str(number)
+        raise Unsupported(f"type {asked}", ", ".join(DTYPES.values()))
+    return DTYPES[number]
+
+
+def pair(values: Sequence[int], fill: int) -> Tuple[int, ...]:
+    """A per-axis attribute of one spatial axis as one of two axes, of which the first has length 1."""
+    return (fill, values[0]) if len(values) == 1 else tuple(values)

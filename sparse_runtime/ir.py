@@ -1,0 +1,451 @@
+"""The graph between an importer and the file: values, nodes, and what passes need to rewrite them.
+
+Operators, their inputs, outputs and attributes are those of csrc/include/spr/ops.inc, read through `_core.schema()`; a node that
+does not follow them cannot be made. Shapes and types come from the C core (`Graph.annotate`), which runs the same inference as
+the runtime, so Python never guesses them.
+"""
+
+from __future__ import annotations
+
+import functools
+import heapq
+from dataclasses import dataclass
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
+
+from . import _core
+from .errors import ModelFormatError, ShapeError, UnsupportedError
+
+# Element types of spr.h; the numbers are ONNX's. Constants of any other type cannot be stored.
+DTYPES = {
+    1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16",
+    11: "float64", 12: "uint32", 13: "uint64",
+}
+MAX_RANK = 8
+
+Shape = Tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An input or output of an operator."""
+
+    name: str
+    optional: bool
+    variadic: bool
+
+
+class OpSchema:
+    """One operator: `inputs`, `outputs` (Parameter tuples) and `attrs` {name: (type, default)}."""
+
+    def __init__(self, name: str, row: Mapping[str, Any]):
+        self.name = name
+        self.inputs = _parameters(row["inputs"])
+        self.outputs = _parameters(row["outputs"])
+        self.attrs: Dict[str, Tuple[str, Any]] = {
+            key: (kind.upper(), _attribute(kind.upper(), default)) for key, (kind, default) in row["attrs"].items()}
+
+    def input_index(self, name: str) -> int:
+        return [p.name for p in self.inputs].index(name)
+
+
+def _parameters(text: str) -> Tuple[Parameter, ...]:
+    return tuple(Parameter(word.rstrip("?*"), word.endswith("?"), word.endswith("*")) for word in text.split())
+
+
+def _attribute(kind: str, value: Any) -> Any:
+    """`value` as the Python type of an attribute kind; defaults arrive as text. Raises TypeError or ValueError."""
+    if kind == "INT":
+        if isinstance(value, float) and not value.is_integer():
+            raise ValueError(f"{value} is not an integer")
+        return int(value)
+    if kind == "FLOAT":
+        return float(value)
+    if kind == "INTS":
+        return tuple(int(v) for v in (value.split() if isinstance(value, str) else value))
+    if isinstance(value, bytes):
+        return value.decode()
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a string")
+    return value
+
+
+@functools.lru_cache(maxsize=None)
+def schema() -> Dict[str, OpSchema]:
+    """All operators of the IR by name."""
+    return {name: OpSchema(name, row) for name, row in _core.schema().items()}
+
+
+class Value:
+    """A tensor: a graph input (`dims` set), a constant (`const` set) or the result of a node (`producer` set).
+
+    `uses` has one entry per node input that reads it. `dtype` and `shapes` are filled in by Graph.annotate: one shape per probe."""
+
+    __slots__ = ("name", "const", "dims", "dim_names", "producer", "uses", "dtype", "shapes")
+
+    def __init__(self, name: str):
+        self.name = name
+        self.const: Optional[np.ndarray] = None
+        self.dims: Optional[Shape] = None
+        self.dim_names: Tuple[str, ...] = ()
+        self.producer: Optional[Node] = None
+        self.uses: List[Node] = []
+        self.dtype: Optional[str] = None
+        self.shapes: Tuple[Shape, ...] = ()
+
+    @property
+    def is_const(self) -> bool:
+        return self.const is not None
+
+    @property
+    def is_input(self) -> bool:
+        return self.dims is not None
+
+    @property
+    def shape(self) -> Optional[Shape]:
+        """Shape at the first probe, the one converted with; None where it is not known."""
+        return self.shapes[0] if self.shapes else None
+
+    @property
+    def rank(self) -> Optional[int]:
+        return len(self.shapes[0]) if self.shapes else None
+
+    def __repr__(self) -> str:
+        return f"<Value {self.name}>"
+
+
+class Node:
+    """An operator applied to values. Attributes that are not given have the schema's default: node["axis"]."""
+
+    __slots__ = ("op", "name", "inputs", "outputs", "attrs", "schema")
+
+    def __init__(self, op: str, name: str, inputs: Sequence[Optional[Value]], outputs: Sequence[Value],
+                 attrs: Mapping[str, Any]):
+        try:
+            self.schema = schema()[op]
+        except KeyError:
+            raise UnsupportedError(f"node {name!r}: the IR has no operator {op!r}") from None
+        self.op, self.name = op, name
+        self.inputs, self.outputs = list(inputs), list(outputs)
+        self.attrs: Dict[str, Any] = {}
+        _check_count(self, "inputs", self.inputs, self.schema.inputs)
+        _check_count(self, "outputs", self.outputs, self.schema.outputs)
+        for key, value in attrs.items():
+            self[key] = value
+
+    def __getitem__(self, key: str) -> Any:
+        return self.attrs[key] if key in self.attrs else self.schema.attrs[key][1]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key not in self.schema.attrs:
+            raise ModelFormatError(f"node {self.name!r}: {self.op} has no attribute {key!r}")
+        kind = self.schema.attrs[key][0]
+        try:
+            self.attrs[key] = _attribute(kind, value)
+        except (TypeError, ValueError) as error:
+            raise ModelFormatError(f"node {self.name!r}: attribute {key} of {self.op}: {error}") from None
+
+    def input(self, name: str) -> Optional[Value]:
+        """Input by its name in the schema; None where it is not given."""
+        index = self.schema.input_index(name)
+        return self.inputs[index] if index < len(self.inputs) else None
+
+    def set_input(self, which: Any, value: Optional[Value]) -> None:
+        """Replaces an input given by index or schema name, keeping `uses` right. Missing optional inputs before it become None."""
+        index = which if isinstance(which, int) else self.schema.input_index(which)
+        self.inputs.extend([None] * (index + 1 - len(self.inputs)))
+        if self.inputs[index] is not None:
+            self.inputs[index].uses.remove(self)
+        self.inputs[index] = value
+        if value is not None:
+            value.uses.append(self)
+        _check_count(self, "inputs", self.inputs, self.schema.inputs)
+
+    @property
+    def output(self) -> Value:
+        return self.outputs[0]
+
+    def __repr__(self) -> str:
+        return f"<{self.op} {self.name}>"
+
+
+def _check_count(node: Node, what: str, values: Sequence[Optional[Value]], parameters: Sequence[Parameter]) -> None:
+    variadic = bool(parameters) and parameters[-1].variadic
+    if len(values) > len(parameters) and not variadic:
+        raise ModelFormatError(f"node {node.name!r}: {node.op} takes at most {len(parameters)} {what}, got {len(values)}")
+    for i, p in enumerate(parameters):
+        if not p.optional and (i >= len(values) or values[i] is None):
+            raise ModelFormatError(f"node {node.name!r}: {node.op} needs {what[:-1]} {i} ({p.name})")
+    if any(v is None for v in values[len(parameters):]):
+        raise ModelFormatError(f"node {node.name!r}: {node.op} cannot leave out one of its {parameters[-1].name}")
+
+
+class Graph:
+    """Nodes in topological order, graph inputs and outputs. Names of values are unique."""
+
+    def __init__(self, name: str = ""):
+        self.name = name
+        self.nodes: List[Node] = []
+        self.inputs: List[Value] = []
+        self.outputs: List[Value] = []
+        self._values: Dict[str, Value] = {}
+
+    # ---- building --------------------------------------------------------------------------------------------------
+
+    def unique(self, name: str) -> str:
+        """`name`, with a number appended if a value has it already."""
+        if name and name not in self._values:
+            return name
+        number = 1
+        while f"{name}_{number}" in self._values:
+            number += 1
+        return f"{name}_{number}"
+
+    def _add(self, name: str) -> Value:
+        value = Value(self.unique(name))
+        self._values[value.name] = value
+        return value
+
+    def add_input(self, name: str, dtype: str, dims: Sequence[int], dim_names: Sequence[str] = ()) -> Value:
+        """`dims`: -1 where free; `dim_names`: what the model calls its dimensions, for messages."""
+        if name in self._values:
+            raise ModelFormatError(f"two graph inputs are called {name!r}")
+        value = self._add(name)
+        value.dtype, value.dims, value.dim_names = np.dtype(dtype).name, tuple(dims), tuple(dim_names)
+        self.inputs.append(value)
+        return value
+
+    def add_const(self, name: str, array: Any) -> Value:
+        value = self._add(name)
+        value.const = np.ascontiguousarray(array).reshape(np.shape(array))
+        value.dtype, value.shapes = value.const.dtype.name, (value.const.shape,)
+        return value
+
+    def add_node(self, op: str, inputs: Sequence[Optional[Value]], name: str, outputs: Sequence[str] = (),
+                 before: Optional[Node] = None, **attrs: Any) -> Node:
+        """`outputs`: names, by default one named after the node. `before`: where to insert; at the end by default."""
+        given = list(inputs)
+        while given and given[-1] is None:
+            given.pop()
+        values = [self._add(n) for n in (outputs or (name,))]
+        try:
+            node = Node(op, name, given, values, attrs)
+        except Exception:
+            for value in values:
+                del self._values[value.name]
+            raise
+        for value in values:
+            value.producer = node
+        for value in given:
+            if value is not None:
+                value.uses.append(node)
+        self.nodes.insert(len(self.nodes) if before is None else self.nodes.index(before), node)
+        return node
+
+    # ---- rewriting -------------------------------------------------------------------------------------------------
+
+    def sole_user(self, value: Value) -> Optional[Node]:
+        """The only node that reads a value which is not a graph output, else None."""
+        return value.uses[0] if len(value.uses) == 1 and value not in self.outputs else None
+
+    def can_replace(self, old: Value, new: Value) -> bool:
+        """Whether `new` can take the place of `old` everywhere. A graph output keeps its name, so only the result of a node that
+        is no other graph output can become one."""
+        return old not in self.outputs or (new.producer is not None and new not in self.outputs)
+
+    def replace(self, old: Value, new: Value) -> None:
+        """Lets everything that reads `old` read `new`; a graph output passes its name on."""
+        assert self.can_replace(old, new), (old, new)
+        for node in list(old.uses):
+            for i, value in enumerate(node.inputs):
+                if value is old:
+                    node.set_input(i, new)
+        if old in self.outputs:
+            self.outputs[self.outputs.index(old)] = new
+            self.rename(old, self.unique(old.name + "/replaced"), new)
+
+    def rename(self, value: Value, name: str, heir: Optional[Value] = None) -> None:
+        """Gives a value another name, which must be free, and its old one to `heir`."""
+        old = value.name
+        assert name not in self._values
+        del self._values[old]
+        value.name = name
+        self._values[name] = value
+        if heir is not None:
+            self.rename(heir, old)
+
+    def remove(self, node: Node) -> None:
+        """Removes a node whose results nothing reads."""
+        assert not any(v.uses or v in self.outputs for v in node.outputs), node
+        for value in node.inputs:
+            if value is not None:
+                value.uses.remove(node)
+        for value in node.outputs:
+            del self._values[value.name]
+        self.nodes.remove(node)
+
+    def remove_dead(self) -> int:
+        """Removes nodes that do not reach a graph output; returns how many."""
+        count = 0
+        for node in reversed(list(self.nodes)):
+            if not any(v.uses or v in self.outputs for v in node.outputs):
+                self.remove(node)
+                count += 1
+        return count
+
+    def sort(self) -> None:
+        """Restores topological order, leaving nodes where they are as far as possible."""
+        order = {node: i for i, node in enumerate(self.nodes)}
+        waiting = {node: sum(v is not None and v.producer is not None for v in node.inputs) for node in self.nodes}
+        ready = [i for i, node in enumerate(self.nodes) if not waiting[node]]
+        done: List[Node] = []
+        while ready:
+            node = self.nodes[heapq.heappop(ready)]
+            done.append(node)
+            for user in (user for value in node.outputs for user in value.uses):
+                waiting[user] -= 1
+                if not waiting[user]:
+                    heapq.heappush(ready, order[user])
+        if len(done) != len(self.nodes):
+            raise ModelFormatError(f"node {next(n for n in self.nodes if waiting[n]).name!r} depends on its own result")
+        self.nodes = done
+
+    # ---- looking ---------------------------------------------------------------------------------------------------
+
+    def constants(self) -> List[Value]:
+        """Constants that something reads, in order of first use."""
+        used = [v for node in self.nodes for v in node.inputs if v is not None] + self.outputs
+        return list(dict.fromkeys(v for v in used if v.is_const))
+
+    def values(self) -> Iterator[Value]:
+        """Inputs, used constants and results."""
+        yield from self.inputs
+        yield from self.constants()
+        for node in self.nodes:
+            yield from node.outputs
+
+    def __iter__(self) -> Iterator[Node]:
+        """Over a copy of the node list, so that the graph may change meanwhile; skips nodes removed before their turn."""
+        for node in list(self.nodes):
+            if node.output.producer is node and self._values.get(node.output.name) is node.output:
+                yield node
+
+    def check(self) -> None:
+        """Raises ModelFormatError unless the graph is well formed: order, uses, names, types of constants."""
+        seen = set(self.inputs)
+        uses: Dict[Value, int] = {}
+        for node in self.nodes:
+            for value in node.inputs:
+                if value is None:
+                    continue
+                uses[value] = uses.get(value, 0) + 1
+                if not value.is_const and value not in seen:
+                    raise ModelFormatError(f"node {node.name!r} reads {value.name!r} before anything makes it")
+            for value in node.outputs:
+                if value in seen or value.producer is not node:
+                    raise ModelFormatError(f"value {value.name!r} has more than one producer")
+                seen.add(value)
+        for value in self.values():
+            if self._values.get(value.name) is not value:
+                raise ModelFormatError(f"two values are called {value.name!r}")
+            if len(value.uses) != uses.get(value, 0):
+                raise ModelFormatError(f"the users of {value.name!r} are out of step with the nodes")
+            if value.is_const and value.const.dtype.name not in DTYPES.values():
+                raise UnsupportedError(f"constant {value.name!r} has type {value.const.dtype.name}; "
+                                       f"supported: {', '.join(DTYPES.values())}")
+        for value in self.outputs:
+            if not value.is_const and value not in seen:
+                raise ModelFormatError(f"nothing makes the graph output {value.name!r}")
+
+    def __str__(self) -> str:
+        lines = [f"graph {self.name or '(no name)'}"]
+        lines += [f"  input {v.name}: {v.dtype}{_dims(v.dims, v.dim_names)}" for v in self.inputs]
+        for node in self.nodes:
+            made = ", ".join(v.name + ("" if v.shape is None else f": {v.dtype}{_dims(v.shape)}") for v in node.outputs)
+            attrs = " ".join(f"{k}={_text(v)}" for k, v in node.attrs.items())
+            lines.append(f"  {made} = {node.op}({', '.join(_argument(v) for v in node.inputs)})" + (f"  {attrs}" if attrs else ""))
+        return "\n".join(lines + [f"  output {v.name}" for v in self.outputs])
+
+    def clone(self) -> "Graph":
+        """A copy that can be rewritten on its own; constants' arrays are shared."""
+        copy = Graph(self.name)
+        twin: Dict[Value, Value] = {}
+        for value in self.values():
+            new = twin[value] = copy._add(value.name)
+            new.const, new.dims, new.dim_names = value.const, value.dims, value.dim_names
+            new.dtype, new.shapes = value.dtype, value.shapes
+        copy.inputs = [twin[v] for v in self.inputs]
+        copy.outputs = [twin[v] for v in self.outputs]
+        for node in self.nodes:
+            new_node = Node(node.op, node.name, [None if v is None else twin[v] for v in node.inputs],
+                            [twin[v] for v in node.outputs], node.attrs)
+            copy.nodes.append(new_node)
+            for v in new_node.outputs:
+                v.producer = new_node
+            for v in new_node.inputs:
+                if v is not None:
+                    v.uses.append(new_node)
+        return copy
+
+    # ---- to the core -----------------------------------------------------------------------------------------------
+
+    def to_bytes(self, encodings: Optional[Mapping[str, str]] = None, sparse: str = "auto",
+                 outputs: Optional[Iterable[Value]] = None) -> bytes:
+        """The graph as a .spr file. `encodings`: {constant: "dense" | "bitmap" | "bitmap_2x1"}, dense where not given;
+        `sparse`: what sessions do by default; `outputs`: other values than the graph's outputs."""
+        wanted = list(self.outputs if outputs is None else outputs)
+        builder = _core.GraphBuilder()
+        index: Dict[Value, int] = {}
+        for value in self.inputs:
+            index[value] = builder.add_input(value.name, value.dtype, list(value.dims or ()))
+        for value in dict.fromkeys(self.constants() + [v for v in wanted if v.is_const]):
+            index[value] = builder.add_const(value.name, value.const, (encodings or {}).get(value.name, "dense"))
+        for node in self.nodes:
+            for value in node.outputs:
+                index[value] = builder.add_value(value.name)
+            builder.add_node(node.op, node.name, [-1 if v is None else index[v] for v in node.inputs],
+                             [index[v] for v in node.outputs], dict(node.attrs))
+        for value in wanted:
+            builder.add_output(index[value])
+        builder.set_sparse(sparse)
+        return builder.to_bytes()
+
+    def infer(self, *probes: Mapping[str, Shape]) -> List[Dict[str, Tuple[str, Shape]]]:
+        """{value: (dtype, shape)} for each {input: shape}. Raises what the core's inference raises."""
+        data = self.to_bytes()
+        return [_core.infer(data, {k: tuple(s) for k, s in probe.items()}) for probe in probes]
+
+    def annotate(self, probes: Sequence[Mapping[str, Shape]]) -> None:
+        """Fills in dtype and shapes of every value, one shape per probe."""
+        found = self.infer(*probes)
+        for value in self.values():
+            if value.is_const:
+                value.shapes = (value.const.shape,) * len(found)
+                continue
+            kinds = {np.dtype(f[value.name][0]).name for f in found if value.name in f}
+            if len(kinds) != 1:
+                raise ShapeError(f"the type of {value.name!r} depends on the input shapes")
+            value.dtype = kinds.pop()
+            value.shapes = tuple(tuple(f[value.name][1]) for f in found)
+
+
+def _dims(dims: Optional[Sequence[int]], names: Sequence[str] = ()) -> str:
+    shown = [names[i] if d < 0 and i < len(names) and names[i] else ("?" if d < 0 else str(d))
+             for i, d in enumerate(dims or ())]
+    return "[" + ",".join(shown) + "]"
+
+
+def _text(value: Any) -> str:
+    return "[" + ",".join(map(str, value)) + "]" if isinstance(value, tuple) else (
+        f"{value:g}" if isinstance(value, float) else str(value))
+
+
+def _argument(value: Optional[Value]) -> str:
+    if value is None:
+        return "-"
+    if not value.is_const:
+        return value.name
+    if value.const.size <= 8:
+        return f"{value.name}={np.array2string(value.const, separator=',', precision=6)}".replace("\n", "")
+    return f"{value.name}:{value.const.dtype.name}{_dims(value.const.shape)}"
