@@ -11,6 +11,8 @@ from onnx.reference import ReferenceEvaluator
 
 # A result that is larger than this and than four times its inputs is cheaper to compute than to store.
 _SMALL = 1 << 16
+# Where the evaluator has only newer forms, which mean the same for what older ones allow.
+_AT_LEAST = {"DequantizeLinear": 19}
 _RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout")
 
 
@@ -25,7 +27,7 @@ def evaluate(node: onnx.NodeProto, opset: int, inputs: Sequence[Any]) -> Optiona
         [node], "fold", [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
                          for n, a in feeds.items()],
         [onnx.ValueInfoProto(name=o) for o in node.output if o])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", max(opset, _AT_LEAST.get(node.op_type, 0)))])
     try:
         results = iter(ReferenceEvaluator(model).run(None, feeds))
     except Exception:  # what the evaluator cannot do stays a node, which has its own checks

@@ -19,6 +19,8 @@ def _window(c: Call, axes: int) -> dict:
                                 ("dilations", c.attr("dilations"), axes)):
         if values and len(values) != count:
             raise ValueError(f"{name} has {len(values)} values for {axes} spatial axes")
+    if min(pads) < 0:
+        raise Unsupported(f"negative pads {pads}", "pads from 0")
     if axes == 1:
         pads = [0, pads[0], 0, pads[1]]
     return {
