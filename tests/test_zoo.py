@@ -117,6 +117,7 @@ def test_picodet_structure():
     assert outputs == [[1, n, 80] for n in rows] + [[1, n, 32] for n in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opset", OPSETS)
 @pytest.mark.parametrize("name", FACTS)
 def test_every_opset_is_valid_and_the_same_function(name, opset):
@@ -128,6 +129,7 @@ def test_every_opset_is_valid_and_the_same_function(name, opset):
         assert relative_error(got, reference[output]) < 1e-5, output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FACTS)
 def test_activations_stay_of_order_one(name):
     model = zoo.build(name, seed=3)
@@ -146,6 +148,7 @@ def test_activations_stay_of_order_one(name):
         assert np.sqrt(np.mean(np.square(values[output] - other[output]))) > 0.01 * np.ptp(values[output]), output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FACTS)
 def test_batch_norm_left_or_folded_is_the_same_function(name):
     size = SMALL.get(name, 48)
@@ -159,6 +162,7 @@ def test_batch_norm_left_or_folded_is_the_same_function(name):
         assert relative_error(got, reference[output]) < 1e-4, output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FACTS)
 def test_dynamic_takes_any_batch_and_size(name):
     model = zoo.build(name, dynamic=True)
@@ -173,6 +177,7 @@ def test_dynamic_takes_any_batch_and_size(name):
         assert relative_error(got, reference[output]) < 1e-5, output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FACTS)
 def test_seed_decides_the_weights(name):
     first, again, other = build(name), zoo.build(name), zoo.build(name, seed=1)
@@ -184,6 +189,7 @@ def test_seed_decides_the_weights(name):
         assert np.array_equal(mine[key], its[key]) == key.startswith("const_"), key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["picodet_m", "mobilenet_v3_small", "shufflenet_v2"])
 def test_options_do_not_change_the_weights(name):
     def layers(model):
@@ -205,17 +211,18 @@ def test_weights_are_signed_and_biases_nonzero(name):
             assert w.all(), key
 
 
+@functools.cache
 def ops(name, **options):
-    return [node.op_type for node in zoo.build(name, **options).graph.node]
+    return [node.op_type for node in zoo.build(name, size=SMALL.get(name, 48), **options).graph.node]
 
 
 def test_exporter_habits():
     for name in ("mobilenet_v3_small", "mobilenet_v3_large"):
         assert {"Add", "Clip", "Mul", "Div"} <= set(ops(name)) and "HardSwish" not in ops(name)
         assert "HardSwish" in ops(name, opset=14) and not {"Clip", "Div"} & set(ops(name, opset=14))
-    clip = next(n for n in zoo.build("mobilenet_v2", opset=10).graph.node if n.op_type == "Clip")
+    clip = next(n for n in build("mobilenet_v2", opset=10).graph.node if n.op_type == "Clip")
     assert (len(clip.input), attribute(clip, "min"), attribute(clip, "max")) == (1, 0, 6)
-    clip = next(n for n in zoo.build("mobilenet_v2", opset=11).graph.node if n.op_type == "Clip")
+    clip = next(n for n in build("mobilenet_v2", opset=11).graph.node if n.op_type == "Clip")
     assert len(clip.input) == 3 and not clip.attribute
     assert "Constant" in ops("mobilenet_v2") and "Constant" not in ops("mobilenet_v3_large")
     assert "Flatten" in ops("mobilenet_v2") and "Reshape" in ops("mobilenet_v1")

@@ -1,7 +1,8 @@
 """The layers of an ONNX model that pruning is about, and how sparse they are.
 
 Prunable are 1x1 convolutions (group 1), Gemm with constant B and MatMul with a constant matrix B, where the weight is
-floating point and stored in the main graph as initializer or Constant node, directly or behind Identity nodes.
+float16, float32 or float64 and stored in the main graph as initializer or Constant node, directly or behind Identity
+nodes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, numpy_helper
 
-_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
+from ..errors import ArgumentError, ModelFormatError
+
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def load(model: str | os.PathLike | bytes | onnx.ModelProto) -> onnx.ModelProto:
             return onnx.load(model)
         return onnx.load_model_from_string(bytes(model))
     except DecodeError as error:
-        raise ValueError(f"{what}: not an ONNX model ({error})") from error
+        raise ModelFormatError(f"{what}: not an ONNX model ({error})") from error
 
 
 def find(model: onnx.ModelProto) -> list[Layer]:
@@ -103,7 +106,7 @@ def find(model: onnx.ModelProto) -> list[Layer]:
 
 def _array(name, tensor) -> np.ndarray:
     if tensor.data_location == TensorProto.EXTERNAL:
-        raise ValueError(f"weight {name!r} lies in an external file; give the model as a path, so that it is found")
+        raise ArgumentError(f"weight {name!r} lies in an external file; give the model as a path, so that it is found")
     return numpy_helper.to_array(tensor)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from ..errors import ArgumentError
 from .layers import Layer, Weight, find, load
 
 _BLOCKS = ((1, 1), (2, 1))
@@ -36,17 +37,17 @@ def magnitude(
 
     Exactly round(ratio * n) of a layer's (of all) n weights or blocks become zero; among equals the first in the order
     of [outputs, inputs] go. A tensor that several nodes share is pruned once, for all of them, and kept if one of them
-    is skipped. Raises ValueError where an argument does not fit the model, and for NaN weights.
+    is skipped. Raises ArgumentError (a ValueError) where an argument does not fit the model, and for NaN weights.
     """
     if not isinstance(block, (tuple, list)) or tuple(block) not in _BLOCKS:
-        raise ValueError(f"block {block!r} is not supported; supported: {', '.join(map(str, _BLOCKS))}")
+        raise ArgumentError(f"block {block!r} is not supported; supported: {', '.join(map(str, _BLOCKS))}")
     if scope not in _SCOPES:
-        raise ValueError(f"scope must be one of {', '.join(map(repr, _SCOPES))}, not {scope!r}")
+        raise ArgumentError(f"scope must be one of {', '.join(map(repr, _SCOPES))}, not {scope!r}")
     height = block[0]
     model = load(model)
     layers = find(model)
     if not layers:
-        raise ValueError("nothing to prune: no 1x1 convolution (group 1), Gemm or MatMul with constant weights")
+        raise ArgumentError("nothing to prune: no 1x1 convolution (group 1), Gemm or MatMul with constant weights")
     skipped = _skipped(model, layers, skip)
     chosen = _ratios(layers, ratio, scope, skipped)
     scores = {name: _scores(weight, height) for name, (weight, _) in chosen.items()}
@@ -71,7 +72,7 @@ def _skipped(model, layers, skip) -> set[str]:
     patterns = [skip] if isinstance(skip, str) else list(skip)
     for pattern in patterns:
         if not isinstance(pattern, str):
-            raise ValueError(f"skip takes names, patterns or a predicate, not {pattern!r}")
+            raise ArgumentError(f"skip takes names, patterns or a predicate, not {pattern!r}")
 
     def matches(pattern, names):
         return any(name == pattern or fnmatch.fnmatchcase(name, pattern) for name in names)
@@ -80,7 +81,7 @@ def _skipped(model, layers, skip) -> set[str]:
     known = {name for node in model.graph.node for name in (node.name, *node.input, *node.output) if name}
     for pattern in patterns:
         if not matches(pattern, known):
-            raise ValueError(f"skip pattern {pattern!r} matches no node and no weight; {_names(pattern, layers)}")
+            raise ArgumentError(f"skip pattern {pattern!r} matches no node and no weight; {_names(pattern, layers)}")
     return {
         layer.weight.name
         for layer in layers
@@ -94,16 +95,16 @@ def _ratios(layers, ratio, scope, skipped) -> dict[str, tuple[Weight, float]]:
         share = _share(ratio, "ratio")
         chosen = {layer.weight.name: (layer.weight, share) for layer in layers if layer.weight.name not in skipped}
         if not chosen:
-            raise ValueError(f"nothing to prune: skip leaves none of the {len(layers)} prunable layers")
+            raise ArgumentError(f"nothing to prune: skip leaves none of the {len(layers)} prunable layers")
         return chosen
     if scope == "global":
-        raise ValueError('scope "global" takes one ratio for all layers, not a ratio per layer')
+        raise ArgumentError('scope "global" takes one ratio for all layers, not a ratio per layer')
     if not ratio:
-        raise ValueError(f"ratio names no layer; {_names('', layers)}")
+        raise ArgumentError(f"ratio names no layer; {_names('', layers)}")
     names = {layer.name for layer in layers}
     for name in ratio:
         if name not in names:
-            raise ValueError(f"ratio names {name!r}, which is no prunable layer; {_names(name, layers)}")
+            raise ArgumentError(f"ratio names {name!r}, which is no prunable layer; {_names(name, layers)}")
     chosen = {}
     for layer in layers:
         if layer.name not in ratio:
@@ -111,17 +112,17 @@ def _ratios(layers, ratio, scope, skipped) -> dict[str, tuple[Weight, float]]:
         share = _share(ratio[layer.name], f"ratio of {layer.name!r}")
         weight = layer.weight
         if weight.name in skipped:
-            raise ValueError(f"layer {layer.name!r} has a ratio and is skipped too; leave out one of the two")
+            raise ArgumentError(f"layer {layer.name!r} has a ratio and is skipped too; leave out one of the two")
         if weight.name in chosen and chosen[weight.name][1] != share:
             users = ", ".join(user.name for user in weight.layers)
-            raise ValueError(f"weight {weight.name!r} is shared by {users}: their ratios must be equal")
+            raise ArgumentError(f"weight {weight.name!r} is shared by {users}: their ratios must be equal")
         chosen[weight.name] = (weight, share)
     return chosen
 
 
 def _share(value, what) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value <= 1:
-        raise ValueError(f"{what} must be a number from 0 to 1, not {value!r}")
+        raise ArgumentError(f"{what} must be a number from 0 to 1, not {value!r}")
     return float(value)
 
 
@@ -137,8 +138,8 @@ def _oriented(weight: Weight, height: int) -> Layer:
     """A layer whose orientation the blocks follow: they are the same for all layers that share the weight."""
     if height > 1 and len({layer.by_columns for layer in weight.layers}) > 1:
         users = ", ".join(layer.name for layer in weight.layers)
-        why = "one takes its rows as outputs, another its columns"
-        raise ValueError(f"weight {weight.name!r} of {users} has no common 2x1 blocks ({why}); skip it or use (1, 1)")
+        why = "one takes its rows as outputs, another its columns; skip it or use (1, 1)"
+        raise ArgumentError(f"weight {weight.name!r} of {users} has no common 2x1 blocks: {why}")
     return weight.layers[0]
 
 
@@ -146,7 +147,7 @@ def _scores(weight: Weight, height: int) -> np.ndarray:
     """Magnitudes of the blocks, flat in the order of [outputs, inputs]."""
     matrix = np.abs(weight.matrix(_oriented(weight, height)).astype(np.float64))
     if np.isnan(matrix).any():
-        raise ValueError(f"weight {weight.name!r} (layer {weight.layers[0].name!r}) has NaN values: they have no order")
+        raise ArgumentError(f"weight {weight.name!r} of {weight.layers[0].name!r} has NaN values, which have no order")
     return np.add.reduceat(matrix, np.arange(0, len(matrix), height), axis=0).ravel()
 
 
