@@ -17,15 +17,25 @@ const char *spr_status_name(spr_status status) {
     return "unknown status";
 }
 
-/* Length of the well-formed UTF-8 sequence at p, 0 if there is none. */
-static int utf8_length(const unsigned char *p) {
+/* Length of the well-formed UTF-8 sequence at p of which at most `left` bytes are there, 0 if there is none. */
+static int utf8_length(const unsigned char *p, size_t left) {
     if (p[0] < 0x80) return 1;
     int n = p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+    if ((size_t)n > left) return 0;
     for (int i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80) return 0; /* the final '\0' stops this too */
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f)) return 0;
-    if ((p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f)) return 0;
+        if ((p[i] & 0xc0) != 0x80) return 0;
+    if (n && ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f))) return 0; /* overlong, surrogates */
+    if (n && ((p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))) return 0; /* overlong, past U+10FFFF */
     return n;
+}
+
+int spr_is_utf8(const char *text, size_t length) {
+    for (size_t at = 0; at < length;) {
+        int n = utf8_length((const unsigned char *)text + at, length - at);
+        if (!n) return 0;
+        at += (size_t)n;
+    }
+    return 1;
 }
 
 spr_status spr_fail(spr_error *err, spr_status status, const char *format, ...) {
@@ -37,9 +47,9 @@ spr_status spr_fail(spr_error *err, spr_status status, const char *format, ...) 
     if (length < 0) err->message[0] = '\0';
     err->status = status;
     /* Names in messages come from files: what is not text, or was cut in the middle of a character, becomes '?'. */
-    unsigned char *p = (unsigned char *)err->message;
-    while (*p) {
-        int n = utf8_length(p);
+    unsigned char *p = (unsigned char *)err->message, *end = p + strlen(err->message);
+    while (p < end) {
+        int n = utf8_length(p, (size_t)(end - p));
         if (n == 0 || *p < ' ' || *p == 0x7f) *p = '?';
         p += n ? n : 1;
     }

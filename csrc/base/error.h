@@ -7,6 +7,8 @@
 
 /* Writes status and message where err is not NULL, and returns the status: `return spr_fail(err, ...)`. */
 spr_status spr_fail(spr_error *err, spr_status status, const char *format, ...) SPR_PRINTF(3, 4);
+/* Whether `length` bytes are well-formed UTF-8. */
+int spr_is_utf8(const char *text, size_t length);
 /* SPR_ERROR_MEMORY naming what was being allocated. */
 spr_status spr_fail_memory(spr_error *err, const char *what, size_t bytes);
 

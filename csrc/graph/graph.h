@@ -48,6 +48,12 @@ const spr_op_schema *spr_op_get_schema(spr_op op);
 /* -1 if there is no such operator. */
 int spr_op_find(const char *name);
 
+union spr_attr;
+/* Fills in the default of an attribute; INTS live in the arena. Returns 0 when out of memory. */
+int spr_attr_default(const spr_attr_schema *schema, spr_arena *arena, union spr_attr *attr);
+/* Whether an attribute has its default value, bit for bit. */
+int spr_attr_is_default(const spr_attr_schema *schema, const union spr_attr *attr);
+
 /* ---- values and nodes ---------------------------------------------------------------------------------------------- */
 
 /* A type and a concrete shape (free dimensions are -1 only in graph inputs). */
@@ -113,8 +119,9 @@ typedef struct spr_graph {
 
 /* ---- building, used by Python ---------------------------------------------------------------------------------------- */
 
-spr_graph *spr_graph_new(void);
+spr_graph *spr_graph_new(void); /* NULL when out of memory */
 void spr_graph_free(spr_graph *graph);
+spr_status spr_graph_set_producer(spr_graph *graph, const char *text, spr_error *err);
 /* All return the new value's index, or -1 with err filled in. Strings and data are copied. Names must be unique among values:
    spr_graph_check tells. */
 int spr_graph_add_input(spr_graph *graph, const char *name, const spr_desc *desc, spr_error *err);
@@ -135,6 +142,9 @@ spr_status spr_graph_add_output(spr_graph *graph, int value, spr_error *err);
 /* Structure: indices, counts, topological order, every value produced once, enumerated strings known (act, fn, mode ...), INTS of
    sane length, ranks. Needs no shapes. Called by the reader and the writer. */
 spr_status spr_graph_check(const spr_graph *graph, spr_error *err);
+
+/* Gives a node its operator and the defaults of all attributes; returns 0 when out of memory. */
+int spr_node_init(spr_graph *graph, spr_node *node, spr_op op);
 
 /* "node 'conv1' (Conv): " and the message. */
 spr_status spr_fail_node(const spr_node *node, spr_error *err, spr_status status, const char *format, ...)

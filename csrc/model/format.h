@@ -15,8 +15,7 @@
  *     16  u64      file_size
  *     24  u64      meta_size
  *     32  u64      data_offset
- *     40  16 bytes zeros
- *     56  u32      zero
+ *     40  20 bytes zeros
  *     60  u32      CRC-32 (polynomial 0xedb88320, as in zlib) of bytes 0 to 59 followed by bytes 64 to file_size - 1
  *
  * The metadata, `string` being u32 length and that many bytes of UTF-8 without '\0':
