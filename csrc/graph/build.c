@@ -217,6 +217,7 @@ int spr_graph_add_node(spr_graph *graph, const char *op, const char *name, int i
 static spr_status find_attr(spr_graph *graph, int node, const char *name, spr_attr_type type, spr_attr **attr,
                             spr_error *err) {
     static const char *const types[] = {"an int", "a float", "a list of ints", "a string"};
+    *attr = NULL;
     if (node < 0 || node >= graph->node_count)
         return spr_fail(err, SPR_ERROR_ARGUMENT, "node %d: the graph has %d nodes", node, (int)graph->node_count);
     const spr_node *n = &graph->nodes[node];
