@@ -55,6 +55,8 @@ int check_is_blank(const float *p);
 int check_ordinary(float v);
 /* Bit for bit. */
 int check_same(const float *a, const float *b, size_t n);
+/* Whether two results are: bit for bit, but any NaN that was computed for any other. */
+int check_same_result(float a, float b);
 
 /* Allocates or ends the program. */
 void *check_alloc(size_t count, size_t size);
