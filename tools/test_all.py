@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Runs every test there is, native and emulated, by the Makefile's targets; two or more at a time.
 
-Prints a line as each step ends, then pytest's closing lines, then one line per step: passed, FAILED, or NOT RUN and
-why. The exit status is 0 only if all steps ran and passed. Logs are kept in build/test-logs/.
+Prints a line as each step ends, then pytest's closing lines, the kernels that no sweep could run (for want of a CPU
+feature), and one line per step: passed, FAILED, or NOT RUN and why. The exit status is 0 only if all steps ran and
+passed. Logs are kept in build/test-logs/.
 """
 import os
+import re
 import subprocess
 import sys
 import time
@@ -28,6 +30,7 @@ STEPS = [
     ("check-c", "C sweep, native", ("build",)),
     ("test-py", "pytest, native", ("build",)),
 ]
+SWEEPS = ("check-c", "run-arm-cortex-a53", "run-arm-cortex-a76", "run-arm-max")
 
 
 def run(target):
@@ -47,45 +50,53 @@ def closing_lines(text):
     return lines[summary[-1]:] if summary else lines[-1:]
 
 
+def kernels_not_run(texts):
+    """Lines "kernel not run: needs ..." for the kernels that stand so in every one of the sweeps' logs."""
+    sweeps = [dict(re.findall(r"^(\w+) +not run: (.*)$", text, re.MULTILINE)) for text in texts]
+    return [f"{kernel} not run: {why}" for kernel, why in (sweeps[0] if sweeps else {}).items()
+            if all(kernel in other for other in sweeps)]
+
+
 def main():
     LOGS.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     titles = {target: title for target, title, _ in STEPS}
-    waiting, running, results = list(STEPS), {}, {}
+    waiting, running, states, notes, logs = list(STEPS), {}, {}, {}, {}
     jobs = max(2, min(4, os.cpu_count() or 1))
     with ThreadPoolExecutor(jobs) as pool:
         while waiting or running:
             for step in list(waiting):
-                target, _, needs = step
-                lost = [n for n in needs if results.get(n, ("passed",))[0] != "passed"]
+                target, title, needs = step
+                lost = [n for n in needs if states.get(n, "passed") != "passed"]
                 if lost:
-                    results[target] = ("NOT RUN", 0.0, f"needs: {titles[lost[0]]}")
-                elif all(n in results for n in needs) and len(running) < jobs:
+                    states[target], notes[target] = "NOT RUN", f"needs: {titles[lost[0]]}"
+                elif all(n in states for n in needs) and len(running) < jobs:
                     running[pool.submit(run, target)] = target
-                    print(f"...     {titles[target]}", flush=True)
+                    print(f"...     {title}", flush=True)
                 else:
                     continue
                 waiting.remove(step)
-            for future in wait(running, return_when=FIRST_COMPLETED).done if running else ():
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
                 target = running.pop(future)
                 status, seconds, text = future.result()
-                results[target] = ("FAILED" if status else "passed", seconds, "\n".join(closing_lines(text)))
-                print(f"{results[target][0]:7} {titles[target]} ({seconds:.0f} s)", flush=True)
+                states[target], notes[target], logs[target] = "FAILED" if status else "passed", f"{seconds:.0f} s", text
+                print(f"{states[target]:7} {titles[target]} ({notes[target]})", flush=True)
                 if status:
                     print("\n".join("    | " + line for line in text.rstrip().splitlines()[-80:]), flush=True)
 
     for target in ("test-py", "test-arm"):
-        if results[target][0] != "NOT RUN":
-            print(f"\n{titles[target]}:\n{results[target][2]}")
-    print(f"\nLogs: {LOGS.relative_to(ROOT)}/")
+        if target in logs:
+            print(f"\n{titles[target]}:", *closing_lines(logs[target]), sep="\n")
+    sweeps = [target for target in logs if target in SWEEPS]
+    print("\nLogs:", LOGS.relative_to(ROOT))
+    print(*kernels_not_run([logs[target] for target in sweeps]), sep="\n")
     for target, title, _ in STEPS:
-        state, seconds, last = results[target]
-        note = last if state == "NOT RUN" else f"{seconds:.0f} s"
-        print(f"{state:7} {title} ({note})")
-    bad = [r for r in results.values() if r[0] != "passed"]
-    print(f"{len(STEPS) - len(bad)} of {len(STEPS)} steps passed in {time.monotonic() - start:.0f} s"
-          + ("" if not bad else ": NOT ALL TESTS PASSED"))
-    return bool(bad)
+        counts = ": " + closing_lines(logs[target])[0] if target in sweeps and states[target] == "passed" else ""
+        print(f"{states[target]:7} {title} ({notes[target]}){counts}")
+    passed = list(states.values()).count("passed")
+    print(f"{passed} of {len(STEPS)} steps passed in {time.monotonic() - start:.0f} s"
+          + ("" if passed == len(STEPS) else ": NOT ALL TESTS PASSED"))
+    return passed != len(STEPS)
 
 
 if __name__ == "__main__":
