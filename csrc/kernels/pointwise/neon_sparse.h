@@ -1,0 +1,42 @@
+/* Sparse pointwise weights as the NEON kernels read them.
+ *
+ * Columns are cut into panels of `kp` channels, so that panel x pixel tile stays in L1; sums are carried through the output
+ * from panel to panel. Within a panel follow the rows (2x1: pairs of rows), within a row the nonzeros by ascending column.
+ * The position of row r in panel p is ptr[p * rows + r], its end the next entry. One more record than there are nonzeros
+ * is stored: kernels fetch one ahead. */
+#ifndef SPR_KERNELS_POINTWISE_NEON_SPARSE_H
+#define SPR_KERNELS_POINTWISE_NEON_SPARSE_H
+
+#include "kernels/kernel.h"
+
+/* Out-of-order cores have 64 KB of L1, in-order ones 32 KB. */
+#define SPR_NEON_PANEL 256
+#define SPR_NEON_PANEL_INORDER 128
+
+typedef struct spr_neon_record {
+    uint32_t offset; /* bytes from the panel's first plane */
+    float value;
+} spr_neon_record;
+
+typedef struct spr_neon_csr {
+    const float *bias; /* [n][4], four times the same */
+    const spr_neon_record *records;
+    const uint32_t *ptr;
+    uint32_t kp, panels;
+} spr_neon_csr;
+
+/* Pairs of rows; the last row of an odd count stands alone as a CSR whose ptr knows that row only. */
+typedef struct spr_neon_2x1 {
+    const float *bias;      /* [n][4] */
+    const uint32_t *offset; /* bytes from the panel's first plane */
+    const float *value;     /* [..][2] */
+    const uint32_t *ptr;
+    uint32_t kp, panels;
+    spr_neon_csr last;
+} spr_neon_2x1;
+
+/* What pack() wrote into `packed`. */
+spr_neon_csr spr_neon_csr_view(const void *packed);
+spr_neon_2x1 spr_neon_2x1_view(const void *packed);
+
+#endif
