@@ -28,7 +28,7 @@
 
 #define CSR_FMA(j) SPR_FMA_A(j, 1)
 #define CSR_LOOP(V)                                                                             \
-    __asm__ volatile(SPR_REP##V(SPR_BEGIN_A)                                                    \
+    __asm__ volatile(SPR_BEGIN_CSR(V)                                                    \
                      "cbz %w[n], 2f\n"                                                          \
                      "1:\n"                                                                     \
                      "fmov d29, %[record]\n"                                                    \
@@ -38,13 +38,13 @@
                      "b.ne 1b\n"                                                                \
                      "2:\n"                                                                     \
                      : SPR_REP##V(SPR_OUT_A)[p] "+r"(p), [record] "+r"(record), [xa] "+r"(xa),  \
-                       [n] "+r"(n), [from] "+r"(from)                                           \
-                     : [xb] "r"(xb), [step] "r"(step)                                           \
+                       [n] "+r"(n)                                           \
+                     : [xb] "r"(xb), [from] "r"(from), [same] "r"(same)                                           \
                      : SPR_CLOBBERS)
 
 #define PAIR_FMA(j) SPR_FMA_A(j, 0) SPR_FMA_B(j, 1)
 #define PAIR_LOOP(V)                                                                            \
-    __asm__ volatile(SPR_REP##V(SPR_BEGIN_A) SPR_REP##V(SPR_BEGIN_B)                            \
+    __asm__ volatile(SPR_BEGIN_PAIR(V)                            \
                      "cbz %w[n], 2f\n"                                                          \
                      "1:\n"                                                                     \
                      "ldr d29, [%[pw]], #8\n"                                                   \
@@ -54,8 +54,8 @@
                      "b.ne 1b\n"                                                                \
                      "2:\n"                                                                     \
                      : SPR_REP##V(SPR_OUT_A) SPR_REP##V(SPR_OUT_B)[po] "+r"(po), [pw] "+r"(pw), \
-                       [xa] "+r"(xa), [n] "+r"(n), [from] "+r"(from), [from_b] "+r"(from_b)     \
-                     : [xb] "r"(xb), [step] "r"(step)                                           \
+                       [xa] "+r"(xa), [n] "+r"(n)     \
+                     : [xb] "r"(xb), [from] "r"(from), [from_b] "r"(from_b), [same] "r"(same)                                           \
                      : SPR_CLOBBERS)
 
 #define VARIANT(x) x##_neon

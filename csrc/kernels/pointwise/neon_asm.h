@@ -41,9 +41,39 @@
 #define SPR_OUT_A(j) [a##j] "=&w"(a##j),
 #define SPR_OUT_B(j) [b##j] "=&w"(b##j),
 
-/* Sums begin with what lies at `from` (`from_b`), a vector each, `step` bytes apart. */
-#define SPR_BEGIN_A(j) "ld1 {%[a" #j "].4s}, [%[from]], %[step]\n"
-#define SPR_BEGIN_B(j) "ld1 {%[b" #j "].4s}, [%[from_b]], %[step]\n"
+/* Sums begin with `V` vectors at `from`, or where `same` is not 0 with copies of one vector. S is A or B. */
+#define SPR_LD_A(j) "ldr %q[a" #j "], [%[from], #16*" #j "]\n"
+#define SPR_LD_B(j) "ldr %q[b" #j "], [%[from_b], #16*" #j "]\n"
+#define SPR_LDP_A(j, k) "ldp %q[a" #j "], %q[a" #k "], [%[from], #16*" #j "]\n"
+#define SPR_LDP_B(j, k) "ldp %q[b" #j "], %q[b" #k "], [%[from_b], #16*" #j "]\n"
+#define SPR_LD1(S) SPR_LD_##S(0)
+#define SPR_LD2(S) SPR_LDP_##S(0, 1)
+#define SPR_LD3(S) SPR_LD2(S) SPR_LD_##S(2)
+#define SPR_LD4(S) SPR_LD2(S) SPR_LDP_##S(2, 3)
+#define SPR_LD5(S) SPR_LD4(S) SPR_LD_##S(4)
+#define SPR_LD6(S) SPR_LD4(S) SPR_LDP_##S(4, 5)
+#define SPR_LD7(S) SPR_LD6(S) SPR_LD_##S(6)
+#define SPR_LD8(S) SPR_LD6(S) SPR_LDP_##S(6, 7)
+#define SPR_LD9(S) SPR_LD8(S) SPR_LD_##S(8)
+#define SPR_LD10(S) SPR_LD8(S) SPR_LDP_##S(8, 9)
+#define SPR_LD11(S) SPR_LD10(S) SPR_LD_##S(10)
+#define SPR_LD12(S) SPR_LD10(S) SPR_LDP_##S(10, 11)
+#define SPR_LD13(S) SPR_LD12(S) SPR_LD_##S(12)
+
+#define SPR_DUP_A(j) "mov %[a" #j "].16b, v29.16b\n"
+#define SPR_DUP_B(j) "mov %[b" #j "].16b, v29.16b\n"
+
+#define SPR_BEGIN_CSR(V)                        \
+    "cbnz %w[same], 3f\n" SPR_LD##V(A)          \
+    "b 4f\n"                                    \
+    "3: ldr q29, [%[from]]\n" SPR_REP##V(SPR_DUP_A) \
+    "4:\n"
+#define SPR_BEGIN_PAIR(V)                                      \
+    "cbnz %w[same], 3f\n" SPR_LD##V(A) SPR_LD##V(B)            \
+    "b 4f\n"                                                   \
+    "3: ldr q29, [%[from]]\n" SPR_REP##V(SPR_DUP_A)                \
+    "ldr q29, [%[from_b]]\n" SPR_REP##V(SPR_DUP_B)             \
+    "4:\n"
 
 #define SPR_FMA_A(j, lane) "fmla %[a" #j "].4s, v" SPR_T##j ".4s, v29.s[" #lane "]\n"
 #define SPR_FMA_B(j, lane) "fmla %[b" #j "].4s, v" SPR_T##j ".4s, v29.s[" #lane "]\n"

@@ -10,7 +10,7 @@
 #include "kernels/kernel.h"
 
 /* Out-of-order cores have 64 KB of L1, in-order ones 32 KB. */
-#define SPR_NEON_PANEL 256
+#define SPR_NEON_PANEL 128
 #define SPR_NEON_PANEL_INORDER 128
 
 typedef struct spr_neon_record {

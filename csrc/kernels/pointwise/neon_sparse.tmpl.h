@@ -4,10 +4,11 @@
  *   PAIR_LOOP(V)  the same for two rows, b0 ... b<V-1> being those of the second
  *   VARIANT(x)       x with the suffix of the variant
  *
- * Loops find in scope: `from` (PAIR_LOOP: `from_b` too) and `step`, where sums begin; `xb`, the tile in the panel's first
+ * Loops find in scope: `from` (PAIR_LOOP: `from_b` too) and `same`, how sums begin; `xb`, the tile in the panel's first
  * plane; `n`, the number of records. The current record is kept from row to row: `xa`, the tile in its plane; CSR: `record`
  * the record's 64 bits, `p` the next one; pairs: `pw` its values, `po` the offset after it. */
 #include <arm_neon.h>
+#include <math.h>
 
 #include "kernels/pointwise/neon_asm.h"
 #include "kernels/pointwise/neon_sparse.h"
@@ -23,14 +24,10 @@ typedef struct tile {
 } tile;
 
 /* What sums of row r begin with: bias, bias plus residual (put together in y), or what the last panel left in y. */
-SPR_INLINE const float *row_begin(const tile *t, const float *bias, const float *y, uint32_t r, size_t *step) {
+SPR_INLINE const float *row_begin(const tile *t, const float *bias, const float *y, uint32_t r) {
     const spr_pw_args *a = t->args;
-    *step = 4 * sizeof(float);
     if (!t->first) return y;
-    if (!a->z) {
-        *step = 0;
-        return bias + (size_t)r * 4;
-    }
+    if (!a->z) return bias + (size_t)r * 4;
     const float32x4_t b = vld1q_f32(bias + (size_t)r * 4);
     const float *z = a->z + r * a->z_stride + t->px;
     float *dst = a->y + r * a->y_stride + t->px;
@@ -51,17 +48,22 @@ static SPR_NOINLINE void row_rest(const tile *t, float *y, uint32_t r) {
     for (uint32_t i = 0; i < t->pad; i++) vst1q_f32(y + lanes + 4 * i, vdupq_n_f32(0));
 }
 
-#define CLIP_A(j) a##j = vminq_f32(vmaxq_f32(a##j, c.a), c.b);
-#define CLIP_B(j) b##j = vminq_f32(vmaxq_f32(b##j, c.a), c.b);
+#define LOWER_A(j) a##j = vmaxq_f32(a##j, c.a);
+#define LOWER_B(j) b##j = vmaxq_f32(b##j, c.a);
+#define UPPER_A(j) a##j = vminq_f32(a##j, c.b);
+#define UPPER_B(j) b##j = vminq_f32(b##j, c.b);
 #define SWISH_A(j) a##j = spr_act_vec_neon(a##j, &c);
 #define SWISH_B(j) b##j = spr_act_vec_neon(b##j, &c);
 #define STORE_A(j) vst1q_f32(y + 4 * j, a##j);
 #define STORE_B(j) vst1q_f32(y_b + 4 * j, b##j);
 
-/* The activation of the last panel; c.fn is NONE in all others. */
+/* The activation of the last panel; c.fn is NONE in all others. Relu has no upper bound. */
 #define FINISH(V, X)                                   \
     if (c.fn == SPR_FN_CLIP) {                         \
-        SPR_REP##V(CLIP_##X)                           \
+        SPR_REP##V(LOWER_##X)                          \
+        if (upper) {                                   \
+            SPR_REP##V(UPPER_##X)                      \
+        }                                              \
     } else if (c.fn == SPR_FN_HARD_SWISH) {            \
         SPR_REP##V(SWISH_##X)                          \
     }                                                  \
@@ -84,14 +86,14 @@ typedef void csr_rows_fn(const tile *t, const spr_neon_csr *w, const uint32_t *p
                                                       uint32_t row0, uint32_t count) {                           \
         int rest;                                                                                                \
         const spr_act_consts_neon c = tile_act(t, &rest);                                                        \
+        const int same = t->first && !t->args->z, upper = t->args->act.b < INFINITY;                                                               \
         const char *const xb = t->xb;                                                                            \
         const uint64_t *p = (const uint64_t *)(const void *)(w->records + ptr[0]);                               \
         uint64_t record = *p++;                                                                                  \
         const char *xa = xb + (uint32_t)record;                                                                  \
         for (uint32_t i = 0, r = row0; i < count; i++, r++) {                                                    \
             float *y = t->args->y + r * t->args->y_stride + t->px;                                               \
-            size_t step;                                                                                         \
-            const float *from = row_begin(t, w->bias, y, r, &step);                                              \
+            const float *from = row_begin(t, w->bias, y, r);                                              \
             uint32_t n = ptr[i + 1] - ptr[i];                                                                    \
             SPR_REP##V(SPR_SUM_A) CSR_LOOP(V);                                                                   \
             FINISH(V, A)                                                                                         \
@@ -107,15 +109,15 @@ typedef void pair_rows_fn(const tile *t, const spr_neon_2x1 *w, const uint32_t *
                                                       uint32_t row0, uint32_t count) {                            \
         int rest;                                                                                                 \
         const spr_act_consts_neon c = tile_act(t, &rest);                                                         \
+        const int same = t->first && !t->args->z, upper = t->args->act.b < INFINITY;                                                                \
         const char *const xb = t->xb;                                                                             \
         const uint32_t *po = w->offset + ptr[0];                                                                  \
         const float *pw = w->value + 2 * (size_t)ptr[0];                                                          \
         const char *xa = xb + *po++;                                                                              \
         for (uint32_t i = 0, r = row0; i < count; i++, r += 2) {                                                  \
             float *y = t->args->y + r * t->args->y_stride + t->px, *y_b = y + t->args->y_stride;                  \
-            size_t step;                                                                                          \
-            const float *from = row_begin(t, w->bias, y, r, &step);                                               \
-            const float *from_b = row_begin(t, w->bias, y_b, r + 1, &step);                                       \
+            const float *from = row_begin(t, w->bias, y, r);                                               \
+            const float *from_b = row_begin(t, w->bias, y_b, r + 1);                                       \
             uint32_t n = ptr[i + 1] - ptr[i];                                                                     \
             SPR_REP##V(SPR_SUM_A) SPR_REP##V(SPR_SUM_B) PAIR_LOOP(V);                                             \
             FINISH(V, A)                                                                                          \
