@@ -1,9 +1,9 @@
 /* Sparse pointwise kernels for NEON on cores that execute out of order (Cortex-A76 and later, Neoverse).
  *
- * Such a core loads two vectors a cycle and multiplies two, so a CSR loop is bound by loads: nothing but the inputs may take
- * a load slot if it can help it, hence offset and weight come by one 64-bit load. What limits prototypes is the window of
- * about 128 instructions: it must not be filled by one record waiting for the address of the next. So the address is computed
- * one record ahead (92 % of peak instead of 74 % with twelve vectors). */
+ * Such a core loads two vectors a cycle and multiplies two, so a CSR loop is bound by loads: nothing but the inputs may
+ * take a load slot if it can help it, hence offset and weight come by one 64-bit load. What limits prototypes is the
+ * window of about 128 instructions: it must not fill up with records waiting for the address of the next. So the address
+ * is computed one record ahead (92 % of peak instead of 74 % with twelve vectors). */
 #include "base/compiler.h"
 
 #if SPR_AARCH64
@@ -27,24 +27,24 @@
 #define LOAD13 LOAD12 LDR(12)
 
 #define CSR_FMA(j) SPR_FMA_A(j, 1)
-#define CSR_LOOP(V)                                                                             \
-    __asm__ volatile(SPR_BEGIN_CSR(V)                                                    \
-                     "cbz %w[n], 2f\n"                                                          \
-                     "1:\n"                                                                     \
-                     "fmov d29, %[record]\n"                                                    \
-                     "ldr %[record], [%[p]], #8\n" LOAD##V                                      \
-                     "add %[xa], %[xb], %w[record], uxtw\n"                                     \
-                     "subs %w[n], %w[n], #1\n" SPR_REP##V(CSR_FMA)                              \
-                     "b.ne 1b\n"                                                                \
-                     "2:\n"                                                                     \
-                     : SPR_REP##V(SPR_OUT_A)[p] "+r"(p), [record] "+r"(record), [xa] "+r"(xa),  \
-                       [n] "+r"(n)                                           \
-                     : [xb] "r"(xb), [from] "r"(from), [same] "r"(same)                                           \
+#define CSR_LOOP(V)                                                                            \
+    __asm__ volatile(SPR_BEGIN_CSR(V)                                                          \
+                     "cbz %w[n], 2f\n"                                                         \
+                     "1:\n"                                                                    \
+                     "fmov d29, %[record]\n"                                                   \
+                     "ldr %[record], [%[p]], #8\n" LOAD##V                                     \
+                     "add %[xa], %[xb], %w[record], uxtw\n"                                    \
+                     "subs %w[n], %w[n], #1\n" SPR_REP##V(CSR_FMA)                             \
+                     "b.ne 1b\n"                                                               \
+                     "2:\n"                                                                    \
+                     : SPR_REP##V(SPR_OUT_A)[p] "+r"(p), [record] "+r"(record), [xa] "+r"(xa), \
+                       [n] "+r"(n)                                                             \
+                     : [xb] "r"(xb), [from] "r"(from), [same] "r"(same)                        \
                      : SPR_CLOBBERS)
 
 #define PAIR_FMA(j) SPR_FMA_A(j, 0) SPR_FMA_B(j, 1)
 #define PAIR_LOOP(V)                                                                            \
-    __asm__ volatile(SPR_BEGIN_PAIR(V)                            \
+    __asm__ volatile(SPR_BEGIN_PAIR(V)                                                          \
                      "cbz %w[n], 2f\n"                                                          \
                      "1:\n"                                                                     \
                      "ldr d29, [%[pw]], #8\n"                                                   \
@@ -54,8 +54,8 @@
                      "b.ne 1b\n"                                                                \
                      "2:\n"                                                                     \
                      : SPR_REP##V(SPR_OUT_A) SPR_REP##V(SPR_OUT_B)[po] "+r"(po), [pw] "+r"(pw), \
-                       [xa] "+r"(xa), [n] "+r"(n)     \
-                     : [xb] "r"(xb), [from] "r"(from), [from_b] "r"(from_b), [same] "r"(same)                                           \
+                       [xa] "+r"(xa), [n] "+r"(n)                                               \
+                     : [xb] "r"(xb), [from] "r"(from), [from_b] "r"(from_b), [same] "r"(same)   \
                      : SPR_CLOBBERS)
 
 #define VARIANT(x) x##_neon

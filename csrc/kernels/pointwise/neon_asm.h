@@ -63,16 +63,16 @@
 #define SPR_DUP_A(j) "mov %[a" #j "].16b, v29.16b\n"
 #define SPR_DUP_B(j) "mov %[b" #j "].16b, v29.16b\n"
 
-#define SPR_BEGIN_CSR(V)                        \
-    "cbnz %w[same], 3f\n" SPR_LD##V(A)          \
-    "b 4f\n"                                    \
+#define SPR_BEGIN_CSR(V)                            \
+    "cbnz %w[same], 3f\n" SPR_LD##V(A)              \
+    "b 4f\n"                                        \
     "3: ldr q29, [%[from]]\n" SPR_REP##V(SPR_DUP_A) \
     "4:\n"
-#define SPR_BEGIN_PAIR(V)                                      \
-    "cbnz %w[same], 3f\n" SPR_LD##V(A) SPR_LD##V(B)            \
-    "b 4f\n"                                                   \
-    "3: ldr q29, [%[from]]\n" SPR_REP##V(SPR_DUP_A)                \
-    "ldr q29, [%[from_b]]\n" SPR_REP##V(SPR_DUP_B)             \
+#define SPR_BEGIN_PAIR(V)                           \
+    "cbnz %w[same], 3f\n" SPR_LD##V(A) SPR_LD##V(B) \
+    "b 4f\n"                                        \
+    "3: ldr q29, [%[from]]\n" SPR_REP##V(SPR_DUP_A) \
+    "ldr q29, [%[from_b]]\n" SPR_REP##V(SPR_DUP_B)  \
     "4:\n"
 
 #define SPR_FMA_A(j, lane) "fmla %[a" #j "].4s, v" SPR_T##j ".4s, v29.s[" #lane "]\n"

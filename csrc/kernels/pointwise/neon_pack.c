@@ -166,15 +166,15 @@ spr_neon_2x1 spr_neon_2x1_view(const void *packed) {
     return v;
 }
 
-#define PACKING(name, layout, pack_fn, most)                                            \
-    static size_t size_##name(const spr_pw_weights *w, size_t x_stride) {               \
-        size_t end;                                                                     \
-        layout(w, x_stride, most, &end);                                                \
-        return end;                                                                     \
-    }                                                                                   \
-    static void pack_##name(const spr_pw_weights *w, size_t x_stride, void *dst) {      \
-        pack_fn(w, x_stride, most, dst);                                                \
-    }                                                                                   \
+#define PACKING(name, layout, pack_fn, most)                                       \
+    static size_t size_##name(const spr_pw_weights *w, size_t x_stride) {          \
+        size_t end;                                                                \
+        layout(w, x_stride, most, &end);                                           \
+        return end;                                                                \
+    }                                                                              \
+    static void pack_##name(const spr_pw_weights *w, size_t x_stride, void *dst) { \
+        pack_fn(w, x_stride, most, dst);                                           \
+    }                                                                              \
     const spr_pw_packing spr_pack_pw_##name = {size_##name, pack_##name};
 
 PACKING(csr_neon, csr_layout, csr_pack, SPR_NEON_PANEL)

@@ -58,15 +58,15 @@ static SPR_NOINLINE void row_rest(const tile *t, float *y, uint32_t r) {
 #define STORE_B(j) vst1q_f32(y_b + 4 * j, b##j);
 
 /* The activation of the last panel; c.fn is NONE in all others. Relu has no upper bound. */
-#define FINISH(V, X)                                   \
-    if (c.fn == SPR_FN_CLIP) {                         \
-        SPR_REP##V(LOWER_##X)                          \
-        if (upper) {                                   \
-            SPR_REP##V(UPPER_##X)                      \
-        }                                              \
-    } else if (c.fn == SPR_FN_HARD_SWISH) {            \
-        SPR_REP##V(SWISH_##X)                          \
-    }                                                  \
+#define FINISH(V, X)                        \
+    if (c.fn == SPR_FN_CLIP) {              \
+        SPR_REP##V(LOWER_##X)               \
+        if (upper) {                        \
+            SPR_REP##V(UPPER_##X)           \
+        }                                   \
+    } else if (c.fn == SPR_FN_HARD_SWISH) { \
+        SPR_REP##V(SWISH_##X)               \
+    }                                       \
     SPR_REP##V(STORE_##X)
 
 /* Activation of the tile and whether row_rest() has something to do. */
@@ -81,52 +81,52 @@ SPR_INLINE spr_act_consts_neon tile_act(const tile *t, int *rest) {
 /* Rows row0, row0 + 1 ... whose records lie between the `count` + 1 positions in ptr. */
 typedef void csr_rows_fn(const tile *t, const spr_neon_csr *w, const uint32_t *ptr, uint32_t row0, uint32_t count);
 
-#define CSR_ROWS(V)                                                                                              \
+#define CSR_ROWS(V)                                                                                                 \
     static SPR_NOINLINE void VARIANT(spr_pw_csr_rows##V)(const tile *t, const spr_neon_csr *w, const uint32_t *ptr, \
-                                                      uint32_t row0, uint32_t count) {                           \
-        int rest;                                                                                                \
-        const spr_act_consts_neon c = tile_act(t, &rest);                                                        \
-        const int same = t->first && !t->args->z, upper = t->args->act.b < INFINITY;                                                               \
-        const char *const xb = t->xb;                                                                            \
-        const uint64_t *p = (const uint64_t *)(const void *)(w->records + ptr[0]);                               \
-        uint64_t record = *p++;                                                                                  \
-        const char *xa = xb + (uint32_t)record;                                                                  \
-        for (uint32_t i = 0, r = row0; i < count; i++, r++) {                                                    \
-            float *y = t->args->y + r * t->args->y_stride + t->px;                                               \
-            const float *from = row_begin(t, w->bias, y, r);                                              \
-            uint32_t n = ptr[i + 1] - ptr[i];                                                                    \
-            SPR_REP##V(SPR_SUM_A) CSR_LOOP(V);                                                                   \
-            FINISH(V, A)                                                                                         \
-            if (rest) row_rest(t, y, r);                                                                         \
-        }                                                                                                        \
+                                                      uint32_t row0, uint32_t count) {                              \
+        int rest;                                                                                                   \
+        const spr_act_consts_neon c = tile_act(t, &rest);                                                           \
+        const int same = t->first && !t->args->z, upper = t->args->act.b < INFINITY;                                \
+        const char *const xb = t->xb;                                                                               \
+        const uint64_t *p = (const uint64_t *)(const void *)(w->records + ptr[0]);                                  \
+        uint64_t record = *p++;                                                                                     \
+        const char *xa = xb + (uint32_t)record;                                                                     \
+        for (uint32_t i = 0, r = row0; i < count; i++, r++) {                                                       \
+            float *y = t->args->y + r * t->args->y_stride + t->px;                                                  \
+            const float *from = row_begin(t, w->bias, y, r);                                                        \
+            uint32_t n = ptr[i + 1] - ptr[i];                                                                       \
+            SPR_REP##V(SPR_SUM_A) CSR_LOOP(V);                                                                      \
+            FINISH(V, A)                                                                                            \
+            if (rest) row_rest(t, y, r);                                                                            \
+        }                                                                                                           \
     }
 
 /* Pairs of rows row0, row0 + 2 ..., `count` pairs. */
 typedef void pair_rows_fn(const tile *t, const spr_neon_2x1 *w, const uint32_t *ptr, uint32_t row0, uint32_t count);
 
-#define PAIR_ROWS(V)                                                                                              \
-    static SPR_NOINLINE void VARIANT(spr_pw_2x1_rows##V)(const tile *t, const spr_neon_2x1 *w, const uint32_t *ptr,  \
-                                                      uint32_t row0, uint32_t count) {                            \
-        int rest;                                                                                                 \
-        const spr_act_consts_neon c = tile_act(t, &rest);                                                         \
-        const int same = t->first && !t->args->z, upper = t->args->act.b < INFINITY;                                                                \
-        const char *const xb = t->xb;                                                                             \
-        const uint32_t *po = w->offset + ptr[0];                                                                  \
-        const float *pw = w->value + 2 * (size_t)ptr[0];                                                          \
-        const char *xa = xb + *po++;                                                                              \
-        for (uint32_t i = 0, r = row0; i < count; i++, r += 2) {                                                  \
-            float *y = t->args->y + r * t->args->y_stride + t->px, *y_b = y + t->args->y_stride;                  \
-            const float *from = row_begin(t, w->bias, y, r);                                               \
-            const float *from_b = row_begin(t, w->bias, y_b, r + 1);                                       \
-            uint32_t n = ptr[i + 1] - ptr[i];                                                                     \
-            SPR_REP##V(SPR_SUM_A) SPR_REP##V(SPR_SUM_B) PAIR_LOOP(V);                                             \
-            FINISH(V, A)                                                                                          \
-            FINISH(V, B)                                                                                          \
-            if (rest) {                                                                                           \
-                row_rest(t, y, r);                                                                                \
-                row_rest(t, y_b, r + 1);                                                                          \
-            }                                                                                                     \
-        }                                                                                                         \
+#define PAIR_ROWS(V)                                                                                                \
+    static SPR_NOINLINE void VARIANT(spr_pw_2x1_rows##V)(const tile *t, const spr_neon_2x1 *w, const uint32_t *ptr, \
+                                                      uint32_t row0, uint32_t count) {                              \
+        int rest;                                                                                                   \
+        const spr_act_consts_neon c = tile_act(t, &rest);                                                           \
+        const int same = t->first && !t->args->z, upper = t->args->act.b < INFINITY;                                \
+        const char *const xb = t->xb;                                                                               \
+        const uint32_t *po = w->offset + ptr[0];                                                                    \
+        const float *pw = w->value + 2 * (size_t)ptr[0];                                                            \
+        const char *xa = xb + *po++;                                                                                \
+        for (uint32_t i = 0, r = row0; i < count; i++, r += 2) {                                                    \
+            float *y = t->args->y + r * t->args->y_stride + t->px, *y_b = y + t->args->y_stride;                    \
+            const float *from = row_begin(t, w->bias, y, r);                                                        \
+            const float *from_b = row_begin(t, w->bias, y_b, r + 1);                                                \
+            uint32_t n = ptr[i + 1] - ptr[i];                                                                       \
+            SPR_REP##V(SPR_SUM_A) SPR_REP##V(SPR_SUM_B) PAIR_LOOP(V);                                               \
+            FINISH(V, A)                                                                                            \
+            FINISH(V, B)                                                                                            \
+            if (rest) {                                                                                             \
+                row_rest(t, y, r);                                                                                  \
+                row_rest(t, y_b, r + 1);                                                                            \
+            }                                                                                                       \
+        }                                                                                                           \
     }
 
 CSR_ROWS(1)
