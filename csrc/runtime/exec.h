@@ -87,9 +87,11 @@ void spr_strides_contiguous(const spr_desc *desc, int64_t *stride);
 void spr_strides_planes(const spr_desc *desc, int64_t *stride);
 int spr_view_is_contiguous(const spr_view *view);
 
-/* Copies src to dst, equal element sizes and shapes, any strides (src strides may be 0 for broadcasting or negative);
-   parallel when it is worth it. Zeroes dst's padding lanes. Does nothing if src already lies at dst. */
+/* Copies src to dst, equal element sizes and shapes, any strides (src strides may be 0 for broadcasting or negative), and zeroes
+   dst's padding lanes. Does nothing if src already lies at dst. Parallel when it is worth it; ctx may be NULL. */
 void spr_view_copy(const spr_run_ctx *ctx, const spr_view *src, const spr_view *dst);
+/* The elements only: for a dst that is a part of a tensor, whose lanes may be another part. */
+void spr_view_copy_elements(const spr_run_ctx *ctx, const spr_view *src, const spr_view *dst);
 /* Zeroes the padding lanes of a tensor that has them. */
 void spr_view_zero_padding(const spr_view *view);
 

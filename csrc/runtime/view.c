@@ -106,8 +106,7 @@ static void copy_task(void *arg, int task, int thread) {
     }
 }
 
-void spr_view_copy(const spr_run_ctx *ctx, const spr_view *src, const spr_view *dst) {
-    if (src->data == dst->data) return; /* placed there by the plan */
+void spr_view_copy_elements(const spr_run_ctx *ctx, const spr_view *src, const spr_view *dst) {
     copy_job job = {.src = src->data, .dst = dst->data, .size = spr_dtype_size(dst->desc.dtype)};
     int64_t count = 1;
     for (int i = 0; i < dst->desc.rank; i++) {
@@ -141,5 +140,10 @@ void spr_view_copy(const spr_run_ctx *ctx, const spr_view *src, const spr_view *
         copy_task(&job, 0, 0);
     else
         spr_pool_run(ctx->pool, (int)tasks, copy_task, &job);
+}
+
+void spr_view_copy(const spr_run_ctx *ctx, const spr_view *src, const spr_view *dst) {
+    if (src->data == dst->data) return; /* placed there by the plan */
+    spr_view_copy_elements(ctx, src, dst);
     spr_view_zero_padding(dst);
 }

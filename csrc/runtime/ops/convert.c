@@ -1,0 +1,199 @@
+/* Operators between element types: Cast, QuantizeLinear, DequantizeLinear; and Shape and ConstantOfShape. */
+#include <math.h>
+#include <string.h>
+
+#include "runtime/ops/ops.h"
+
+/* ---- half precision ---------------------------------------------------------------------------------------------------------- */
+
+static double half_to_double(uint16_t h) {
+    int exponent = h >> 10 & 31, mantissa = h & 1023;
+    double value = exponent == 31 ? (mantissa ? NAN : INFINITY)
+                   : exponent     ? ldexp(1024 + mantissa, exponent - 25)
+                                  : ldexp(mantissa, -24);
+    return h >> 15 ? -value : value;
+}
+
+/* Rounds to nearest, ties to even. */
+static uint16_t double_to_half(double value) {
+    uint16_t sign = signbit(value) ? 0x8000 : 0;
+    double x = fabs(value);
+    int exponent;
+    if (isnan(value)) return 0x7e00;
+    if (x >= 65520) return sign | 0x7c00;
+    frexp(x, &exponent);
+    if (exponent < -13) exponent = -13; /* subnormal: fixed quantum */
+    double quanta = nearbyint(ldexp(x, 11 - exponent));
+    if (exponent == -13) return sign | (uint16_t)quanta; /* 1024 quanta make the smallest normal number: same bits */
+    return sign | (uint16_t)(((exponent + 13) << 10) + (int)quanta);
+}
+
+/* ---- Cast ---------------------------------------------------------------------------------------------------------------------- */
+
+/* A number of any type on its way from one to another: exact for integers and for floating point alike. */
+typedef struct number {
+    int is_float;
+    double f;
+    uint64_t i; /* two's complement */
+} number;
+
+static number load(const void *data, spr_dtype dtype, int64_t i) {
+    switch (dtype) {
+    case SPR_FLOAT32: return (number){1, ((const float *)data)[i], 0};
+    case SPR_FLOAT64: return (number){1, ((const double *)data)[i], 0};
+    case SPR_FLOAT16: return (number){1, half_to_double(((const uint16_t *)data)[i]), 0};
+    case SPR_UINT8: return (number){0, 0, ((const uint8_t *)data)[i]};
+    case SPR_BOOL: return (number){0, 0, ((const uint8_t *)data)[i] != 0};
+    case SPR_INT8: return (number){0, 0, (uint64_t)(int64_t)((const int8_t *)data)[i]};
+    case SPR_UINT16: return (number){0, 0, ((const uint16_t *)data)[i]};
+    case SPR_INT16: return (number){0, 0, (uint64_t)(int64_t)((const int16_t *)data)[i]};
+    case SPR_UINT32: return (number){0, 0, ((const uint32_t *)data)[i]};
+    case SPR_INT32: return (number){0, 0, (uint64_t)(int64_t)((const int32_t *)data)[i]};
+    default: return (number){0, 0, ((const uint64_t *)data)[i]};
+    }
+}
+
+/* Towards zero; what does not fit becomes the nearest that does, NaN becomes 0. */
+static uint64_t to_integer(double x, int is_unsigned) {
+    if (isnan(x)) return 0;
+    if (is_unsigned && x >= 0) return x >= 18446744073709551616.0 ? UINT64_MAX : (uint64_t)x;
+    if (x >= 9223372036854775808.0) return INT64_MAX;
+    if (x <= -9223372036854775808.0) return (uint64_t)INT64_MIN;
+    return (uint64_t)(int64_t)x;
+}
+
+static void store(void *data, spr_dtype dtype, int64_t i, number v, int from_unsigned) {
+    double f = v.is_float ? v.f : from_unsigned ? (double)v.i : (double)(int64_t)v.i;
+    uint64_t n = v.is_float ? to_integer(v.f, dtype == SPR_UINT64) : v.i;
+    switch (dtype) {
+    case SPR_FLOAT32: ((float *)data)[i] = v.is_float ? (float)v.f : from_unsigned ? (float)v.i : (float)(int64_t)v.i; break;
+    case SPR_FLOAT64: ((double *)data)[i] = f; break;
+    case SPR_FLOAT16: ((uint16_t *)data)[i] = double_to_half(f); break;
+    case SPR_BOOL: ((uint8_t *)data)[i] = v.is_float ? v.f != 0 : v.i != 0; break;
+    case SPR_UINT8:
+    case SPR_INT8: ((uint8_t *)data)[i] = (uint8_t)n; break;
+    case SPR_UINT16:
+    case SPR_INT16: ((uint16_t *)data)[i] = (uint16_t)n; break;
+    case SPR_UINT32:
+    case SPR_INT32: ((uint32_t *)data)[i] = (uint32_t)n; break;
+    default: ((uint64_t *)data)[i] = n;
+    }
+}
+
+static void cast_range(void *arg, int64_t begin, int64_t end) {
+    const spr_step *step = arg;
+    const spr_view *x = &step->in[0], *y = &step->out[0];
+    spr_dtype from = x->desc.dtype, to = y->desc.dtype;
+    int64_t inner = y->desc.rank == 4 ? y->desc.dim[2] * y->desc.dim[3] : spr_desc_count(&y->desc);
+    int64_t channels = y->desc.rank == 4 ? y->desc.dim[1] : 1;
+    for (int64_t r = begin; r < end; r++) {
+        int64_t at = 0, put = 0;
+        if (y->desc.rank == 4) {
+            at = r / channels * x->stride[0] + r % channels * x->stride[1];
+            put = r / channels * y->stride[0] + r % channels * y->stride[1];
+        }
+        if (from == SPR_UINT8 && to == SPR_FLOAT32) { /* pictures */
+            const uint8_t *src = (const uint8_t *)x->data + at;
+            float *dst = (float *)y->data + put;
+            for (int64_t i = 0; i < inner; i++) dst[i] = src[i];
+            continue;
+        }
+        for (int64_t i = 0; i < inner; i++) store(y->data, to, put + i, load(x->data, from, at + i), from == SPR_UINT64);
+    }
+}
+
+static void cast_run(const spr_run_ctx *ctx, const spr_step *step) {
+    const spr_desc *y = &step->out[0].desc;
+    int64_t elements = spr_desc_count(y);
+    if (elements)
+        spr_parallel_range(ctx, y->rank == 4 ? y->dim[0] * y->dim[1] : 1, elements, cast_range, (void *)(uintptr_t)step);
+    spr_view_zero_padding(&step->out[0]);
+}
+
+/* ---- QuantizeLinear, DequantizeLinear ------------------------------------------------------------------------------------------ */
+
+typedef struct quant_state {
+    int axis; /* -1: one scale for all */
+    int64_t low, high;
+} quant_state;
+
+static spr_status quant_plan(spr_plan_ctx *ctx, spr_step *step, int64_t axis, spr_dtype quantized) {
+    static const struct { spr_dtype dtype; int64_t low, high; } ranges[] = {
+        {SPR_UINT8, 0, 255},         {SPR_INT8, -128, 127},
+        {SPR_UINT16, 0, 65535},      {SPR_INT16, -32768, 32767},
+        {SPR_INT32, INT32_MIN, INT32_MAX},
+    };
+    quant_state *state = spr_plan_alloc(ctx, sizeof *state, "a layer");
+    if (!state) return SPR_ERROR_MEMORY;
+    step->state = state;
+    state->axis = spr_desc_count(&step->in[1].desc) == 1 ? -1 : spr_normalize_axis(axis, step->in[0].desc.rank);
+    for (size_t i = 0; i < SPR_COUNTOF(ranges); i++)
+        if (ranges[i].dtype == quantized) {
+            state->low = ranges[i].low;
+            state->high = ranges[i].high;
+            return SPR_OK;
+        }
+    return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': quantized type %s, supported are 8 and 16 bit types and int32",
+                    step->node->name, spr_dtype_name(quantized));
+}
+
+static spr_status quantize_plan(spr_plan_ctx *ctx, spr_step *step) {
+    return quant_plan(ctx, step, SPR_ATTR_OF(step, QuantizeLinear, axis)->i, step->out[0].desc.dtype);
+}
+
+static spr_status dequantize_plan(spr_plan_ctx *ctx, spr_step *step) {
+    return quant_plan(ctx, step, SPR_ATTR_OF(step, DequantizeLinear, axis)->i, step->in[0].desc.dtype);
+}
+
+/* Both directions, element by element: no network spends time here before it runs in integers. */
+static void quant_run(const spr_run_ctx *ctx, const spr_step *step) {
+    (void)ctx;
+    const quant_state *state = step->state;
+    const spr_view *x = &step->in[0], *y = &step->out[0];
+    const float *scale = step->in[1].data;
+    int64_t index[SPR_MAX_RANK] = {0}, count = spr_desc_count(&y->desc), at = 0, put = 0;
+    for (int64_t n = 0; n < count; n++) {
+        int64_t s = state->axis < 0 ? 0 : index[state->axis];
+        int64_t zero = spr_step_has(step, 2) ? (int64_t)load(step->in[2].data, step->in[2].desc.dtype, s).i : 0;
+        if (step->node->op == SPR_OP_QuantizeLinear) {
+            double q = (double)nearbyintf(((const float *)x->data)[at] / scale[s]) + (double)zero;
+            q = !(q > (double)state->low) ? (double)state->low : q > (double)state->high ? (double)state->high : q; /* NaN: low */
+            store(y->data, y->desc.dtype, put, (number){0, 0, (uint64_t)(int64_t)q}, 0);
+        } else {
+            int64_t q = (int64_t)load(x->data, x->desc.dtype, at).i;
+            ((float *)y->data)[put] = (float)(q - zero) * scale[s];
+        }
+        for (int i = y->desc.rank - 1; i >= 0; i--) {
+            at += x->stride[i];
+            put += y->stride[i];
+            if (++index[i] < y->desc.dim[i]) break;
+            at -= x->stride[i] * y->desc.dim[i];
+            put -= y->stride[i] * y->desc.dim[i];
+            index[i] = 0;
+        }
+    }
+    spr_view_zero_padding(y);
+}
+
+/* ---- Shape, ConstantOfShape ------------------------------------------------------------------------------------------------------ */
+
+static void shape_run(const spr_run_ctx *ctx, const spr_step *step) {
+    (void)ctx;
+    const spr_desc *x = &step->in[0].desc;
+    int64_t start = SPR_ATTR_OF(step, Shape, start)->i, count = step->out[0].desc.dim[0];
+    if (start < 0) start = start + x->rank < 0 ? 0 : start + x->rank;
+    for (int64_t i = 0; i < count; i++) ((int64_t *)step->out[0].data)[i] = x->dim[start + i];
+}
+
+static void constant_of_shape_run(const spr_run_ctx *ctx, const spr_step *step) {
+    static const char zero[8];
+    const spr_view *y = &step->out[0];
+    spr_view one = {.desc = y->desc, .data = spr_step_has(step, 1) ? step->in[1].data : (void *)(uintptr_t)zero};
+    spr_view_copy(ctx, &one, y);
+}
+
+const spr_exec spr_exec_Cast = {.run = cast_run};
+const spr_exec spr_exec_QuantizeLinear = {.plan = quantize_plan, .run = quant_run};
+const spr_exec spr_exec_DequantizeLinear = {.plan = dequantize_plan, .run = quant_run};
+const spr_exec spr_exec_Shape = {.run = shape_run};
+const spr_exec spr_exec_ConstantOfShape = {.run = constant_of_shape_run};

@@ -1,0 +1,301 @@
+/* Unary, Binary and BatchNormalization. */
+#include <math.h>
+#include <string.h>
+
+#include "runtime/ops/ops.h"
+
+/* ---- Unary --------------------------------------------------------------------------------------------------------------- */
+
+typedef struct unary_state {
+    spr_act act;
+    spr_unary_fn *fn;
+    int per_channel; /* prelu with a slope per channel: axis 1 */
+} unary_state;
+
+static spr_status unary_plan(spr_plan_ctx *ctx, spr_step *step) {
+    unary_state *state = spr_plan_alloc(ctx, sizeof *state, "a layer");
+    if (!state) return SPR_ERROR_MEMORY;
+    const spr_desc *x = &step->in[0].desc;
+    uint32_t channels = x->rank > 1 ? (uint32_t)x->dim[1] : 1;
+    step->state = state;
+    step->kernel = spr_kernel_best(SPR_K_UNARY, ctx->features);
+    state->fn = step->kernel->run.unary;
+    state->per_channel = spr_step_has(step, 1) && spr_desc_count(&step->in[1].desc) > 1;
+    return spr_plan_act(ctx, step, SPR_ATTR_OF(step, Unary, fn), SPR_ATTR_OF(step, Unary, a), SPR_ATTR_OF(step, Unary, b), 1,
+                        channels, &state->act);
+}
+
+typedef struct unary_job {
+    const unary_state *state;
+    const spr_view *x, *y;
+    spr_runs from, to;
+} unary_job;
+
+static void unary_runs(void *arg, int64_t begin, int64_t end) {
+    const unary_job *job = arg;
+    for (int64_t i = begin; i < end; i++) {
+        spr_act act = job->state->act;
+        if (job->state->per_channel) act.slope += i % job->to.channels;
+        job->state->fn((const float *)job->x->data + spr_run_offset(&job->from, i),
+                       (float *)job->y->data + spr_run_offset(&job->to, i), (size_t)job->to.length, &act);
+    }
+}
+
+/* A contiguous tensor is one run: it is cut into pieces instead. */
+static void unary_piece(void *arg, int64_t begin, int64_t end) {
+    const unary_job *job = arg;
+    job->state->fn((const float *)job->x->data + begin, (float *)job->y->data + begin, (size_t)(end - begin),
+                   &job->state->act);
+}
+
+/* Neg, Abs and Sign of integers. */
+static void unary_integers(const spr_step *step) {
+    const spr_view *x = &step->in[0], *y = &step->out[0];
+    spr_function fn = ((const unary_state *)step->state)->act.fn;
+    spr_view_copy(NULL, x, y);
+    spr_runs to = spr_view_runs(y);
+    for (int64_t r = 0; r < to.count; r++)
+        for (int64_t i = 0; i < to.length; i++) {
+            int64_t at = spr_run_offset(&to, r) + i, value = spr_read_int(y->data, y->desc.dtype, at);
+            int64_t negated = (int64_t)(0 - (uint64_t)value); /* wraps at the smallest value, as numpy does */
+            int64_t result = fn == SPR_FN_NEG ? negated : fn == SPR_FN_ABS ? (value < 0 ? negated : value) : (value > 0) - (value < 0);
+            if (y->desc.dtype == SPR_INT64)
+                memcpy((char *)y->data + at * 8, &result, 8);
+            else
+                ((int32_t *)y->data)[at] = (int32_t)result;
+        }
+}
+
+/* Runs of length 1 per channel: [N, C] counts as N * C runs, like the planes of an image. */
+static spr_runs channel_runs(const spr_view *view) {
+    int64_t inner = 1;
+    for (int i = 2; i < view->desc.rank; i++) inner *= view->desc.dim[i];
+    return (spr_runs){.count = view->desc.dim[0] * view->desc.dim[1], .length = inner, .channels = view->desc.dim[1],
+                      .stride0 = view->stride[0], .stride1 = view->stride[1]};
+}
+
+static void unary_run(const spr_run_ctx *ctx, const spr_step *step) {
+    const spr_view *x = &step->in[0], *y = &step->out[0];
+    int64_t count = spr_desc_count(&y->desc);
+    unary_job job = {.state = step->state, .x = x, .y = y, .from = spr_view_runs(x), .to = spr_view_runs(y)};
+    if (!count) return;
+    if (y->desc.dtype != SPR_FLOAT32) {
+        unary_integers(step);
+        return;
+    }
+    if (job.state->per_channel) {
+        job.from = channel_runs(x);
+        job.to = channel_runs(y);
+        spr_parallel_range(ctx, job.to.count, count, unary_runs, &job);
+    } else if (job.from.count == 1 && job.to.count == 1) {
+        spr_parallel_range(ctx, count, count, unary_piece, &job);
+    } else { /* an image: planes on both sides, as constants have no padding lanes */
+        job.from = channel_runs(x);
+        job.to = channel_runs(y);
+        spr_parallel_range(ctx, job.to.count, count, unary_runs, &job);
+    }
+    spr_view_zero_padding(y);
+}
+
+/* ---- Binary -------------------------------------------------------------------------------------------------------------- */
+
+/* The broadcast as nested loops, the innermost last; strides in elements, 0 where an operand repeats. */
+typedef struct binary_state {
+    spr_binary fn;
+    spr_binary_fn *kernel;
+    spr_act act;
+    spr_unary_fn *unary;
+    int rank;
+    int64_t dim[SPR_MAX_RANK], a[SPR_MAX_RANK], b[SPR_MAX_RANK], y[SPR_MAX_RANK];
+    int64_t outer; /* iterations of all but the innermost */
+} binary_state;
+
+static int64_t broadcast_stride(const spr_view *view, int rank, int i) {
+    int k = i - (rank - view->desc.rank);
+    return k < 0 || view->desc.dim[k] == 1 ? 0 : view->stride[k];
+}
+
+static spr_status binary_plan(spr_plan_ctx *ctx, spr_step *step) {
+    binary_state *s = spr_plan_alloc(ctx, sizeof *s, "a layer");
+    if (!s) return SPR_ERROR_MEMORY;
+    const spr_view *y = &step->out[0];
+    const char *fn = SPR_ATTR_OF(step, Binary, fn)->s;
+    step->state = s;
+    step->kernel = spr_kernel_best(SPR_K_BINARY, ctx->features);
+    s->kernel = step->kernel->run.binary;
+    s->unary = spr_kernel_best(SPR_K_UNARY, ctx->features)->run.unary;
+    while (s->fn < SPR_BIN_COUNT && strcmp(spr_binary_name(s->fn), fn) != 0) s->fn++;
+    if (s->fn == SPR_BIN_COUNT)
+        return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': unknown function '%s'", step->node->name, fn);
+    for (int i = 0; i < y->desc.rank; i++) {
+        int64_t dim = y->desc.dim[i], a = broadcast_stride(&step->in[0], y->desc.rank, i),
+                b = broadcast_stride(&step->in[1], y->desc.rank, i);
+        int last = s->rank - 1;
+        if (dim == 1) continue;
+        if (s->rank && s->y[last] == y->stride[i] * dim && s->a[last] == a * dim && s->b[last] == b * dim) {
+            s->dim[last] *= dim;
+        } else {
+            last = s->rank++;
+            s->dim[last] = dim;
+        }
+        s->a[last] = a;
+        s->b[last] = b;
+        s->y[last] = y->stride[i];
+    }
+    if (!s->rank) {
+        s->rank = 1;
+        s->dim[0] = s->y[0] = 1;
+    }
+    s->outer = 1;
+    for (int i = 0; i < s->rank - 1; i++) s->outer *= s->dim[i];
+    return spr_plan_act(ctx, step, SPR_ATTR_OF(step, Binary, act), SPR_ATTR_OF(step, Binary, act_a),
+                        SPR_ATTR_OF(step, Binary, act_b), -1, 1, &s->act);
+}
+
+#define INTEGER_RUN(type, wide, negative)                                                                                \
+    for (int64_t i = 0; i < n; i++) {                                                                               \
+        type p = ((const type *)a)[i * a_step], q = ((const type *)b)[i * b_step], r = 0;                           \
+        switch (fn) {                                                                                               \
+        case SPR_BIN_ADD: r = (type)((wide)p + (wide)q); break;                                                     \
+        case SPR_BIN_SUB: r = (type)((wide)p - (wide)q); break;                                                     \
+        case SPR_BIN_MUL: r = (type)((wide)p * (wide)q); break;                                                     \
+        /* by zero there is no answer, and the smallest number by -1 overflows */                                   \
+        case SPR_BIN_DIV: r = q == 0 ? 0 : negative && q == (type)-1 ? (type)((wide)0 - (wide)p) : (type)(p / q); break; \
+        case SPR_BIN_MIN: r = p < q ? p : q; break;                                                                 \
+        case SPR_BIN_MAX: r = p > q ? p : q; break;                                                                 \
+        default: r = (type)pow((double)p, (double)q); break;                                                        \
+        }                                                                                                           \
+        ((type *)y)[i] = r;                                                                                         \
+    }
+
+static void other_run(spr_dtype dtype, spr_binary fn, const void *a, int64_t a_step, const void *b, int64_t b_step, void *y,
+                      int64_t n) {
+    switch (dtype) {
+    case SPR_UINT8: INTEGER_RUN(uint8_t, uint32_t, 0) break;
+    case SPR_INT8: INTEGER_RUN(int8_t, uint32_t, 1) break;
+    case SPR_UINT16: INTEGER_RUN(uint16_t, uint32_t, 0) break;
+    case SPR_INT16: INTEGER_RUN(int16_t, uint32_t, 1) break;
+    case SPR_INT32: INTEGER_RUN(int32_t, uint32_t, 1) break;
+    case SPR_UINT32: INTEGER_RUN(uint32_t, uint32_t, 0) break;
+    case SPR_INT64: INTEGER_RUN(int64_t, uint64_t, 1) break;
+    case SPR_UINT64: INTEGER_RUN(uint64_t, uint64_t, 0) break;
+    default: /* float64 */
+        for (int64_t i = 0; i < n; i++) {
+            double p = ((const double *)a)[i * a_step], q = ((const double *)b)[i * b_step], r = 0;
+            switch (fn) {
+            case SPR_BIN_ADD: r = p + q; break;
+            case SPR_BIN_SUB: r = p - q; break;
+            case SPR_BIN_MUL: r = p * q; break;
+            case SPR_BIN_DIV: r = p / q; break;
+            case SPR_BIN_MIN: r = p < q || isnan(p) ? p : q; break;
+            case SPR_BIN_MAX: r = p > q || isnan(p) ? p : q; break;
+            default: r = pow(p, q); break;
+            }
+            ((double *)y)[i] = r;
+        }
+    }
+}
+
+/* The innermost loop: both operands advance by 0 or 1 elements, or, rarely, by more (a broadcast of a transposed shape). */
+static void binary_inner(const spr_step *step, int64_t a, int64_t b, int64_t y, int64_t n) {
+    const binary_state *s = step->state;
+    spr_dtype dtype = step->out[0].desc.dtype, in = step->in[0].desc.dtype;
+    size_t size = spr_dtype_size(in);
+    int inner = s->rank - 1;
+    const char *pa = (const char *)step->in[0].data + a * (int64_t)size, *pb = (const char *)step->in[1].data + b * (int64_t)size;
+    char *py = (char *)step->out[0].data + y * (int64_t)size;
+    if (dtype != SPR_FLOAT32) {
+        other_run(dtype, s->fn, pa, s->a[inner], pb, s->b[inner], py, n);
+        return;
+    }
+    if (s->a[inner] <= 1 && s->b[inner] <= 1) {
+        s->kernel(s->fn, (const float *)pa, (int)s->a[inner], (const float *)pb, (int)s->b[inner], (float *)py, (size_t)n);
+    } else {
+        for (int64_t i = 0; i < n; i++)
+            s->kernel(s->fn, (const float *)pa + i * s->a[inner], 0, (const float *)pb + i * s->b[inner], 0, (float *)py + i, 1);
+    }
+    if (s->act.fn != SPR_FN_NONE) s->unary((float *)py, (float *)py, (size_t)n, &s->act);
+}
+
+static void binary_outer(void *arg, int64_t begin, int64_t end) {
+    const spr_step *step = arg;
+    const binary_state *s = step->state;
+    for (int64_t n = begin; n < end; n++) {
+        int64_t rest = n, a = 0, b = 0, y = 0;
+        for (int i = s->rank - 2; i >= 0; i--) {
+            int64_t k = rest % s->dim[i];
+            rest /= s->dim[i];
+            a += k * s->a[i];
+            b += k * s->b[i];
+            y += k * s->y[i];
+        }
+        binary_inner(step, a, b, y, s->dim[s->rank - 1]);
+    }
+}
+
+static void binary_piece(void *arg, int64_t begin, int64_t end) {
+    const spr_step *step = arg;
+    const binary_state *s = step->state;
+    binary_inner(step, begin * s->a[0], begin * s->b[0], begin, end - begin);
+}
+
+static void binary_run(const spr_run_ctx *ctx, const spr_step *step) {
+    const binary_state *s = step->state;
+    const spr_view *y = &step->out[0];
+    int64_t count = spr_desc_count(&y->desc);
+    if (!count) return;
+    if (s->rank == 1)
+        spr_parallel_range(ctx, count, count, binary_piece, (void *)(uintptr_t)step);
+    else
+        spr_parallel_range(ctx, s->outer, count, binary_outer, (void *)(uintptr_t)step);
+    spr_view_zero_padding(y);
+}
+
+/* ---- BatchNormalization --------------------------------------------------------------------------------------------------- */
+
+typedef struct norm_state {
+    float *scale, *shift; /* y = x * scale + shift, per channel */
+} norm_state;
+
+static spr_status norm_plan(spr_plan_ctx *ctx, spr_step *step) {
+    size_t channels = (size_t)spr_desc_count(&step->in[1].desc);
+    norm_state *state = spr_plan_alloc(ctx, sizeof *state, "a layer");
+    float *memory = spr_plan_alloc(ctx, 2 * channels * sizeof *memory + 1, "batch normalization");
+    if (!state || !memory) return SPR_ERROR_MEMORY;
+    *state = (norm_state){memory, memory + channels};
+    step->state = state;
+    for (int i = 1; i < 5; i++)
+        if (!step->in[i].data)
+            return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': '%s' is computed, it must be constant",
+                            step->node->name, spr_step_value(step, i)->name);
+    const float *scale = step->in[1].data, *bias = step->in[2].data, *mean = step->in[3].data, *var = step->in[4].data;
+    double epsilon = SPR_ATTR_OF(step, BatchNormalization, epsilon)->f;
+    for (size_t c = 0; c < channels; c++) {
+        double s = (double)scale[c] / sqrt((double)var[c] + epsilon);
+        state->scale[c] = (float)s;
+        state->shift[c] = (float)((double)bias[c] - (double)mean[c] * s);
+    }
+    return SPR_OK;
+}
+
+static void norm_runs(void *arg, int64_t begin, int64_t end) {
+    const spr_step *step = arg;
+    const norm_state *state = step->state;
+    spr_runs from = channel_runs(&step->in[0]), to = channel_runs(&step->out[0]);
+    for (int64_t r = begin; r < end; r++) {
+        const float *x = (const float *)step->in[0].data + spr_run_offset(&from, r);
+        float *y = (float *)step->out[0].data + spr_run_offset(&to, r);
+        float scale = state->scale[r % to.channels], shift = state->shift[r % to.channels];
+        for (int64_t i = 0; i < to.length; i++) y[i] = x[i] * scale + shift;
+    }
+}
+
+static void norm_run(const spr_run_ctx *ctx, const spr_step *step) {
+    int64_t count = spr_desc_count(&step->out[0].desc);
+    if (count) spr_parallel_range(ctx, channel_runs(&step->out[0]).count, count, norm_runs, (void *)(uintptr_t)step);
+    spr_view_zero_padding(&step->out[0]);
+}
+
+const spr_exec spr_exec_Unary = {.in_place = 1u, .plan = unary_plan, .run = unary_run};
+const spr_exec spr_exec_Binary = {.in_place = 3u, .plan = binary_plan, .run = binary_run};
+const spr_exec spr_exec_BatchNormalization = {.in_place = 1u, .plan = norm_plan, .run = norm_run};

@@ -1,0 +1,33 @@
+/* Small things that several operators share. */
+#ifndef SPR_RUNTIME_OPS_OPS_H
+#define SPR_RUNTIME_OPS_OPS_H
+
+#include "runtime/exec.h"
+
+/* Elements below which an operator is not worth a fork-join, and tasks per thread above. */
+#define SPR_PARALLEL_ELEMENTS (32 * 1024)
+#define SPR_TASKS_PER_THREAD 4
+
+/* A tensor as `count` contiguous runs of `length` elements: planes if it is of rank 4, else one. */
+typedef struct spr_runs {
+    int64_t count, length;
+    int64_t channels, stride0, stride1; /* of a run's index: image = i / channels, channel = i % channels */
+} spr_runs;
+spr_runs spr_view_runs(const spr_view *view);
+SPR_INLINE int64_t spr_run_offset(const spr_runs *runs, int64_t i) {
+    return i / runs->channels * runs->stride0 + i % runs->channels * runs->stride1;
+}
+
+/* Calls fn(arg, begin, end) over [0, count) in pieces, on all threads if `elements` makes it worth it. */
+typedef void spr_range_fn(void *arg, int64_t begin, int64_t end);
+void spr_parallel_range(const spr_run_ctx *ctx, int64_t count, int64_t elements, spr_range_fn *fn, void *arg);
+
+/* Copies a tensor to another shape of as many elements, in row-major order. */
+void spr_view_copy_reshaped(const spr_view *src, const spr_view *dst);
+
+/* Ints of input i (int32 or int64), of which there are *count; the input must be known, which inference has checked. */
+SPR_INLINE int64_t spr_step_int(const spr_step *step, int input, int64_t i) {
+    return spr_read_int(step->in[input].data, step->in[input].desc.dtype, i);
+}
+
+#endif

@@ -1,0 +1,87 @@
+/* MaxPool, AveragePool and the global pools, on the kernels of SPR_K_POOL. */
+#include "runtime/ops/ops.h"
+
+typedef struct pool_state {
+    const spr_kernel *kernel;
+    spr_pool_kind kind;
+    spr_window win;
+} pool_state;
+
+static spr_status plan_common(spr_plan_ctx *ctx, spr_step *step, pool_state **out) {
+    pool_state *state = spr_plan_alloc(ctx, sizeof *state, "a layer");
+    *out = state;
+    if (!state) return SPR_ERROR_MEMORY;
+    step->state = state;
+    step->kernel = state->kernel = spr_kernel_best(SPR_K_POOL, ctx->features);
+    return spr_plan_planes(ctx, step, 0);
+}
+
+static spr_status plan_windows(spr_plan_ctx *ctx, spr_step *step, const spr_attr *kernel, spr_pool_kind kind) {
+    pool_state *state;
+    spr_status status = plan_common(ctx, step, &state);
+    if (status || !spr_desc_count(&step->out[0].desc)) return status;
+    const spr_desc *x = &step->in[0].desc;
+    state->kind = kind;
+    return spr_resolve_window(step->graph, step->node, x->dim[2], x->dim[3], kernel->ints.v[0], kernel->ints.v[1],
+                              &state->win, ctx->err);
+}
+
+static spr_status plan_max(spr_plan_ctx *ctx, spr_step *step) {
+    return plan_windows(ctx, step, SPR_ATTR_OF(step, MaxPool, kernel_shape), SPR_POOL_MAX);
+}
+
+static spr_status plan_average(spr_plan_ctx *ctx, spr_step *step) {
+    int include = SPR_ATTR_OF(step, AveragePool, count_include_pad)->i != 0;
+    return plan_windows(ctx, step, SPR_ATTR_OF(step, AveragePool, kernel_shape),
+                        include ? SPR_POOL_AVG_INCLUDE_PAD : SPR_POOL_AVG);
+}
+
+static spr_status plan_global(spr_plan_ctx *ctx, spr_step *step) {
+    pool_state *state;
+    spr_status status = plan_common(ctx, step, &state);
+    if (status) return status;
+    const spr_desc *x = &step->in[0].desc;
+    uint32_t h = (uint32_t)x->dim[2], w = (uint32_t)x->dim[3];
+    state->kind = step->node->op == SPR_OP_GlobalMaxPool ? SPR_POOL_MAX : SPR_POOL_AVG;
+    state->win = (spr_window){.ih = h, .iw = w, .oh = 1, .ow = 1, .kh = h, .kw = w, .sh = 1, .sw = 1, .dh = 1, .dw = 1};
+    return SPR_OK;
+}
+
+typedef struct pool_job {
+    const spr_step *step;
+    int64_t channels;
+} pool_job;
+
+/* Planes [begin, end) of all images. */
+static void pool_planes(void *arg, int64_t begin, int64_t end) {
+    const pool_job *job = arg;
+    const pool_state *state = job->step->state;
+    const spr_view *x = &job->step->in[0], *y = &job->step->out[0];
+    while (begin < end) {
+        int64_t image = begin / job->channels, c0 = begin % job->channels, c1 = c0 + (end - begin);
+        if (c1 > job->channels) c1 = job->channels;
+        spr_pool_args args = {
+            .x = (const float *)x->data + image * x->stride[0],
+            .y = (float *)y->data + image * y->stride[0],
+            .x_stride = (size_t)x->stride[1],
+            .y_stride = (size_t)y->stride[1],
+            .kind = state->kind,
+            .win = state->win,
+            .c0 = (uint32_t)c0,
+            .c1 = (uint32_t)c1,
+        };
+        state->kernel->run.pool(&args);
+        begin += c1 - c0;
+    }
+}
+
+static void run(const spr_run_ctx *ctx, const spr_step *step) {
+    const spr_desc *x = &step->in[0].desc, *y = &step->out[0].desc;
+    pool_job job = {step, y->dim[1]};
+    if (spr_desc_count(y)) spr_parallel_range(ctx, y->dim[0] * y->dim[1], spr_desc_count(x), pool_planes, &job);
+}
+
+const spr_exec spr_exec_MaxPool = {.plan = plan_max, .run = run};
+const spr_exec spr_exec_AveragePool = {.plan = plan_average, .run = run};
+const spr_exec spr_exec_GlobalAveragePool = {.plan = plan_global, .run = run};
+const spr_exec spr_exec_GlobalMaxPool = {.plan = plan_global, .run = run};

@@ -1,0 +1,277 @@
+/* Resize: every axis is resampled by its own table of taps (input positions and weights), as the ONNX specification defines
+   for each coordinate mode; the tables depend on the shapes only and are made while planning. */
+#include <math.h>
+#include <string.h>
+
+#include "runtime/ops/ops.h"
+
+/* Output position i of an axis is the sum of weight[i * taps + t] * x[index[i * taps + t]]; index -1: outside, counts as the
+   extrapolation value. */
+typedef struct axis_taps {
+    int taps;
+    int32_t *index;
+    float *weight;
+} axis_taps;
+
+typedef struct resize_state {
+    axis_taps axis[SPR_MAX_RANK];
+    int only_planes; /* only the last two axes of an image change */
+    float extrapolation;
+} resize_state;
+
+/* ---- tables ---------------------------------------------------------------------------------------------------------------- */
+
+typedef struct resampling {
+    const char *mode, *transform, *nearest;
+    double cubic_a, scale, roi_start, roi_end;
+    int64_t in, out;
+    int exclude_outside, antialias;
+} resampling;
+
+/* Where the output position lies in the input. */
+static double source(const resampling *r, double i) {
+    double in = (double)r->in, out = (double)r->out;
+    if (strcmp(r->transform, "asymmetric") == 0) return i / r->scale;
+    if (strcmp(r->transform, "align_corners") == 0) return out == 1 ? 0 : i * (in - 1) / (out - 1);
+    if (strcmp(r->transform, "pytorch_half_pixel") == 0) return out > 1 ? (i + 0.5) / r->scale - 0.5 : 0;
+    if (strcmp(r->transform, "tf_half_pixel_for_nn") == 0) return (i + 0.5) / r->scale;
+    if (strcmp(r->transform, "tf_crop_and_resize") == 0)
+        return out > 1 ? r->roi_start * (in - 1) + i * (r->roi_end - r->roi_start) * (in - 1) / (out - 1)
+                       : 0.5 * (r->roi_start + r->roi_end) * (in - 1);
+    if (strcmp(r->transform, "half_pixel_symmetric") == 0) {
+        double adjustment = out / (r->scale * in), centre = in / 2;
+        return centre * (1 - adjustment) + (i + 0.5) / r->scale - 0.5;
+    }
+    return (i + 0.5) / r->scale - 0.5; /* half_pixel */
+}
+
+static int64_t nearest(const char *mode, double x) {
+    if (strcmp(mode, "floor") == 0) return (int64_t)floor(x);
+    if (strcmp(mode, "ceil") == 0) return (int64_t)ceil(x);
+    if (strcmp(mode, "round_prefer_ceil") == 0) return (int64_t)floor(x + 0.5);
+    return (int64_t)ceil(x - 0.5); /* round_prefer_floor */
+}
+
+static double kernel_weight(const resampling *r, double distance) {
+    double d = fabs(distance), a = r->cubic_a;
+    if (strcmp(r->mode, "linear") == 0) return d < 1 ? 1 - d : 0;
+    if (d <= 1) return ((a + 2) * d - (a + 3)) * d * d + 1;
+    return d < 2 ? ((a * d - 5 * a) * d + 8 * a) * d - 4 * a : 0;
+}
+
+static int tap_count(const resampling *r) {
+    if (strcmp(r->mode, "nearest") == 0) return 1;
+    double radius = strcmp(r->mode, "linear") == 0 ? 1 : 2;
+    if (r->antialias && r->scale < 1) radius /= r->scale;
+    return 2 * (int)ceil(radius);
+}
+
+static void fill_taps(const resampling *r, int64_t i, int taps, int32_t *index, float *weight) {
+    double x = source(r, (double)i), sum = 0;
+    int crop = strcmp(r->transform, "tf_crop_and_resize") == 0;
+    if (crop && (x < 0 || x > (double)(r->in - 1))) {
+        for (int t = 0; t < taps; t++) {
+            index[t] = -1;
+            weight[t] = t == 0;
+        }
+        return;
+    }
+    if (strcmp(r->mode, "nearest") == 0) {
+        int64_t k = nearest(r->nearest, x);
+        index[0] = (int32_t)(k < 0 ? 0 : k >= r->in ? r->in - 1 : k);
+        weight[0] = 1;
+        return;
+    }
+    double shrink = r->antialias && r->scale < 1 ? r->scale : 1;
+    int64_t first = (int64_t)floor(x) - taps / 2 + 1;
+    for (int t = 0; t < taps; t++) {
+        int64_t k = first + t;
+        double value = kernel_weight(r, (x - (double)k) * shrink);
+        if (r->exclude_outside && (k < 0 || k >= r->in)) value = 0;
+        index[t] = (int32_t)(k < 0 ? 0 : k >= r->in ? r->in - 1 : k);
+        weight[t] = (float)value;
+        sum += value;
+    }
+    if (r->exclude_outside || shrink < 1)
+        for (int t = 0; t < taps; t++) weight[t] = (float)(weight[t] / sum);
+}
+
+static spr_status make_taps(spr_plan_ctx *ctx, const resampling *r, axis_taps *taps) {
+    taps->taps = tap_count(r);
+    size_t count = (size_t)r->out * (size_t)taps->taps;
+    taps->index = spr_plan_alloc(ctx, count * sizeof *taps->index + 1, "a resampling table");
+    taps->weight = spr_plan_alloc(ctx, count * sizeof *taps->weight + 1, "a resampling table");
+    if (!taps->index || !taps->weight) return SPR_ERROR_MEMORY;
+    for (int64_t i = 0; i < r->out; i++)
+        fill_taps(r, i, taps->taps, taps->index + i * taps->taps, taps->weight + i * taps->taps);
+    return SPR_OK;
+}
+
+/* Position of an axis in the lists of roi, scales and sizes, -1 if it is not resized. */
+static int listed_axis(const spr_step *step, int axis, int rank) {
+    const spr_attr *axes = SPR_ATTR_OF(step, Resize, axes);
+    if (!axes->ints.n) return axis;
+    for (int i = 0; i < axes->ints.n; i++)
+        if (spr_normalize_axis(axes->ints.v[i], rank) == axis) return i;
+    return -1;
+}
+
+/* With sizes the scale is their ratio; with a common one (keep_aspect_ratio_policy) it is the one that led to the size. */
+static double axis_scale(const spr_step *step, int listed, double in, double out) {
+    int rank = step->in[0].desc.rank;
+    if (spr_step_has(step, 2) && spr_desc_count(&step->in[2].desc)) return ((const float *)step->in[2].data)[listed];
+    const char *policy = SPR_ATTR_OF(step, Resize, keep_aspect_ratio_policy)->s;
+    if (strcmp(policy, "stretch") == 0) return out / in;
+    int larger = strcmp(policy, "not_larger") != 0;
+    double scale = 0;
+    for (int i = 0, first = 1; i < rank; i++) {
+        int k = listed_axis(step, i, rank);
+        if (k < 0) continue;
+        double ratio = (double)spr_step_int(step, 3, k) / (double)step->in[0].desc.dim[i];
+        if (first || (larger ? ratio > scale : ratio < scale)) scale = ratio;
+        first = 0;
+    }
+    return scale;
+}
+
+static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
+    resize_state *state = spr_plan_alloc(ctx, sizeof *state, "a layer");
+    if (!state) return SPR_ERROR_MEMORY;
+    step->state = state;
+    state->extrapolation = (float)SPR_ATTR_OF(step, Resize, extrapolation_value)->f;
+    const spr_desc *x = &step->in[0].desc, *y = &step->out[0].desc;
+    if (!spr_desc_count(y)) return SPR_OK;
+    state->only_planes = x->rank == 4;
+    for (int i = 0; i < x->rank; i++) {
+        int listed = listed_axis(step, i, x->rank), n = SPR_ATTR_OF(step, Resize, axes)->ints.n;
+        if (!n) n = x->rank;
+        resampling r = {
+            .mode = SPR_ATTR_OF(step, Resize, mode)->s,
+            .transform = SPR_ATTR_OF(step, Resize, coordinate_transformation_mode)->s,
+            .nearest = SPR_ATTR_OF(step, Resize, nearest_mode)->s,
+            .cubic_a = SPR_ATTR_OF(step, Resize, cubic_coeff_a)->f,
+            .in = x->dim[i],
+            .out = y->dim[i],
+            .roi_end = 1,
+            .exclude_outside = SPR_ATTR_OF(step, Resize, exclude_outside)->i != 0,
+            .antialias = SPR_ATTR_OF(step, Resize, antialias)->i != 0,
+        };
+        r.scale = listed < 0 ? 1 : axis_scale(step, listed, (double)r.in, (double)r.out);
+        int crop = strcmp(r.transform, "tf_crop_and_resize") == 0;
+        if (crop && listed >= 0 && spr_step_has(step, 1) && spr_desc_count(&step->in[1].desc) == 2 * n) {
+            r.roi_start = ((const float *)step->in[1].data)[listed];
+            r.roi_end = ((const float *)step->in[1].data)[listed + n];
+        }
+        int same = r.in == r.out && r.scale == 1 && !(crop && (r.roi_start != 0 || r.roi_end != 1));
+        if (same) r.mode = "nearest", r.transform = "asymmetric", r.nearest = "floor";
+        if (!same && i < 2) state->only_planes = 0;
+        spr_status status = make_taps(ctx, &r, &state->axis[i]);
+        if (status) return status;
+    }
+    return SPR_OK;
+}
+
+/* ---- running ----------------------------------------------------------------------------------------------------------------- */
+
+static void plane_nearest(const resize_state *state, const spr_desc *xd, const spr_desc *yd, const char *x, char *y, size_t size) {
+    const int32_t *iy = state->axis[2].index, *ix = state->axis[3].index;
+    int64_t w = yd->dim[3], row = w * (int64_t)size;
+    for (int64_t i = 0; i < yd->dim[2]; i++, y += row) {
+        if (i && iy[i] == iy[i - 1]) {
+            memcpy(y, y - row, (size_t)row);
+            continue;
+        }
+        const char *src = x + iy[i] * xd->dim[3] * (int64_t)size;
+        if (size == 4)
+            for (int64_t k = 0; k < w; k++) ((uint32_t *)y)[k] = ((const uint32_t *)src)[ix[k]];
+        else
+            for (int64_t k = 0; k < w; k++) memcpy(y + k * (int64_t)size, src + ix[k] * (int64_t)size, size);
+    }
+}
+
+static void plane_weighted(const resize_state *state, const spr_desc *xd, const spr_desc *yd, const float *x, float *y) {
+    const axis_taps *v = &state->axis[2], *h = &state->axis[3];
+    for (int64_t i = 0; i < yd->dim[2]; i++)
+        for (int64_t k = 0; k < yd->dim[3]; k++) {
+            float sum = 0;
+            for (int t = 0; t < v->taps; t++) {
+                const float *row = x + (int64_t)v->index[i * v->taps + t] * xd->dim[3];
+                float line = 0;
+                for (int u = 0; u < h->taps; u++) line += h->weight[k * h->taps + u] * row[h->index[k * h->taps + u]];
+                sum += v->weight[i * v->taps + t] * line;
+            }
+            y[i * yd->dim[3] + k] = sum;
+        }
+}
+
+static int is_nearest(const spr_step *step) { return strcmp(SPR_ATTR_OF(step, Resize, mode)->s, "nearest") == 0; }
+static int is_crop(const spr_step *step) {
+    return strcmp(SPR_ATTR_OF(step, Resize, coordinate_transformation_mode)->s, "tf_crop_and_resize") == 0;
+}
+
+static void planes_range(void *arg, int64_t begin, int64_t end) {
+    const spr_step *step = arg;
+    const spr_view *x = &step->in[0], *y = &step->out[0];
+    size_t size = spr_dtype_size(x->desc.dtype);
+    for (int64_t r = begin; r < end; r++) {
+        int64_t image = r / y->desc.dim[1], channel = r % y->desc.dim[1];
+        const char *from = (const char *)x->data + (image * x->stride[0] + channel * x->stride[1]) * (int64_t)size;
+        char *to = (char *)y->data + (image * y->stride[0] + channel * y->stride[1]) * (int64_t)size;
+        if (is_nearest(step))
+            plane_nearest(step->state, &x->desc, &y->desc, from, to, size);
+        else
+            plane_weighted(step->state, &x->desc, &y->desc, (const float *)from, (float *)to);
+    }
+}
+
+/* Sum over the taps of axes `axis` and up, for the output position `index`. */
+static double sum_taps(const spr_step *step, int axis, const int64_t *index, int64_t at) {
+    const resize_state *state = step->state;
+    const spr_view *x = &step->in[0];
+    if (axis == x->desc.rank) return ((const float *)x->data)[at];
+    const axis_taps *taps = &state->axis[axis];
+    double sum = 0;
+    for (int t = 0; t < taps->taps; t++) {
+        int64_t k = index[axis] * taps->taps + t;
+        if (taps->weight[k] == 0) continue;
+        sum += taps->weight[k] * (taps->index[k] < 0 ? (double)state->extrapolation
+                                                     : sum_taps(step, axis + 1, index, at + taps->index[k] * x->stride[axis]));
+    }
+    return sum;
+}
+
+/* Any rank, any axes: element by element. Nearest copies elements of any type, unless it extrapolates. */
+static void any_range(void *arg, int64_t begin, int64_t end) {
+    const spr_step *step = arg;
+    const resize_state *state = step->state;
+    const spr_view *x = &step->in[0], *y = &step->out[0];
+    size_t size = spr_dtype_size(x->desc.dtype);
+    int copy = is_nearest(step) && !is_crop(step);
+    for (int64_t n = begin; n < end; n++) {
+        int64_t index[SPR_MAX_RANK], rest = n, put = 0, at = 0;
+        for (int i = y->desc.rank - 1; i >= 0; i--) {
+            index[i] = rest % y->desc.dim[i];
+            rest /= y->desc.dim[i];
+            put += index[i] * y->stride[i];
+            if (copy) at += state->axis[i].index[index[i]] * x->stride[i];
+        }
+        if (copy)
+            memcpy((char *)y->data + (size_t)put * size, (const char *)x->data + (size_t)at * size, size);
+        else
+            ((float *)y->data)[put] = (float)sum_taps(step, 0, index, 0);
+    }
+}
+
+static void run(const spr_run_ctx *ctx, const spr_step *step) {
+    const resize_state *state = step->state;
+    const spr_desc *y = &step->out[0].desc;
+    int64_t count = spr_desc_count(y);
+    if (!count) return;
+    if (state->only_planes && !is_crop(step))
+        spr_parallel_range(ctx, y->dim[0] * y->dim[1], count, planes_range, (void *)(uintptr_t)step);
+    else
+        spr_parallel_range(ctx, count, count, any_range, (void *)(uintptr_t)step);
+    spr_view_zero_padding(&step->out[0]);
+}
+
+const spr_exec spr_exec_Resize = {.plan = plan, .run = run};
