@@ -17,8 +17,9 @@ int spr_desc_valid(const spr_desc *desc) {
     int64_t count = 1;
     for (int i = 0; i < desc->rank; i++) {
         int64_t dim = desc->dim[i];
-        if (dim < 0 || dim > SPR_MAX_ELEMENTS) return 0;
-        if (__builtin_mul_overflow(count, dim ? dim : 1, &count) || count > SPR_MAX_ELEMENTS) return 0;
+        if (dim < 0 || dim > INT32_MAX) return 0;
+        count *= dim ? dim : 1;
+        if (count > SPR_MAX_ELEMENTS) return 0;
     }
     return 1;
 }

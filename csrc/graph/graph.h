@@ -68,7 +68,7 @@ int64_t spr_desc_count(const spr_desc *desc); /* elements; 1 for rank 0 */
 /* Limit on the product of a tensor's dimensions, zeros counted as ones: sizes in bytes, sums of a few of them and offsets
    with padding then fit everywhere without further checks. */
 #define SPR_MAX_ELEMENTS ((int64_t)1 << 37)
-/* Whether the type is known, the rank in range, and the dimensions >= 0 and within SPR_MAX_ELEMENTS. */
+/* Whether the type is known, the rank in range, each dimension in [0, INT32_MAX], the product within SPR_MAX_ELEMENTS. */
 int spr_desc_valid(const spr_desc *desc);
 
 /* How a constant's bytes are stored. Sparse forms see a tensor [n, ...] as a matrix [n, k], k the product of the other
@@ -163,6 +163,10 @@ typedef struct spr_infer_input {
    shape, Slice's starts ...) and are not known is SPR_ERROR_UNSUPPORTED. Dimensions or element counts that overflow are errors. */
 spr_status spr_infer_node(const spr_graph *graph, const spr_node *node, const spr_infer_input *in, spr_desc *out,
                           spr_error *err);
+
+/* Type of all outputs of a node from the types of its first inputs (anything where an input is not given). */
+#define SPR_INFER_DTYPE_INPUTS 3
+spr_dtype spr_infer_dtype(const spr_node *node, const spr_dtype *in);
 
 /* Geometry that both inference and execution need: pads with auto_pad resolved, output size with ceil_mode. */
 typedef struct spr_window spr_window;

@@ -3,19 +3,34 @@
 #include <stdlib.h>
 #include <string.h>
 
+static spr_status infer_dtypes(spr_model *model, spr_error *err) {
+    const spr_graph *graph = model->graph;
+    model->dtypes = calloc((size_t)graph->value_count + 1, sizeof(*model->dtypes));
+    if (!model->dtypes) return spr_fail_memory(err, "a model", (size_t)graph->value_count * sizeof(*model->dtypes));
+    for (int32_t v = 0; v < graph->value_count; v++) model->dtypes[v] = graph->values[v].desc.dtype;
+    for (int32_t i = 0; i < graph->node_count; i++) {
+        const spr_node *node = &graph->nodes[i];
+        spr_dtype in[SPR_INFER_DTYPE_INPUTS] = {0};
+        for (int j = 0; j < node->in_count && j < SPR_INFER_DTYPE_INPUTS; j++)
+            if (node->in[j] >= 0) in[j] = model->dtypes[node->in[j]];
+        for (int j = 0; j < node->out_count; j++) model->dtypes[node->out[j]] = spr_infer_dtype(node, in);
+    }
+    return SPR_OK;
+}
+
 /* Takes over the source. */
 static spr_status open_source(spr_source *source, spr_model **model, spr_error *err) {
     spr_model *m = calloc(1, sizeof(*m));
-    spr_status status = m ? spr_graph_read(source->data, source->size, &m->graph, err)
-                          : spr_fail_memory(err, "a model", sizeof(*m));
-    if (status) {
-        free(m);
+    if (!m) {
         spr_source_close(source);
-        return status;
+        return spr_fail_memory(err, "a model", sizeof(*m));
     }
     m->source = *source;
-    *model = m;
-    return SPR_OK;
+    spr_status status = spr_graph_read(source->data, source->size, &m->graph, err);
+    if (!status) status = infer_dtypes(m, err);
+    if (status) spr_model_close(m);
+    else *model = m;
+    return status;
 }
 
 spr_status spr_model_open(const char *path, spr_model **model, spr_error *err) {
@@ -48,6 +63,7 @@ spr_status spr_model_open_fd(int fd, int64_t offset, size_t length, spr_model **
 void spr_model_close(spr_model *model) {
     if (!model) return;
     spr_graph_free(model->graph);
+    free(model->dtypes);
     spr_source_close(&model->source);
     free(model);
 }
@@ -72,8 +88,10 @@ spr_status spr_model_input(const spr_model *model, int index, spr_tensor_info *i
 
 spr_status spr_model_output(const spr_model *model, int index, spr_tensor_info *info) {
     if (index < 0 || index >= model->graph->output_count) return SPR_ERROR_ARGUMENT;
+    int32_t value = model->graph->outputs[index];
     memset(info, 0, sizeof(*info));
-    info->name = model->graph->values[model->graph->outputs[index]].name;
+    info->name = model->graph->values[value].name;
+    info->dtype = model->dtypes[value];
     info->rank = -1;
     return SPR_OK;
 }

@@ -28,6 +28,7 @@ spr_status spr_graph_save(const spr_graph *graph, const char *path, spr_error *e
 struct spr_model {
     spr_source source;
     spr_graph *graph;
+    spr_dtype *dtypes; /* by value: all types follow without shapes */
 };
 
 const spr_graph *spr_model_graph(const spr_model *model);

@@ -107,7 +107,7 @@ SPR_API int spr_model_input_count(const spr_model *model);
 SPR_API int spr_model_output_count(const spr_model *model);
 /* index in [0, count); returns SPR_ERROR_ARGUMENT otherwise. */
 SPR_API spr_status spr_model_input(const spr_model *model, int index, spr_tensor_info *info);
-/* Type and shape of an output follow from the inputs' shapes and are known to a session; here its rank is -1 and its dtype 0. */
+/* The shape of an output follows from the inputs' shapes and is known to a session; here its rank is -1. */
 SPR_API spr_status spr_model_output(const spr_model *model, int index, spr_tensor_info *info);
 /* Index by name, -1 if there is none. */
 SPR_API int spr_model_find_input(const spr_model *model, const char *name);
