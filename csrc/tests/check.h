@@ -45,8 +45,8 @@ typedef enum check_slot {
 typedef enum check_place { CHECK_END, CHECK_START } check_place;
 
 void *check_buffer(check_slot slot, size_t bytes, size_t align, check_place place);
-/* Name of the first slot whose surroundings were written to, or NULL. */
-const char *check_intact(void);
+/* Complains about every slot whose surroundings were written to, and mends them. */
+void check_intact(void);
 
 /* Fills with a NaN that no kernel computes, and tells whether it is still there. */
 void check_blank(float *p, size_t n);

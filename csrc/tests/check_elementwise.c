@@ -17,13 +17,14 @@ static float number(check_rng *r) {
     static const float edges[] = {0.0f, -0.0f, 1, -1, 0.5f, -0.5f, 1.5f, 2.5f, -2.5f, 0x1p-149f, -0x1p-149f, FLT_MIN,
                                   -FLT_MIN, FLT_MAX, -FLT_MAX, INFINITY, -INFINITY, NAN, 3, -3, 87, -87, 88.7f, 88.8f,
                                   -88, -103.9f, -104.1f, 8388607.5f, -8388607.5f, 16777216.0f, 4, -4, 10, -10};
+    if (check_chance(r, 100)) return NAN;
     switch (check_below(r, 8)) {
     case 0: return CHECK_PICK(r, edges);
     case 1: {
         uint32_t bits = (uint32_t)check_random(r);
         float v;
         memcpy(&v, &bits, sizeof v);
-        return v;
+        return isnan(v) ? NAN : v; /* no signaling NaN: libm treats it otherwise */
     }
     case 2: return check_uniform(r, -110, 110);
     case 3: return check_uniform(r, -0.01f, 0.01f);

@@ -121,8 +121,10 @@ static void make_layer(layer *l, int fc, uint32_t index, check_rng *r) {
         l->n = CHECK_PICK(r, dims);
         l->k = CHECK_PICK(r, dims);
     } while ((double)l->m * l->n * l->k > most);
-    /* The empty layers are few: they would leave nothing to compare. */
-    l->sparsity = sparsities[check_below(r, check_chance(r, 3) ? 7 : 5)];
+    /* Rows that are mostly empty are few: they leave nothing to compare. */
+    do l->sparsity = CHECK_PICK(r, sparsities);
+    while ((1 - l->sparsity) * (float)l->k < 2 && !check_chance(r, 5) && l->k > 1);
+    if (l->k == 1 && !check_chance(r, 5)) l->sparsity = 0;
     l->pattern = (pattern)check_below(r, 3);
     l->residual = CHECK_PICK(r, residuals);
     l->special = check_chance(r, 8);

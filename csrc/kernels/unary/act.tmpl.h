@@ -9,9 +9,9 @@
  *   V_POW2(t)         2^n for t = SPR_MAGIC + n, -126 <= n <= 127
  *
  * Every lane is computed by the same operations wherever it stands, so results do not depend on how callers cut ranges.
- * Errors against exact arithmetic, for which spr-check allows: exp, expm1, sigmoid, silu, tanh, elu, softplus, mish and
- * erf 2^-22 of the result plus 1e-35 (e^-|x| counts as 0 below 1.6e-38); gelu 2^-22 of |x|. Formulas hold for Inf:
- * x / (1 + e^-x) is NaN at -Inf. */
+ * Errors against exact arithmetic, for which spr-check allows: exp 4 * 2^-24 of the result; expm1, sigmoid, silu, tanh,
+ * elu, softplus, mish and erf 6 * 2^-24 of the result plus 1e-35 (e^-|x| counts as 0 below 1.6e-38); gelu 6 * 2^-24 of
+ * |x|. Formulas hold for Inf: x / (1 + e^-x) is NaN at -Inf. */
 
 /* Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits of the mantissa. */
 #ifndef SPR_MAGIC
