@@ -78,23 +78,14 @@ def kernels():
 def schema():
     """The IR's operators: {op: {"inputs": str, "outputs": str, "attrs": {name: (type, default)}}}.
 
-    Types are int, float, str and tuple (of ints)."""
+    All as text, as it stands in ops.inc; types are INT, FLOAT, INTS and STRING."""
     cdef const spr_op_schema *op
+    kinds = {<int>SPR_TYPE_INT: "INT", <int>SPR_TYPE_FLOAT: "FLOAT", <int>SPR_TYPE_INTS: "INTS", <int>SPR_TYPE_STRING: "STRING"}
     ops = {}
     for i in range(SPR_OP_COUNT):
         op = spr_op_get_schema(<spr_op>i)
-        attrs = {}
-        for k in range(op.attr_count):
-            text = _text(op.attrs[k].value)
-            kind = op.attrs[k].type
-            if kind == SPR_TYPE_INT:
-                attrs[_text(op.attrs[k].name)] = (int, int(text))
-            elif kind == SPR_TYPE_FLOAT:
-                attrs[_text(op.attrs[k].name)] = (float, float(text))
-            elif kind == SPR_TYPE_STRING:
-                attrs[_text(op.attrs[k].name)] = (str, text)
-            else:
-                attrs[_text(op.attrs[k].name)] = (tuple, tuple(int(t) for t in text.split()))
+        attrs = {_text(op.attrs[k].name): (kinds[<int>op.attrs[k].type], _text(op.attrs[k].value))
+                 for k in range(op.attr_count)}
         ops[_text(op.name)] = {"inputs": _text(op.inputs), "outputs": _text(op.outputs), "attrs": attrs}
     return ops
 
