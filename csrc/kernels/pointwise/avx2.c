@@ -1,0 +1,60 @@
+/* Pointwise convolution with AVX2 and FMA. */
+#include "base/compiler.h"
+
+#if SPR_X86_64
+#include <string.h>
+
+#include "kernels/pointwise/x86.h"
+#include "kernels/pointwise/x86_avx2.h"
+
+SPR_TARGET_PUSH(ISA_TARGET)
+
+#include "kernels/pointwise/x86_act.tmpl.h"
+#include "kernels/pointwise/x86_dense.tmpl.h"
+#include "kernels/pointwise/x86_sparse.tmpl.h"
+
+#define CSR(v) SPARSE_TILE(1, v)
+#define PAIR(v) SPARSE_TILE(2, v)
+#define DENSE(v) DENSE_TILE(6, v)
+CSR(1) CSR(2) CSR(3) CSR(4) CSR(5) CSR(6) CSR(7) CSR(8) CSR(9) CSR(10) CSR(11) CSR(12) CSR(13) CSR(14)
+PAIR(1) PAIR(2) PAIR(3) PAIR(4) PAIR(5) PAIR(6)
+DENSE(1) DENSE(2)
+
+static sparse_tile_fn_avx2 *const csr_tiles[] = {
+    NULL,
+    sparse_tile_1x1_avx2,
+    sparse_tile_1x2_avx2,
+    sparse_tile_1x3_avx2,
+    sparse_tile_1x4_avx2,
+    sparse_tile_1x5_avx2,
+    sparse_tile_1x6_avx2,
+    sparse_tile_1x7_avx2,
+    sparse_tile_1x8_avx2,
+    sparse_tile_1x9_avx2,
+    sparse_tile_1x10_avx2,
+    sparse_tile_1x11_avx2,
+    sparse_tile_1x12_avx2,
+    sparse_tile_1x13_avx2,
+    sparse_tile_1x14_avx2,
+};
+static sparse_tile_fn_avx2 *const pair_tiles[] = {
+    NULL,
+    sparse_tile_2x1_avx2,
+    sparse_tile_2x2_avx2,
+    sparse_tile_2x3_avx2,
+    sparse_tile_2x4_avx2,
+    sparse_tile_2x5_avx2,
+    sparse_tile_2x6_avx2,
+};
+static dense_tile_fn_avx2 *const dense_tiles[] = {
+    NULL,
+    dense_tile_6x1_avx2,
+    dense_tile_6x2_avx2,
+};
+
+void spr_pw_csr_f32_avx2(const spr_pw_args *a) { sparse_run_avx2(a, 1, csr_tiles, 14); }
+void spr_pw_2x1_f32_avx2(const spr_pw_args *a) { sparse_run_avx2(a, 2, pair_tiles, 6); }
+void spr_pw_dense_f32_avx2(const spr_pw_args *a) { dense_run_avx2(a, SPR_AVX2_DENSE_ROWS, dense_tiles, 2, 12); }
+
+SPR_TARGET_POP
+#endif

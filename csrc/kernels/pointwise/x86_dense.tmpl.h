@@ -1,0 +1,100 @@
+/* Dense pointwise convolution over the primitives of x86_<isa>.h. */
+
+/* One panel of weights, channels [k0, k1), as it lies in memory from the group of row 0 on. */
+typedef struct ISA(dense_panel) {
+    const float *bias, *w;
+    uint32_t k0, k1;
+} ISA(dense_panel);
+
+/* h rows from `row` on times v vectors of pixels from px on. Rows beyond n - 1 repeat it, and so do their weights. */
+SPR_INLINE void ISA(dense_tile)(const int h, const int v, const spr_pw_args *a, const ISA(dense_panel) *p, uint32_t row,
+                                uint32_t px) {
+    const uint32_t channels = p->k1 - p->k0, last_row = a->n - 1;
+    V acc[8][4];
+    if (p->k0 == 0) {
+        UNROLL for (int r = 0; r < h; r++) {
+            const V bias = V_SET(p->bias[row + (uint32_t)r]);
+            UNROLL for (int i = 0; i < v; i++) acc[r][i] = bias;
+        }
+        if (a->z) {
+            UNROLL for (int r = 0; r < h; r++) {
+                const uint32_t at = row + (uint32_t)r < last_row ? row + (uint32_t)r : last_row;
+                const float *z = a->z + at * a->z_stride + px;
+                UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_ADD(acc[r][i], V_LOAD(z + i * LANES));
+            }
+        }
+    } else {
+        UNROLL for (int r = 0; r < h; r++) {
+            const uint32_t at = row + (uint32_t)r < last_row ? row + (uint32_t)r : last_row;
+            const float *y = a->y + at * a->y_stride + px;
+            UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_LOAD(y + i * LANES);
+        }
+    }
+    const float *x = a->x + p->k0 * a->x_stride + px, *w = p->w + (size_t)row * channels;
+    for (uint32_t k = channels; k > 0; k--) {
+        V pixels[4];
+        UNROLL for (int i = 0; i < v; i++) pixels[i] = V_LOAD(x + i * LANES);
+        UNROLL for (int r = 0; r < h; r++) {
+            const V weight = V_SET(w[r]);
+            UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_FMA(weight, pixels[i], acc[r][i]);
+        }
+        x += a->x_stride;
+        w += h;
+    }
+    const int last = p->k1 == a->k;
+    UNROLL for (int r = 0; r < h; r++) {
+        const uint32_t at = row + (uint32_t)r < last_row ? row + (uint32_t)r : last_row;
+        float *y = a->y + at * a->y_stride + px;
+        if (last) ISA(act_row)(acc[r], v, &a->act, at);
+        UNROLL for (int i = 0; i < v; i++) V_STORE(y + i * LANES, acc[r][i]);
+    }
+    if (last && !SPR_ACT_IN_REGISTERS(a->act.fn))
+        for (uint32_t at = row; at < row + (uint32_t)h && at < a->n; at++) {
+            float *y = a->y + at * a->y_stride + px;
+            a->unary(y, y, (size_t)v * LANES, &a->act);
+        }
+}
+
+typedef void ISA(dense_tile_fn)(const spr_pw_args *a, const ISA(dense_panel) *p, uint32_t row, uint32_t px);
+
+/* Blocks of up to `block` vectors of pixels, whose panel stays in L1 while all rows pass; in them tiles of nearly
+   equal widths, up to `widest`, over which a group's weights stay in L1. */
+SPR_INLINE void ISA(dense_run)(const spr_pw_args *a, uint32_t height, ISA(dense_tile_fn) *const *tiles, uint32_t widest,
+                               uint32_t block) {
+    const size_t rows = spr_round_up(a->n, height);
+    const int far = spr_x86_is_far(a);
+    uint32_t vectors = (uint32_t)(spr_round_up(a->px1 - a->px0, SPR_PX) / LANES), px0 = a->px0;
+    for (uint32_t blocks = (vectors + block - 1) / block; blocks > 0; blocks--) {
+        const uint32_t width = (vectors + blocks - 1) / blocks;
+        for (uint32_t k0 = 0; k0 < a->k; k0 += SPR_X86_DENSE_PANEL) {
+            const ISA(dense_panel) p = {
+                .bias = a->packed,
+                .w = (const float *)a->packed + rows * (1 + (size_t)k0),
+                .k0 = k0,
+                .k1 = a->k - k0 > SPR_X86_DENSE_PANEL ? k0 + SPR_X86_DENSE_PANEL : a->k,
+            };
+            for (uint32_t row = a->row0; row < a->row1; row += height) {
+                if (far && k0 == 0) /* of the next block: these rows, and as many planes of the input */
+                    for (uint32_t i = row; i < row + height; i++) {
+                        if (i < a->n) spr_x86_prefetch(a->y + i * a->y_stride + px0 + width * LANES, width * LANES);
+                        if (i < a->k) spr_x86_prefetch(a->x + i * a->x_stride + px0 + width * LANES, width * LANES);
+                    }
+                uint32_t left = width, px = px0;
+                for (uint32_t n = (width + widest - 1) / widest; n > 0; n--) {
+                    const uint32_t v = (left + n - 1) / n;
+                    tiles[v](a, &p, row, px);
+                    left -= v;
+                    px += v * LANES;
+                }
+            }
+        }
+        vectors -= width;
+        px0 += width * LANES;
+    }
+}
+
+#define DENSE_TILE(h, v)                                                                                          \
+    static void ISA(dense_tile_##h##x##v)(const spr_pw_args *a, const ISA(dense_panel) *p, uint32_t row,          \
+                                          uint32_t px) {                                                          \
+        ISA(dense_tile)(h, v, a, p, row, px);                                                                     \
+    }

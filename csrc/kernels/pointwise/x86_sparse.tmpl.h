@@ -1,0 +1,78 @@
+/* Sparse pointwise convolution, CSR and 2x1, over the primitives of x86_<isa>.h. */
+
+/* One tile of v vectors of pixels from px on, one panel of channels, all rows of the call; h rows to a group. */
+SPR_INLINE void ISA(sparse_tile)(const int h, const int v, const spr_pw_args *a, const spr_x86_sparse *s, uint32_t px,
+                                 uint32_t panel) {
+    const int first = panel == 0, last = panel + 1 == s->panels, far = first && spr_x86_is_far(a);
+    const size_t column = sizeof(uint32_t) + (size_t)h * sizeof(float);
+    const char *const x = (const char *)(a->x + (size_t)panel * s->panel * a->x_stride + px);
+    const uint32_t *const ptr = s->ptr + (size_t)panel * s->groups;
+    for (uint32_t row = a->row0; row < a->row1; row += (uint32_t)h) {
+        const char *c = s->columns + ptr[row / (uint32_t)h] * column;
+        const char *const end = s->columns + ptr[row / (uint32_t)h + 1] * column;
+        if (c == end && !first && !last) continue;
+        const uint32_t row_1 = row + (uint32_t)h - 1 < a->n ? row + (uint32_t)h - 1 : row; /* the pair's second */
+        float *const y[2] = {a->y + row * a->y_stride + px, a->y + row_1 * a->y_stride + px};
+        if (far) { /* of the next tile: these rows of the output, and as many planes of the input */
+            spr_x86_prefetch(y[0] + v * LANES, (uint32_t)v * LANES);
+            if (h == 2) spr_x86_prefetch(y[1] + v * LANES, (uint32_t)v * LANES);
+            for (uint32_t k = row; k < row + (uint32_t)h && k < a->k; k++)
+                spr_x86_prefetch(a->x + k * a->x_stride + px + v * LANES, (uint32_t)v * LANES);
+        }
+        V acc[2][16];
+        UNROLL for (int r = 0; r < h; r++) {
+            if (first) {
+                const V bias = V_SET(s->bias[row + (uint32_t)r]);
+                UNROLL for (int i = 0; i < v; i++) acc[r][i] = bias;
+                if (a->z) {
+                    const float *z = a->z + (r ? row_1 : row) * a->z_stride + px;
+                    UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_ADD(acc[r][i], V_LOAD(z + i * LANES));
+                }
+            } else {
+                UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_LOAD(y[r] + i * LANES);
+            }
+        }
+        for (; c != end; c += column) {
+            uint32_t offset;
+            memcpy(&offset, c, sizeof offset);
+            const float *const w = (const float *)(c + sizeof offset), *p = (const float *)(x + offset);
+            KEEP_ADDRESS(p);
+            const V w_0 = V_SET(w[0]), w_1 = V_SET(w[h - 1]);
+            UNROLL for (int i = 0; i < v; i++) {
+                V pixels = V_LOAD(p + i * LANES);
+                if (h == 2) KEEP_VECTOR(pixels);
+                acc[0][i] = V_FMA(w_0, pixels, acc[0][i]);
+                if (h == 2) acc[1][i] = V_FMA(w_1, pixels, acc[1][i]);
+            }
+        }
+        UNROLL for (int r = 0; r < h; r++) {
+            if (last) ISA(act_row)(acc[r], v, &a->act, r ? row_1 : row);
+            UNROLL for (int i = 0; i < v; i++) V_STORE(y[r] + i * LANES, acc[r][i]);
+        }
+        if (last && !SPR_ACT_IN_REGISTERS(a->act.fn)) {
+            a->unary(y[0], y[0], (size_t)v * LANES, &a->act);
+            if (y[1] != y[0]) a->unary(y[1], y[1], (size_t)v * LANES, &a->act);
+        }
+    }
+}
+
+typedef void ISA(sparse_tile_fn)(const spr_pw_args *a, const spr_x86_sparse *s, uint32_t px, uint32_t panel);
+
+/* Tiles of nearly equal widths, up to `widest` vectors. */
+SPR_INLINE void ISA(sparse_run)(const spr_pw_args *a, uint32_t height, ISA(sparse_tile_fn) *const *tiles,
+                                uint32_t widest) {
+    const spr_x86_sparse s = spr_x86_sparse_of(a->packed, a->n, height);
+    uint32_t vectors = (uint32_t)(spr_round_up(a->px1 - a->px0, SPR_PX) / LANES), px = a->px0;
+    for (uint32_t left = (vectors + widest - 1) / widest; left > 0; left--) {
+        const uint32_t v = (vectors + left - 1) / left;
+        for (uint32_t panel = 0; panel < s.panels; panel++) tiles[v](a, &s, px, panel);
+        vectors -= v;
+        px += v * LANES;
+    }
+}
+
+#define SPARSE_TILE(h, v)                                                                                         \
+    static void ISA(sparse_tile_##h##x##v)(const spr_pw_args *a, const spr_x86_sparse *s, uint32_t px,            \
+                                           uint32_t panel) {                                                      \
+        ISA(sparse_tile)(h, v, a, s, px, panel);                                                                  \
+    }
