@@ -52,6 +52,13 @@ void check_fill(check_rng *r, float *p, size_t n) {
     for (size_t i = 0; i < n; i++) p[i] = check_uniform(r, -1, 1);
 }
 
+void check_part(check_rng *r, uint32_t n, uint32_t step, uint32_t *from, uint32_t *to) {
+    const uint32_t steps = (n + step - 1) / step, first = check_below(r, steps);
+    *from = first * step;
+    *to = (first + 1 + check_below(r, steps - first)) * step;
+    if (*to > n) *to = n;
+}
+
 /* ---- guarded memory ---- */
 
 enum { SLOT_BYTES = 16 << 20, GUARD = 1 << 16 /* the largest page */, MARGIN = 512, PATTERN = 0xa5 };

@@ -22,6 +22,8 @@ uint32_t check_below(check_rng *r, uint32_t n);            /* 0 ... n - 1 */
 int check_chance(check_rng *r, uint32_t n);                /* true once in n */
 float check_uniform(check_rng *r, float lo, float hi);
 void check_fill(check_rng *r, float *p, size_t n);         /* uniform in [-1, 1] */
+/* A random part [*from, *to) of [0, n) that starts and ends at multiples of `step` or ends at n. */
+void check_part(check_rng *r, uint32_t n, uint32_t step, uint32_t *from, uint32_t *to);
 #define CHECK_PICK(r, array) ((array)[check_below(r, SPR_COUNTOF(array))])
 
 /* ---- guarded memory ---- */

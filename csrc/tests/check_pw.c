@@ -336,14 +336,6 @@ static void compare_part(const layer *l, uint32_t row0, uint32_t row1, uint32_t 
     free(mine);
 }
 
-/* A random part [*from, *to) of [0, n) that starts and ends at multiples of `step` or ends at n. */
-static void random_part(check_rng *r, uint32_t n, uint32_t step, uint32_t *from, uint32_t *to) {
-    const uint32_t steps = (n + step - 1) / step, first = check_below(r, steps);
-    *from = first * step;
-    *to = (first + 1 + check_below(r, steps - first)) * step;
-    if (*to > n) *to = n;
-}
-
 /* Runs the layer in parts as `threads` threads would. */
 static void run_split(const layer *l, const spr_kernel *kernel, const void *packed, uint32_t by_rows,
                       uint32_t by_pixels) {
@@ -386,8 +378,8 @@ static void body(size_t i, void *context) {
 
     prepare_output(l);
     uint32_t row0, row1, px0 = 0, px1 = l->m;
-    random_part(&r->rng, l->n, kernel->row_step, &row0, &row1);
-    if (!l->fc) random_part(&r->rng, l->m, SPR_PX, &px0, &px1);
+    check_part(&r->rng, l->n, kernel->row_step, &row0, &row1);
+    if (!l->fc) check_part(&r->rng, l->m, SPR_PX, &px0, &px1);
     compute(l, kernel, packed, row0, row1, px0, px1);
     compare_part(l, row0, row1, px0, px1);
 
