@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import heapq
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -37,14 +37,13 @@ class Parameter:
 
 
 class OpSchema:
-    """One operator: `inputs`, `outputs` (Parameter tuples) and `attrs` {name: (type, default)}."""
+    """One operator: `inputs`, `outputs` (Parameter tuples) and `attrs` {name: (int | float | str | tuple, default)}."""
 
     def __init__(self, name: str, row: Mapping[str, Any]):
         self.name = name
         self.inputs = _parameters(row["inputs"])
         self.outputs = _parameters(row["outputs"])
-        self.attrs: Dict[str, Tuple[str, Any]] = {
-            key: (kind.upper(), _attribute(kind.upper(), default)) for key, (kind, default) in row["attrs"].items()}
+        self.attrs: Dict[str, Tuple[type, Any]] = dict(row["attrs"])
 
     def input_index(self, name: str) -> int:
         return [p.name for p in self.inputs].index(name)
@@ -54,18 +53,16 @@ def _parameters(text: str) -> Tuple[Parameter, ...]:
     return tuple(Parameter(word.rstrip("?*"), word.endswith("?"), word.endswith("*")) for word in text.split())
 
 
-def _attribute(kind: str, value: Any) -> Any:
-    """`value` as the Python type of an attribute kind; defaults arrive as text. Raises TypeError or ValueError."""
-    if kind == "INT":
+def _attribute(kind: type, value: Any) -> Any:
+    """`value` as the type of an attribute. Raises TypeError or ValueError."""
+    if kind is int:
         if isinstance(value, float) and not value.is_integer():
             raise ValueError(f"{value} is not an integer")
         return int(value)
-    if kind == "FLOAT":
+    if kind is float:
         return float(value)
-    if kind == "INTS":
-        return tuple(int(v) for v in (value.split() if isinstance(value, str) else value))
-    if isinstance(value, bytes):
-        return value.decode()
+    if kind is tuple:
+        return tuple(int(v) for v in value)
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is not a string")
     return value
@@ -223,8 +220,8 @@ class Graph:
         return value
 
     def add_node(self, op: str, inputs: Sequence[Optional[Value]], name: str, outputs: Sequence[str] = (),
-                 before: Optional[Node] = None, **attrs: Any) -> Node:
-        """`outputs`: names, by default one named after the node. `before`: where to insert; at the end by default."""
+                 before: Optional[Node] = None, after: Optional[Node] = None, **attrs: Any) -> Node:
+        """`outputs`: names, by default one named after the node. `before`, `after`: where to insert; at the end by default."""
         given = list(inputs)
         while given and given[-1] is None:
             given.pop()
@@ -240,7 +237,9 @@ class Graph:
         for value in given:
             if value is not None:
                 value.uses.append(node)
-        self.nodes.insert(len(self.nodes) if before is None else self.nodes.index(before), node)
+        neighbour = before or after
+        at = len(self.nodes) if neighbour is None else self.nodes.index(neighbour) + (neighbour is after)
+        self.nodes.insert(at, node)
         return node
 
     # ---- rewriting -------------------------------------------------------------------------------------------------
@@ -255,9 +254,9 @@ class Graph:
         return old not in self.outputs or (new.producer is not None and new not in self.outputs)
 
     def replace(self, old: Value, new: Value) -> None:
-        """Lets everything that reads `old` read `new`; a graph output passes its name on."""
+        """Lets everything that reads `old`, but the node that makes `new`, read `new`; a graph output passes its name on."""
         assert self.can_replace(old, new), (old, new)
-        for node in list(old.uses):
+        for node in [n for n in old.uses if n is not new.producer]:
             for i, value in enumerate(node.inputs):
                 if value is old:
                     node.set_input(i, new)
@@ -284,6 +283,17 @@ class Graph:
         for value in node.outputs:
             del self._values[value.name]
         self.nodes.remove(node)
+
+    def rewrite(self, old: Value, op: str, inputs: Sequence[Optional[Value]], **attrs: Any) -> Node:
+        """Puts a new node, under the same name, in the place of the one that made `old`, and removes what is dead then."""
+        name = old.name
+        node = self.add_node(op, inputs, old.producer.name, (name,), before=old.producer, **attrs)
+        node.output.dtype, node.output.shapes = old.dtype, old.shapes
+        self.replace(old, node.output)
+        if node.output.name != name:
+            self.rename(old, self.unique(name + "/replaced"), node.output)
+        self.remove_dead()
+        return node
 
     def remove_dead(self) -> int:
         """Removes nodes that do not reach a graph output; returns how many."""
@@ -367,6 +377,13 @@ class Graph:
             lines.append(f"  {made} = {node.op}({', '.join(_argument(v) for v in node.inputs)})" + (f"  {attrs}" if attrs else ""))
         return "\n".join(lines + [f"  output {v.name}" for v in self.outputs])
 
+    def upto(self, values: Sequence[Value]) -> "Graph":
+        """A copy of the part that computes some values, which are its outputs."""
+        copy = self.clone()
+        copy.outputs = [copy._values[v.name] for v in values]
+        copy.remove_dead()
+        return copy
+
     def clone(self) -> "Graph":
         """A copy that can be rewritten on its own; constants' arrays are shared."""
         copy = Graph(self.name)
@@ -388,33 +405,35 @@ class Graph:
                     v.uses.append(new_node)
         return copy
 
+    def adopt(self, other: "Graph") -> None:
+        """Becomes another graph, which must not be used any more."""
+        self.__dict__.update(other.__dict__)
+
     # ---- to the core -----------------------------------------------------------------------------------------------
 
-    def to_bytes(self, encodings: Optional[Mapping[str, str]] = None, sparse: str = "auto",
-                 outputs: Optional[Iterable[Value]] = None) -> bytes:
+    def to_bytes(self, encodings: Optional[Mapping[str, str]] = None, sparse: str = "auto") -> bytes:
         """The graph as a .spr file. `encodings`: {constant: "dense" | "bitmap" | "bitmap_2x1"}, dense where not given;
-        `sparse`: what sessions do by default; `outputs`: other values than the graph's outputs."""
-        wanted = list(self.outputs if outputs is None else outputs)
+        `sparse`: what sessions do by default."""
         builder = _core.GraphBuilder()
         index: Dict[Value, int] = {}
         for value in self.inputs:
             index[value] = builder.add_input(value.name, value.dtype, list(value.dims or ()))
-        for value in dict.fromkeys(self.constants() + [v for v in wanted if v.is_const]):
+        for value in self.constants():
             index[value] = builder.add_const(value.name, value.const, (encodings or {}).get(value.name, "dense"))
         for node in self.nodes:
             for value in node.outputs:
                 index[value] = builder.add_value(value.name)
             builder.add_node(node.op, node.name, [-1 if v is None else index[v] for v in node.inputs],
                              [index[v] for v in node.outputs], dict(node.attrs))
-        for value in wanted:
+        for value in self.outputs:
             builder.add_output(index[value])
         builder.set_sparse(sparse)
         return builder.to_bytes()
 
     def infer(self, *probes: Mapping[str, Shape]) -> List[Dict[str, Tuple[str, Shape]]]:
         """{value: (dtype, shape)} for each {input: shape}. Raises what the core's inference raises."""
-        data = self.to_bytes()
-        return [_core.infer(data, {k: tuple(s) for k, s in probe.items()}) for probe in probes]
+        model = _core.Model(self.to_bytes())
+        return [model.infer(probe) for probe in probes]
 
     def annotate(self, probes: Sequence[Mapping[str, Shape]]) -> None:
         """Fills in dtype and shapes of every value, one shape per probe."""

@@ -1,0 +1,196 @@
+"""Sizes that exporters wrote into constants, made to follow the input again: targets of Reshape and Expand, sizes of Resize.
+
+A target is only replaced by one that means the same at the shapes converted with. What it should be elsewhere follows from how the
+dimensions on both sides factor: a dimension kept, several merged, or one split."""
+
+from __future__ import annotations
+
+from typing import List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from ..errors import SparseRuntimeError
+from ..ir import Graph, Node, Shape, Value
+from .match import ints
+from .probes import Probe
+
+
+def run(graph: Graph, probes: Sequence[Probe]) -> int:
+    """`probes`: the shapes converted with first, then others that the model may be run with."""
+    count = 0
+    for node in graph:
+        rewrite = _REWRITES.get(node.op)
+        if rewrite is None or node.inputs[0].is_const:
+            continue
+        shapes = _shapes(graph, node.inputs[0], probes)
+        if shapes is not None and len(set(shapes)) > 1 and rewrite(graph, node, shapes):
+            count += 1
+    return count
+
+
+def _shapes(graph: Graph, value: Value, probes: Sequence[Probe]) -> Optional[List[Shape]]:
+    """Shapes of a value at those probes at which it can be computed; None if the first is not one of them."""
+    part = graph.upto([value])
+    found: List[Shape] = []
+    for i, probe in enumerate(probes):
+        try:
+            found.append(tuple(part.infer(probe)[0][value.name][1]))
+        except SparseRuntimeError:
+            if i == 0:
+                return None
+    return found
+
+
+# ---- Reshape -----------------------------------------------------------------------------------------------------------
+
+
+class _Dim(NamedTuple):
+    """One dimension of a target: constant, or one of the input's, or what is left."""
+
+    kind: str  # "const", "copy", "rest"
+    number: int  # the constant, or the input's axis
+
+
+def _reshape(graph: Graph, node: Node, shapes: Sequence[Shape]) -> bool:
+    target = ints(node.input("shape"))
+    if target is None or node["allowzero"] or any(0 in s for s in shapes):
+        return False
+    source = shapes[0]
+    fixed = [source[i] if t == 0 and i < len(source) else t for i, t in enumerate(target)]
+    if -1 in fixed:
+        known = int(np.prod([t for t in fixed if t != -1], dtype=np.int64))
+        fixed[fixed.index(-1)] = int(np.prod(source, dtype=np.int64)) // max(known, 1)
+    dims = _plan(shapes, fixed) or _plan([shapes[0]] + [s for s in shapes[1:] if s[0] != source[0]], fixed)
+    if dims is None:
+        return False
+    new = _spell(graph, node, dims)
+    if new is None or (new.is_const and ints(new) == target):
+        return False
+    node.set_input("shape", new)
+    return True
+
+
+def _plan(shapes: Sequence[Shape], target: Sequence[int]) -> Optional[List[_Dim]]:
+    """Pairs dimensions of the input with those of the target by their products."""
+    source = shapes[0]
+    varies = [any(s[i] != source[i] for s in shapes) for i in range(len(source))]
+    if len(shapes) < 2 or not any(varies):
+        return None
+    plan: List[_Dim] = []
+    i = j = 0
+    while i < len(source) or j < len(target):
+        if i < len(source) and source[i] == 1 and not varies[i]:
+            i += 1
+            continue
+        if i < len(source) and source[i] == 1:  # a batch of one: its place must be a one
+            if j >= len(target) or target[j] != 1:
+                return None
+            plan.append(_Dim("copy", i))
+            i, j = i + 1, j + 1
+            continue
+        if j < len(target) and target[j] == 1:
+            plan.append(_Dim("const", 1))
+            j += 1
+            continue
+        block = _block(source, target, i, j)
+        if block is None:
+            return None
+        found = _pair(shapes, varies, target, range(i, block[0]), range(j, block[1]))
+        if found is None:
+            return None
+        plan += found
+        i, j = block
+    return plan
+
+
+def _block(source: Shape, target: Sequence[int], i: int, j: int) -> Optional[Tuple[int, int]]:
+    """Ends of the shortest runs from i and j with equal products."""
+    if i >= len(source) or j >= len(target):
+        return None
+    a, b, i, j = source[i], target[j], i + 1, j + 1
+    while a != b:
+        if a < b and i < len(source):
+            a, i = a * source[i], i + 1
+        elif b < a and j < len(target):
+            b, j = b * target[j], j + 1
+        else:
+            return None
+    return i, j
+
+
+def _pair(shapes: Sequence[Shape], varies: Sequence[bool], target: Sequence[int], left: range, right: range) -> Optional[List[_Dim]]:
+    if not any(varies[i] for i in left):
+        return [_Dim("const", target[j]) for j in right]
+    if any(varies[i] and shapes[0][i] == 1 for i in left):
+        return None
+    if len(right) == 1:
+        return [_Dim("copy", left[0]) if len(left) == 1 else _Dim("rest", 0)]
+    # One dimension of the target takes what varies; the others have to divide it, the smaller ones first.
+    last = max(right, key=lambda j: target[j])
+    constant = int(np.prod([target[j] for j in right if j != last]))
+    if sum(target[j] == target[last] for j in right) > 1:
+        return None
+    if any(int(np.prod([s[i] for i in left])) % constant for s in shapes):
+        return None
+    return [_Dim("rest", 0) if j == last else _Dim("const", target[j]) for j in right]
+
+
+def _spell(graph: Graph, node: Node, dims: Sequence[_Dim]) -> Optional[Value]:
+    """The target as a constant with 0 and -1, or computed from the input's shape where these do not suffice."""
+    out: List[Optional[int]] = []
+    for j, d in enumerate(dims):
+        out.append(d.number if d.kind == "const" else (0 if d.kind == "copy" and d.number == j else None))
+    if sum(d.kind == "rest" for d in dims) > 1:
+        return None
+    missing = [j for j, v in enumerate(out) if v is None]
+    if len(missing) == 1:
+        out[missing[0]] = -1
+        missing = []
+    if not missing:
+        return graph.add_const(f"{node.name}/shape", np.array(out, np.int64))
+    shape = graph.add_node("Shape", [node.inputs[0]], f"{node.name}/Shape", before=node).output
+    parts = []
+    for d in dims:
+        number = {"const": d.number, "copy": d.number, "rest": -1}[d.kind]
+        value = graph.add_const(f"{node.name}/dim", np.array([number], np.int64))
+        if d.kind == "copy":
+            value = graph.add_node("Gather", [shape, value], f"{node.name}/Gather", before=node).output
+        parts.append(value)
+    return graph.add_node("Concat", parts, f"{node.name}/Concat", before=node).output
+
+
+# ---- Expand, Resize ------------------------------------------------------------------------------------------------------
+
+
+def _expand(graph: Graph, node: Node, shapes: Sequence[Shape]) -> bool:
+    """A target dimension that the input has already may as well be 1."""
+    target = ints(node.input("shape"))
+    if target is None:
+        return False
+    source = (1,) * (len(target) - len(shapes[0])) + shapes[0]
+    source = source[len(source) - len(target):]
+    new = [1 if t == s else t for t, s in zip(target, source)]
+    if new == target:
+        return False
+    node.set_input("shape", graph.add_const(f"{node.name}/shape", np.array(new, np.int64)))
+    return True
+
+
+def _resize(graph: Graph, node: Node, shapes: Sequence[Shape]) -> bool:
+    """Sizes as scales, where they are multiples of the input's, or its halves, quarters ..."""
+    sizes = ints(node.input("sizes"))
+    if sizes is None or node.input("roi") is not None or node["keep_aspect_ratio_policy"] != "stretch":
+        return False
+    axes = [a % len(shapes[0]) for a in node["axes"]] or list(range(len(shapes[0])))
+    scales: List[float] = []
+    for size, axis in zip(sizes, axes):
+        old = shapes[0][axis]
+        if not old or size % old and (old % size or (old // size) & (old // size - 1)):
+            return False
+        scales.append(size / old)
+    node.set_input("scales", graph.add_const(f"{node.name}/scales", np.array(scales, np.float32)))
+    node.set_input("sizes", None)
+    return True
+
+
+_REWRITES = {"Reshape": _reshape, "Expand": _expand, "Resize": _resize}
