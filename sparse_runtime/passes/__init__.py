@@ -6,26 +6,28 @@ shapes). Meaning is ONNX's: a pass checks constants, users, ranks and broadcasti
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, Optional, Sequence, Tuple
+from typing import Callable, Dict, Mapping, Optional, Sequence
 
 from ..errors import SparseRuntimeError
 from ..ir import Graph
 from . import (fold_affine, fold_pad, free_shapes, fuse_activation, fuse_functions, fuse_global_pool, fuse_residual, fuse_shuffle,
                move_transposes, probes, remove_noops)
 
-# name -> pass; what one makes possible comes behind it.
-PASSES = {
+# name -> pass; what one makes possible comes behind it. The first group makes the graph independent of the sizes it was exported with,
+# the second is repeated until nothing changes.
+_FIRST: Dict[str, Callable[[Graph], int]] = {"remove_noops": remove_noops.run, "fuse_shuffle": fuse_shuffle.run}
+_REPEATED: Dict[str, Callable[[Graph], int]] = {
     "remove_noops": remove_noops.run,
     "fuse_functions": fuse_functions.run,
     "move_transposes": move_transposes.run,
     "fold_pad": fold_pad.run,
     "fuse_global_pool": fuse_global_pool.run,
     "fold_affine": fold_affine.run,
-    "fuse_shuffle": fuse_shuffle.run,
     "fuse_residual": fuse_residual.run,
     "fuse_activation": fuse_activation.run,
 }
-_ROUNDS = 4  # until nothing changes, which in practice is after the second
+NAMES = tuple(dict.fromkeys([*_FIRST, "free_shapes", *_REPEATED]))
+_ROUNDS = 8
 
 
 @dataclass
@@ -47,39 +49,36 @@ def optimize(graph: Graph, names: Optional[Sequence[str]] = None) -> Outcome:
             graph.infer({})  # raises: these shapes are the model's own
         outcome.note = f"no passes were run: give input_shapes, as no sizes were found that the network takes ({reason})"
         return outcome
-    wanted = list(PASSES) + ["free_shapes"] if names is None else list(names)
+    wanted = NAMES if names is None else tuple(names)
     others = probes.others(graph, outcome.probe)
+    graph.annotate([outcome.probe])
+    _run(graph, _FIRST, wanted, outcome)
+    if "free_shapes" in wanted:
+        _add(outcome, "free_shapes", free_shapes.run(graph, [outcome.probe] + [p for _, p in others]))
     usable = [outcome.probe]
-    for turn in range(_ROUNDS):
+    for name, probe in others:
+        outcome.free[name] = _takes(graph, probe)
+        usable += [probe] if outcome.free[name] else []
+    for _ in range(_ROUNDS):
         graph.annotate(usable)
-        changed = 0
-        for name, run in PASSES.items():
-            if name in wanted:
-                changed += _count(outcome, name, run(graph))
-                graph.check()
-        if turn == 0 and "free_shapes" in wanted:
-            changed += _count(outcome, "free_shapes", free_shapes.run(graph, [outcome.probe] + [p for _, p in others]))
-            graph.check()
-        if not changed:
+        if not _run(graph, _REPEATED, wanted, outcome):
             break
-    outcome.free, usable = _usable(graph, outcome.probe, others)
     graph.annotate(usable)
     return outcome
 
 
-def _count(outcome: Outcome, name: str, number: int) -> int:
+def _run(graph: Graph, passes: Mapping[str, Callable[[Graph], int]], wanted: Sequence[str], outcome: Outcome) -> int:
+    return sum(_add(outcome, name, run(graph)) for name, run in passes.items() if name in wanted)
+
+
+def _add(outcome: Outcome, name: str, number: int) -> int:
     outcome.counts[name] = outcome.counts.get(name, 0) + number
     return number
 
 
-def _usable(graph: Graph, base: probes.Probe, others: Sequence[Tuple[str, probes.Probe]]):
-    free, usable = {}, [base]
-    for name, probe in others:
-        try:
-            graph.infer(probe)
-        except SparseRuntimeError:
-            free[name] = False
-        else:
-            free[name] = True
-            usable.append(probe)
-    return free, usable
+def _takes(graph: Graph, probe: probes.Probe) -> bool:
+    try:
+        graph.infer(probe)
+    except SparseRuntimeError:
+        return False
+    return True

@@ -96,7 +96,8 @@ def _sink(graph: Graph) -> int:
     count = 0
     for node in graph:
         move = _MOVES.get(node.op)
-        perm = next((p for p in (_perm(v.producer) for v in node.inputs if v is not None) if p is not None), None)
+        data = node.inputs if node.op == "Binary" else node.inputs[:1]
+        perm = next((p for p in (_perm(v.producer) for v in data if v is not None) if p is not None), None)
         if move is None or perm is None or any(v.rank is None for v in node.outputs):
             continue
         after = move(graph, node, perm)
