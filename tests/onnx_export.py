@@ -130,7 +130,7 @@ def to_onnx(graph, outputs=None):
     exporter = _Exporter(graph)
     for node in graph.nodes:
         exporter.convert(node)
-    inputs = [helper.make_tensor_value_info(v.name, _NUMBER[v.dtype], [d if d >= 0 else None for d in v.dims]) for v in graph.inputs]
+    inputs = [helper.make_tensor_value_info(v.name, _NUMBER[v.dtype], [None] * len(v.dims)) for v in graph.inputs]
     made = [onnx.ValueInfoProto(name=v.name) for v in (graph.outputs if outputs is None else outputs)]
     for info in made:
         info.type.tensor_type.elem_type = TensorProto.UNDEFINED

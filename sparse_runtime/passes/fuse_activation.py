@@ -1,28 +1,48 @@
-"""A function applied to nothing but the result of a Conv, FullyConnected or Binary, into that node."""
+"""A function applied to nothing but the result of a Conv, FullyConnected or Binary, into that node.
+
+Reshapes and transposes between the two do not matter to a function of single elements."""
 
 from __future__ import annotations
 
+from typing import Optional
+
 import numpy as np
 
-from ..ir import Graph, Node
+from ..ir import Graph, Node, Value
 from .match import is_float
+
+_LAYERS = ("Conv", "FullyConnected", "Binary")
+_MOVES = ("Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze")
 
 
 def run(graph: Graph) -> int:
     count = 0
     for node in graph:
-        layer = node.inputs[0].producer if node.op == "Unary" else None
-        if layer is None or layer.op not in ("Conv", "FullyConnected", "Binary") or layer["act"] != "none":
+        layer = _layer(graph, node) if node.op == "Unary" else None
+        if layer is None or layer["act"] != "none" or not is_float(layer.output):
             continue
-        if graph.sole_user(layer.output) is not node or not is_float(layer.output):
+        if not graph.can_replace(node.output, node.inputs[0]):
             continue
         if node["fn"] == "prelu" and not _take_slope(graph, node, layer):
             continue
         layer["act"], layer["act_a"], layer["act_b"] = node["fn"], node["a"], node["b"]
-        graph.replace(node.output, layer.output)
+        graph.replace(node.output, node.inputs[0])
         graph.remove(node)
         count += 1
     return count
+
+
+def _layer(graph: Graph, node: Node) -> Optional[Node]:
+    """The layer whose result reaches only `node`."""
+    value: Value = node.inputs[0]
+    user = node
+    while graph.sole_user(value) is user and value.producer is not None:
+        if value.producer.op in _LAYERS:
+            return value.producer
+        if value.producer.op not in _MOVES or node["fn"] == "prelu":
+            return None
+        user, value = value.producer, value.producer.inputs[0]
+    return None
 
 
 def _take_slope(graph: Graph, node: Node, layer: Node) -> bool:
