@@ -23,6 +23,7 @@ DTYPES = {
     11: "float64", 12: "uint32", 13: "uint64",
 }
 MAX_RANK = 8
+_KINDS = {"INT": int, "FLOAT": float, "STRING": str, "INTS": tuple}
 
 Shape = Tuple[int, ...]
 
@@ -43,7 +44,9 @@ class OpSchema:
         self.name = name
         self.inputs = _parameters(row["inputs"])
         self.outputs = _parameters(row["outputs"])
-        self.attrs: Dict[str, Tuple[type, Any]] = dict(row["attrs"])
+        self.attrs: Dict[str, Tuple[type, Any]] = {}
+        for key, (kind, text) in row["attrs"].items():
+            self.attrs[key] = (_KINDS[kind], _attribute(_KINDS[kind], text.split() if kind == "INTS" else text))
 
     def input_index(self, name: str) -> int:
         return [p.name for p in self.inputs].index(name)

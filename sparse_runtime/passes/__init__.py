@@ -6,7 +6,7 @@ shapes). Meaning is ONNX's: a pass checks constants, users, ranks and broadcasti
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Callable, Dict, Mapping, Optional, Sequence
+from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 from ..errors import SparseRuntimeError
 from ..ir import Graph
@@ -54,7 +54,7 @@ def optimize(graph: Graph, names: Optional[Sequence[str]] = None) -> Outcome:
     graph.annotate([outcome.probe])
     _run(graph, _FIRST, wanted, outcome)
     if "free_shapes" in wanted:
-        _add(outcome, "free_shapes", free_shapes.run(graph, [outcome.probe] + [p for _, p in others]))
+        _free_shapes(graph, outcome, others)
     usable = [outcome.probe]
     for name, probe in others:
         outcome.free[name] = _takes(graph, probe)
@@ -65,6 +65,20 @@ def optimize(graph: Graph, names: Optional[Sequence[str]] = None) -> Outcome:
             break
     graph.annotate(usable)
     return outcome
+
+
+def _free_shapes(graph: Graph, outcome: Outcome, others: Sequence[Tuple[str, probes.Probe]]) -> None:
+    """Frees the sizes that can be freed altogether: a model that ends up with a fixed size anyway keeps its simple constants."""
+    wanted = [probe for _, probe in others]
+    while wanted:
+        trial = graph.clone()
+        count = free_shapes.run(trial, [outcome.probe] + wanted)
+        taken = [probe for probe in wanted if _takes(trial, probe)]
+        if taken == wanted:
+            graph.adopt(trial)
+            _add(outcome, "free_shapes", count)
+            return
+        wanted = taken
 
 
 def _run(graph: Graph, passes: Mapping[str, Callable[[Graph], int]], wanted: Sequence[str], outcome: Outcome) -> int:

@@ -9,7 +9,7 @@ from typing import Optional, Tuple
 import numpy as np
 
 from ..ir import Graph, Node, Value
-from .match import is_float, per_channel
+from .match import is_float, only_reader, per_channel
 
 Affine = Tuple[Value, np.ndarray, np.ndarray]  # x, scale, shift: value = x * scale + shift, float64 per channel
 
@@ -24,7 +24,7 @@ def run(graph: Graph) -> int:
 
 
 def _fold_behind(graph: Graph, node: Node) -> bool:
-    user = graph.sole_user(node.output)
+    user = only_reader(graph, node.output)
     weight, bias = node.input("W"), node.input("B")
     if user is None or node["act"] != "none" or node.input("Z") is not None or not _plain(weight, bias):
         return False

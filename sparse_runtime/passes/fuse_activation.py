@@ -9,7 +9,7 @@ from typing import Optional
 import numpy as np
 
 from ..ir import Graph, Node, Value
-from .match import is_float
+from .match import is_float, only_reader
 
 _LAYERS = ("Conv", "FullyConnected", "Binary")
 _MOVES = ("Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze")
@@ -33,10 +33,10 @@ def run(graph: Graph) -> int:
 
 
 def _layer(graph: Graph, node: Node) -> Optional[Node]:
-    """The layer whose result reaches only `node`."""
+    """The layer whose result reaches nothing but `node`."""
     value: Value = node.inputs[0]
     user = node
-    while graph.sole_user(value) is user and value.producer is not None:
+    while only_reader(graph, value) is user and value.producer is not None:
         if value.producer.op in _LAYERS:
             return value.producer
         if value.producer.op not in _MOVES or node["fn"] == "prelu":

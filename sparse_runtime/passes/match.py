@@ -6,9 +6,15 @@ from typing import List, Optional, Tuple
 
 import numpy as np
 
-from ..ir import Node, Value
+from ..ir import Graph, Node, Value
 
 FLT_MAX = float(np.finfo(np.float32).max)
+
+
+def only_reader(graph: Graph, value: Value) -> Optional[Node]:
+    """The only node that reads the contents of a value; others may ask for its shape. None for a graph output."""
+    readers = [node for node in value.uses if node.op != "Shape"]
+    return readers[0] if len(readers) == 1 and value not in graph.outputs else None
 
 
 def same_shape(a: Value, b: Value) -> bool:

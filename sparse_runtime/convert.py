@@ -1,0 +1,247 @@
+"""From a model of another framework to a .spr file: import, rewrite, decide layer by layer what is stored sparse, write."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
+
+from . import passes
+from .errors import ArgumentError, ModelIOError
+from .importers import import_model
+from .ir import Graph, Node
+
+_SPARSE = ("auto", "always", "never")
+_BLOCK_FILL = 0.9  # share of nonzeros in nonempty 2x1 blocks from which on a matrix is stored, and runs, in blocks
+
+
+@dataclass
+class LayerReport:
+    """A layer with weights and what was decided for it."""
+
+    name: str
+    op: str
+    shape: Tuple[int, ...]  # of the weights
+    sparsity: float  # share of exact zeros
+    fill_2x1: float  # share of nonzeros in the 2x1 blocks that are not all zero
+    encoding: str  # "dense", "bitmap" or "bitmap_2x1"
+    reason: str
+    dense_bytes: int
+    stored_bytes: int
+
+
+@dataclass
+class ConversionReport:
+    """What convert() did. `data` holds the file where no path was given."""
+
+    model: str
+    path: Optional[str]
+    sparse: str
+    sparse_threshold: float
+    layers: List[LayerReport]
+    passes: Dict[str, int]  # rewrites by pass
+    free: Dict[str, bool]  # "batch", "planes": whether the model also runs at other sizes than converted with
+    inputs: Dict[str, Tuple[int, ...]]  # -1 where free
+    file_bytes: int
+    notes: List[str] = field(default_factory=list)
+    data: Optional[bytes] = field(default=None, repr=False)
+
+    @property
+    def sparse_layers(self) -> int:
+        return sum(layer.encoding != "dense" for layer in self.layers)
+
+    @property
+    def dense_bytes(self) -> int:
+        """Bytes of all these layers' weights if they were stored dense."""
+        return sum(layer.dense_bytes for layer in self.layers)
+
+    @property
+    def stored_bytes(self) -> int:
+        return sum(layer.stored_bytes for layer in self.layers)
+
+    def to_dict(self) -> Dict[str, Any]:
+        """All of it but the file, as plain numbers, strings, lists and dicts."""
+        found = dataclasses.asdict(dataclasses.replace(self, data=None))
+        del found["data"]
+        found.update(sparse_layers=self.sparse_layers, dense_bytes=self.dense_bytes, stored_bytes=self.stored_bytes)
+        return found
+
+    def __str__(self) -> str:
+        head = ("layer", "op", "weights", "sparsity", "2x1 fill", "stored", "kB", "why")
+        rows = [(_short(layer.name), layer.op, "x".join(map(str, layer.shape)), f"{layer.sparsity:.1%}", f"{layer.fill_2x1:.1%}",
+                 layer.encoding, f"{layer.stored_bytes / 1e3:.1f}", layer.reason) for layer in self.layers]
+        widths = [max(len(row[i]) for row in [head] + rows) for i in range(len(head))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [head] + rows]
+        rewrites = ", ".join(f"{name} {count}" for name, count in self.passes.items() if count)
+        lines += ["", f"{self.sparse_layers} of {len(self.layers)} layers sparse (sparse={self.sparse!r}, threshold "
+                      f"{self.sparse_threshold:g}); weights {self.dense_bytes / 1e3:.1f} kB dense, {self.stored_bytes / 1e3:.1f} kB "
+                      f"stored; file {self.file_bytes / 1e3:.1f} kB"]
+        lines += [f"rewrites: {rewrites or 'none'}"]
+        fixed = [name for name, free in self.free.items() if not free]
+        lines += [f"fixed by the model: size of {' and '.join(fixed)}"] if fixed else []
+        return "\n".join(lines + [f"note: {note}" for note in self.notes])
+
+
+def convert(model: Any, path: Any = None, *, sparse: Any = "auto", sparse_threshold: float = 0.5,
+            input_shapes: Optional[Mapping[str, Sequence[Optional[int]]]] = None, prune: Any = None,
+            block: Any = None) -> ConversionReport:
+    """Converts a model.
+
+    model             path of an ONNX file, its bytes, or an onnx.ModelProto
+    path              where to write the .spr file; None: the report's `data` holds it
+    sparse            "auto" stores the 1x1 convolutions and fully connected layers sparse whose share of zeros reaches the
+                      threshold, "always" all of them that have a zero, "never" none; True is "auto", False "never". Sessions
+                      made without a `sparse` of their own follow it too
+    sparse_threshold  share of zeros, 0 to 1
+    input_shapes      {input: dims} in place of the model's own; -1 or None leaves a dimension free
+    prune             share of the smallest weights of each such layer to zero first, or {layer: share} (sparse_runtime.prune)
+    block             (2, 1) or "2x1": prune in blocks of two output channels
+
+    Raises ArgumentError, ModelFormatError, ModelIOError, UnsupportedError (naming every node that is not supported) or
+    ShapeError."""
+    policy = _policy(sparse)
+    threshold = _threshold(sparse_threshold)
+    notes: List[str] = []
+    label = os.fspath(model) if isinstance(model, (str, os.PathLike)) else type(model).__name__
+    if prune is not None:
+        from .prune import magnitude
+        model = magnitude(model, ratio=prune, block=_block(block))
+    elif block is not None:
+        raise ArgumentError(f"block={block!r} says how to prune, but prune is not given")
+    graph = import_model(model, input_shapes)
+    outcome = passes.optimize(graph)
+    notes += [outcome.note] if outcome.note else []
+    layers, encodings = _decide(graph, policy, threshold)
+    data = graph.to_bytes(encodings, policy)
+    report = ConversionReport(
+        model=label, path=None if path is None else os.fspath(path), sparse=policy, sparse_threshold=threshold, layers=layers,
+        passes=outcome.counts, free=outcome.free, inputs={v.name: v.dims for v in graph.inputs}, file_bytes=len(data),
+        notes=notes)
+    if path is None:
+        report.data = data
+    else:
+        _write(report.path, data)
+    return report
+
+
+def _short(name: str, width: int = 48) -> str:
+    """A long name without its middle."""
+    return name if len(name) <= width else f"{name[:width // 2 - 2]} .. {name[len(name) - width // 2 + 2:]}"
+
+
+# ---- arguments ---------------------------------------------------------------------------------------------------------
+
+
+def _policy(sparse: Any) -> str:
+    if isinstance(sparse, (bool, np.bool_)):
+        return "auto" if sparse else "never"
+    if isinstance(sparse, str) and sparse in _SPARSE:
+        return sparse
+    raise ArgumentError(f"sparse={sparse!r} is not understood; accepted are 'auto', 'always', 'never', True (auto) and False (never)")
+
+
+def _threshold(value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if isinstance(value, (bool, str)) or not 0.0 <= number <= 1.0:
+        raise ArgumentError(f"sparse_threshold={value!r} is not a number from 0 to 1")
+    return number
+
+
+def _block(block: Any) -> Tuple[int, int]:
+    if block is None:
+        return (1, 1)
+    if isinstance(block, str):
+        parts = block.lower().split("x")
+        if len(parts) != 2 or not all(p.isdigit() for p in parts):
+            raise ArgumentError(f"block={block!r} is not of the form '2x1'")
+        return int(parts[0]), int(parts[1])
+    return tuple(block) if isinstance(block, (tuple, list)) else block
+
+
+# ---- what is stored how ------------------------------------------------------------------------------------------------
+
+
+def _decide(graph: Graph, policy: str, threshold: float) -> Tuple[List[LayerReport], Dict[str, str]]:
+    """Every layer with weights, and {constant: encoding} for those stored sparse."""
+    layers, encodings = [], {}
+    for node in graph.nodes:
+        if node.op not in ("Conv", "FullyConnected"):
+            continue
+        weight = node.input("W")
+        matrix = weight.const.reshape(len(weight.const), -1) if weight.const.size else np.zeros((1, 0), np.float32)
+        sparsity, fill = _measure(matrix)
+        encoding, reason = _choose(node, sparsity, fill, policy, threshold)
+        if encoding != "dense":
+            encodings[weight.name] = encoding
+        layers.append(LayerReport(
+            name=node.name, op=node.op, shape=weight.const.shape, sparsity=sparsity, fill_2x1=fill, encoding=encoding,
+            reason=reason, dense_bytes=weight.const.nbytes, stored_bytes=_stored(matrix, encoding)))
+    return layers, encodings
+
+
+def _measure(matrix: np.ndarray) -> Tuple[float, float]:
+    """Share of zeros, and share of nonzeros in the nonempty 2x1 blocks of rows (0, 1), (2, 3) ...; an odd last row's are 1x1."""
+    if not matrix.size:
+        return 0.0, 1.0
+    nonzero = matrix != 0
+    count = int(np.count_nonzero(nonzero))
+    even = len(matrix) // 2 * 2
+    blocks = np.count_nonzero(nonzero[0:even:2] | nonzero[1:even:2])
+    held = 2 * blocks + np.count_nonzero(nonzero[even:])
+    return 1.0 - count / matrix.size, count / held if held else 1.0
+
+
+def _choose(node: Node, sparsity: float, fill: float, policy: str, threshold: float) -> Tuple[str, str]:
+    """Encoding and why."""
+    shape = node.input("W").const.shape
+    if node.op == "Conv" and shape[2:] != (1, 1):
+        return "dense", f"kernel {shape[2]}x{shape[3]}: only 1x1 and fully connected layers run sparse"
+    if policy == "never":
+        return "dense", "sparse='never'"
+    if policy == "auto" and sparsity < threshold:
+        return "dense", f"sparsity {_percent(sparsity, threshold)} < threshold {threshold:g}"
+    if not sparsity:
+        return "dense", "no zeros"
+    reason = f"sparsity {sparsity:.2f} >= threshold {threshold:g}" if policy == "auto" else "sparse='always'"
+    if fill >= _BLOCK_FILL and len(node.input("W").const) > 1:
+        return "bitmap_2x1", f"{reason}, 2x1 fill {fill:.2f} >= {_BLOCK_FILL:g}"
+    return "bitmap", reason
+
+
+def _percent(sparsity: float, threshold: float) -> str:
+    """With as many digits as it takes to see on which side of the threshold it lies."""
+    return next(text for digits in (2, 3, 4, 17) if float(text := f"{sparsity:.{digits}f}") < threshold or digits == 17)
+
+
+def _stored(matrix: np.ndarray, encoding: str) -> int:
+    """Bytes in the file (csrc/model/compress.h): a bitmap in words of 4 bytes, then the values."""
+    if encoding == "dense":
+        return matrix.nbytes
+    nonzero = matrix != 0
+    if encoding == "bitmap":
+        bits, values = nonzero.size, int(np.count_nonzero(nonzero))
+    else:
+        even = len(matrix) // 2 * 2
+        pairs = nonzero[0:even:2] | nonzero[1:even:2]
+        bits = pairs.size + nonzero[even:].size
+        values = 2 * int(np.count_nonzero(pairs)) + int(np.count_nonzero(nonzero[even:]))
+    return (bits + 31) // 32 * 4 + values * matrix.itemsize
+
+
+def _write(path: str, data: bytes) -> None:
+    """Through a file beside it, so that a reader never sees half a model."""
+    part = f"{path}.{os.getpid()}.part"
+    try:
+        with open(part, "wb") as file:
+            file.write(data)
+        os.replace(part, path)
+    except OSError as error:
+        if os.path.exists(part):
+            os.unlink(part)
+        raise ModelIOError(f"cannot write {path!r}: {error.strerror or error}") from None
