@@ -4,6 +4,7 @@ PYTHON ?= python3
 ARGS ?=
 CMAKE_FLAGS ?= -DSPR_WERROR=ON
 CPUS ?= cortex-a53 cortex-a76 max
+C_TESTS := $(notdir $(basename $(wildcard csrc/tests/test_*.c)))
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -90,12 +91,14 @@ bench: build
 	$(PY) -m pytest benchmarks $(ARGS)
 
 check-c: core-native
+	@set -e; for test in $(C_TESTS); do echo build/native/$$test; build/native/$$test; done
 	build/native/spr-check
 
 check-arm: core-arm
 	@set -e; for cpu in $(CPUS); do $(MAKE) --no-print-directory run-arm-$$cpu; done
 
 run-arm-%:
+	@set -e; for test in $(C_TESTS); do echo build/aarch64/$$test; $(QEMU) -cpu $* build/aarch64/$$test; done
 	$(QEMU) -cpu $* build/aarch64/spr-check
 
 test-py: build

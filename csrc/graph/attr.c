@@ -5,7 +5,8 @@
 
 static uint64_t parse_digits(const char **text, int *digits) {
     uint64_t value = 0;
-    for (*digits = 0; **text >= '0' && **text <= '9'; (*text)++, (*digits)++) value = value * 10 + (uint64_t)(**text - '0');
+    for (*digits = 0; **text >= '0' && **text <= '9'; (*text)++, (*digits)++)
+        value = value * 10 + (uint64_t)(**text - '0');
     return value;
 }
 

@@ -56,7 +56,7 @@ spr_status spr_graph_set_producer(spr_graph *graph, const char *text, spr_error 
     return SPR_OK;
 }
 
-/* Room for one more element of an array in the arena, whose pointer is at `pointer`; the old array stays there unused. */
+/* Room for one more element of an array in the arena, whose pointer is at `pointer`; the old array stays, unused. */
 static int grow(spr_graph *graph, void *pointer, int32_t count, int32_t *room, size_t size) {
     if (count < *room) return 1;
     if (*room > INT32_MAX / 2) return 0;
@@ -121,7 +121,8 @@ int spr_graph_add_const(spr_graph *graph, const char *name, const spr_desc *desc
     }
     if (!spr_encoding_name(encoding) || (encoding != SPR_ENC_DENSE && (desc->rank < 2 || size > 4))) {
         spr_fail(err, SPR_ERROR_ARGUMENT,
-                 "constant '%.200s': %s %s cannot be stored in encoding %d; sparse encodings (%d, %d) take rank 2 or more and "
+                 "constant '%.200s': %s %s cannot be stored in encoding %d; sparse encodings (%d, %d) take rank 2 or "
+                 "more and "
                  "elements of 1, 2 or 4 bytes",
                  shown, spr_dtype_name(desc->dtype), spr_dims_text(text, desc->rank, desc->dim), (int)encoding,
                  SPR_ENC_BITMAP, SPR_ENC_BITMAP_2X1);
@@ -153,13 +154,13 @@ static int check_values(const spr_graph *graph, const char *op, const char *name
                         const int32_t *index, int outputs, spr_error *err) {
     for (int i = 0; i < count; i++) {
         if (index[i] >= graph->value_count || index[i] < (outputs ? 0 : -1)) {
-            spr_fail(err, SPR_ERROR_ARGUMENT, "node '%.200s' (%s): %s %d is value %d, but the graph has %d values", name, op,
-                     what, i, (int)index[i], (int)graph->value_count);
+            spr_fail(err, SPR_ERROR_ARGUMENT, "node '%.200s' (%s): %s %d is value %d, but the graph has %d values",
+                     name, op, what, i, (int)index[i], (int)graph->value_count);
             return 0;
         }
         if (outputs && graph->values[index[i]].producer >= 0) {
-            spr_fail(err, SPR_ERROR_ARGUMENT, "node '%.200s' (%s): '%.200s' is already computed by node '%.200s'", name, op,
-                     graph->values[index[i]].name, graph->nodes[graph->values[index[i]].producer].name);
+            spr_fail(err, SPR_ERROR_ARGUMENT, "node '%.200s' (%s): '%.200s' is already computed by node '%.200s'", name,
+                     op, graph->values[index[i]].name, graph->nodes[graph->values[index[i]].producer].name);
             return 0;
         }
     }

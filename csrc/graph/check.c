@@ -51,8 +51,9 @@ static const struct {
     {SPR_OP_##op, SPR_ATTR_##op##_##attr, min_count, max_count, min, max}
 #define AXIS(op) RANGE(op, axis, 1, 1, -SPR_MAX_RANK, SPR_MAX_RANK - 1)
 #define FLAG(op, attr) RANGE(op, attr, 1, 1, 0, 1)
-#define WINDOW(op) \
-    RANGE(op, strides, 2, 2, 1, INT32_MAX), RANGE(op, pads, 4, 4, 0, INT32_MAX), RANGE(op, dilations, 2, 2, 1, INT32_MAX)
+#define WINDOW(op)                                                                                                     \
+    RANGE(op, strides, 2, 2, 1, INT32_MAX), RANGE(op, pads, 4, 4, 0, INT32_MAX),                                       \
+        RANGE(op, dilations, 2, 2, 1, INT32_MAX)
     WINDOW(Conv),
     RANGE(Conv, group, 1, 1, 1, INT32_MAX),
     WINDOW(MaxPool),
@@ -93,8 +94,9 @@ static int is_listed(const char *word, const char *list) {
 static spr_status check_range(const spr_node *node, const spr_attr_schema *schema, int64_t value, int64_t min,
                               int64_t max, spr_error *err) {
     if (value >= min && value <= max) return SPR_OK;
-    return spr_fail_node(node, err, SPR_ERROR_UNSUPPORTED, "attribute '%s' has the value %lld; accepted are %lld to %lld",
-                         schema->name, (long long)value, (long long)min, (long long)max);
+    return spr_fail_node(node, err, SPR_ERROR_UNSUPPORTED,
+                         "attribute '%s' has the value %lld; accepted are %lld to %lld", schema->name, (long long)value,
+                         (long long)min, (long long)max);
 }
 
 static spr_status check_attributes(const spr_node *node, spr_error *err) {
@@ -103,7 +105,8 @@ static spr_status check_attributes(const spr_node *node, spr_error *err) {
         if (choices[i].op != node->op) continue;
         const char *word = node->attr[choices[i].attr].s;
         if (!is_listed(word, choices[i].accepted))
-            return spr_fail_node(node, err, SPR_ERROR_UNSUPPORTED, "attribute '%s' has the value '%.100s'; accepted are %s",
+            return spr_fail_node(node, err, SPR_ERROR_UNSUPPORTED,
+                                 "attribute '%s' has the value '%.100s'; accepted are %s",
                                  schema->attrs[choices[i].attr].name, word, choices[i].accepted);
     }
     for (size_t i = 0; i < SPR_COUNTOF(ranges); i++) {
@@ -113,8 +116,9 @@ static spr_status check_attributes(const spr_node *node, spr_error *err) {
         const int64_t *v = s->type == SPR_TYPE_INTS ? a->ints.v : &a->i;
         int n = s->type == SPR_TYPE_INTS ? a->ints.n : 1;
         if (n < ranges[i].min_count || n > ranges[i].max_count)
-            return spr_fail_node(node, err, SPR_ERROR_UNSUPPORTED, "attribute '%s' has %d values; accepted are %d to %d",
-                                 s->name, n, ranges[i].min_count, ranges[i].max_count);
+            return spr_fail_node(node, err, SPR_ERROR_UNSUPPORTED,
+                                 "attribute '%s' has %d values; accepted are %d to %d", s->name, n, ranges[i].min_count,
+                                 ranges[i].max_count);
         for (int j = 0; j < n; j++) {
             spr_status status = check_range(node, s, v[j], ranges[i].min, ranges[i].max, err);
             if (status) return status;
@@ -132,8 +136,8 @@ static spr_status check_slope(const spr_node *node, const char *fn, int slope, s
         return spr_fail_node(node, err, SPR_ERROR_FORMAT, slope < 0 ? "the activation 'prelu' is not possible here"
                                                                     : "'prelu' needs the input 'slope'");
     if (!needed && given)
-        return spr_fail_node(node, err, SPR_ERROR_FORMAT, "the input 'slope' is given, but the function is '%.100s', not 'prelu'",
-                             fn);
+        return spr_fail_node(node, err, SPR_ERROR_FORMAT,
+                             "the input 'slope' is given, but the function is '%.100s', not 'prelu'", fn);
     return SPR_OK;
 }
 
@@ -146,7 +150,8 @@ static spr_status check_operator(const spr_node *node, spr_error *err) {
     case SPR_OP_Unary: return check_slope(node, attr[SPR_ATTR_Unary_fn].s, 1, err);
     case SPR_OP_Binary: return check_slope(node, attr[SPR_ATTR_Binary_act].s, -1, err);
     case SPR_OP_Cast:
-        if (!spr_dtype_size((spr_dtype)attr[SPR_ATTR_Cast_to].i) || attr[SPR_ATTR_Cast_to].i != (int)attr[SPR_ATTR_Cast_to].i)
+        if (!spr_dtype_size((spr_dtype)attr[SPR_ATTR_Cast_to].i) ||
+            attr[SPR_ATTR_Cast_to].i != (int)attr[SPR_ATTR_Cast_to].i)
             return spr_fail_node(node, err, SPR_ERROR_UNSUPPORTED,
                                  "attribute 'to' is %lld, which is none of the element types known here",
                                  (long long)attr[SPR_ATTR_Cast_to].i);
@@ -177,20 +182,23 @@ static spr_status check_node(const spr_graph *graph, int index, unsigned char *k
     if ((int)node->op < 0 || node->op >= SPR_OP_COUNT)
         return spr_fail(err, SPR_ERROR_UNSUPPORTED, "node %d: unknown operator %d", index, (int)node->op);
     const spr_op_schema *schema = spr_op_get_schema(node->op);
-    spr_status status = check_count(node, "inputs", node->in_count, schema->min_inputs, schema->max_inputs, schema->inputs, err);
+    spr_status status =
+        check_count(node, "inputs", node->in_count, schema->min_inputs, schema->max_inputs, schema->inputs, err);
     if (!status)
-        status = check_count(node, "outputs", node->out_count, schema->min_outputs, schema->max_outputs, schema->outputs, err);
+        status = check_count(node, "outputs", node->out_count, schema->min_outputs, schema->max_outputs,
+                             schema->outputs, err);
     if (status) return status;
     for (int i = 0; i < node->in_count; i++) {
         int v = node->in[i];
         if (v == -1 && i >= schema->min_inputs && schema->max_inputs != INT32_MAX) continue;
         if (v < 0 || v >= graph->value_count)
             return spr_fail_node(node, err, SPR_ERROR_FORMAT,
-                                 v == -1 ? "required input %d of (%s) is missing" : "input %d of (%s) is not a value of the graph",
+                                 v == -1 ? "required input %d of (%s) is missing"
+                                         : "input %d of (%s) is not a value of the graph",
                                  i, schema->inputs);
         if (!known[v])
-            return spr_fail_node(node, err, SPR_ERROR_FORMAT, "input %d, '%.200s', is not computed before it is used", i,
-                                 graph->values[v].name);
+            return spr_fail_node(node, err, SPR_ERROR_FORMAT, "input %d, '%.200s', is not computed before it is used",
+                                 i, graph->values[v].name);
     }
     for (int i = 0; i < node->out_count; i++) {
         int v = node->out[i];
@@ -213,7 +221,8 @@ static spr_status check_inputs(const spr_graph *graph, unsigned char *known, spr
         if (v < 0 || v >= graph->value_count)
             return spr_fail(err, SPR_ERROR_FORMAT, "input %d is not a value of the graph", i);
         const spr_value *value = &graph->values[v];
-        if (known[v]) return spr_fail(err, SPR_ERROR_FORMAT, "'%.200s' is an input twice, or a constant too", value->name);
+        if (known[v])
+            return spr_fail(err, SPR_ERROR_FORMAT, "'%.200s' is an input twice, or a constant too", value->name);
         spr_desc desc = value->desc;
         for (int d = 0; d < desc.rank && d < SPR_MAX_RANK; d++)
             if (desc.dim[d] == -1) desc.dim[d] = 0;
@@ -265,7 +274,8 @@ static spr_status check_names(const spr_graph *graph, spr_error *err) {
     int32_t count = graph->value_count;
     spr_status status = SPR_OK;
     for (int32_t i = 0; i < count && !status; i++) status = check_text(graph->values[i].name, "value", i, err);
-    for (int32_t i = 0; i < graph->node_count && !status; i++) status = check_text(graph->nodes[i].name, "node", i, err);
+    for (int32_t i = 0; i < graph->node_count && !status; i++)
+        status = check_text(graph->nodes[i].name, "node", i, err);
     if (status) return status;
     int32_t *heap = malloc(((size_t)count + 1) * sizeof(*heap));
     if (!heap) return spr_fail_memory(err, "checking a graph", (size_t)count * sizeof(*heap));
@@ -274,7 +284,8 @@ static spr_status check_names(const spr_graph *graph, spr_error *err) {
     const char *after = NULL; /* the name that sorts behind the present one */
     for (int32_t left = count; left > 0 && !status; left--) {
         const char *name = graph->values[heap[0]].name;
-        if (after && !strcmp(name, after)) status = spr_fail(err, SPR_ERROR_FORMAT, "two values have the name '%.200s'", name);
+        if (after && !strcmp(name, after))
+            status = spr_fail(err, SPR_ERROR_FORMAT, "two values have the name '%.200s'", name);
         after = name;
         heap[0] = heap[left - 1];
         sift_down(graph->values, heap, 0, left - 1);

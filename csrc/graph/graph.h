@@ -54,7 +54,7 @@ int spr_attr_default(const spr_attr_schema *schema, spr_arena *arena, union spr_
 /* Whether an attribute has its default value, bit for bit. */
 int spr_attr_is_default(const spr_attr_schema *schema, const union spr_attr *attr);
 
-/* ---- values and nodes ---------------------------------------------------------------------------------------------- */
+/* ---- values and nodes -------------------------------------------------------------------------------------------- */
 
 /* A type and a concrete shape (free dimensions are -1 only in graph inputs). */
 typedef struct spr_desc {
@@ -65,10 +65,10 @@ typedef struct spr_desc {
 
 int64_t spr_desc_count(const spr_desc *desc); /* elements; 1 for rank 0 */
 
-/* Limit on the product of a tensor's dimensions, zeros counted as ones: sizes in bytes, sums of a few of them and offsets
-   with padding then fit everywhere without further checks. */
+/* Limit on the product of a tensor's dimensions, zeros counted as ones: sizes in bytes, sums of a few of them and
+   offsets with padding then fit everywhere without further checks. */
 #define SPR_MAX_ELEMENTS ((int64_t)1 << 37)
-/* Whether the type is known, the rank in range, each dimension in [0, INT32_MAX], the product within SPR_MAX_ELEMENTS. */
+/* Whether the type is known, the rank in range, dimensions in [0, INT32_MAX], the product within SPR_MAX_ELEMENTS. */
 int spr_desc_valid(const spr_desc *desc);
 
 /* How a constant's bytes are stored. Sparse forms see a tensor [n, ...] as a matrix [n, k], k the product of the other
@@ -85,7 +85,7 @@ typedef struct spr_value {
     int32_t producer; /* node index, -1 for graph inputs and constants */
     uint8_t is_const;
     uint8_t encoding; /* spr_encoding */
-    const void *data; /* constants: encoded bytes, aligned to 4 at least; borrowed from the file or the builder's arena */
+    const void *data; /* constants: encoded bytes, aligned to 4 at least; borrowed from the file or the graph's arena */
     size_t bytes;
 } spr_value;
 
@@ -117,13 +117,13 @@ typedef struct spr_graph {
     const char *producer; /* "sparse-runtime 0.1.0", model name and the like, for humans */
 } spr_graph;
 
-/* ---- building, used by Python ---------------------------------------------------------------------------------------- */
+/* ---- building, used by Python ------------------------------------------------------------------------------------ */
 
 spr_graph *spr_graph_new(void); /* NULL when out of memory */
 void spr_graph_free(spr_graph *graph);
 spr_status spr_graph_set_producer(spr_graph *graph, const char *text, spr_error *err);
-/* All return the new value's index, or -1 with err filled in. Strings and data are copied. Names must be unique among values:
-   spr_graph_check tells. */
+/* All return the new value's index, or -1 with err filled in. Strings and data are copied. Names must be unique among
+   values: spr_graph_check tells. */
 int spr_graph_add_input(spr_graph *graph, const char *name, const spr_desc *desc, spr_error *err);
 /* Dense row-major data is stored in `encoding`; sparse encodings need rank >= 2. */
 int spr_graph_add_const(spr_graph *graph, const char *name, const spr_desc *desc, spr_encoding encoding,
@@ -139,8 +139,8 @@ spr_status spr_graph_set_string(spr_graph *graph, int node, const char *attr, co
 spr_status spr_graph_set_ints(spr_graph *graph, int node, const char *attr, const int64_t *v, int n, spr_error *err);
 spr_status spr_graph_add_output(spr_graph *graph, int value, spr_error *err);
 
-/* Structure: indices, counts, topological order, every value produced once, enumerated strings known (act, fn, mode ...), INTS of
-   sane length, ranks. Needs no shapes. Called by the reader and the writer. */
+/* Structure: indices, counts, topological order, every value produced once, enumerated strings known (act, fn, mode
+   ...), INTS of sane length, ranks. Needs no shapes. Called by the reader and the writer. */
 spr_status spr_graph_check(const spr_graph *graph, spr_error *err);
 
 /* Gives a node its operator and the defaults of all attributes; returns 0 when out of memory. */
@@ -150,7 +150,7 @@ int spr_node_init(spr_graph *graph, spr_node *node, spr_op op);
 spr_status spr_fail_node(const spr_node *node, spr_error *err, spr_status status, const char *format, ...)
     SPR_PRINTF(4, 5);
 
-/* ---- inference ----------------------------------------------------------------------------------------------------- */
+/* ---- inference --------------------------------------------------------------------------------------------------- */
 
 typedef struct spr_infer_input {
     int present;
@@ -158,9 +158,10 @@ typedef struct spr_infer_input {
     const void *data; /* contiguous row-major (dense) contents where known now, else NULL */
 } spr_infer_input;
 
-/* Types and shapes of the outputs of a node from those of its inputs, by the rules of the ONNX specification. Dimensions are
-   concrete (0 allowed). Errors name the node, the tensors and the values at fault. An input whose contents are needed (Reshape's
-   shape, Slice's starts ...) and are not known is SPR_ERROR_UNSUPPORTED. Dimensions or element counts that overflow are errors. */
+/* Types and shapes of the outputs of a node from those of its inputs, by the rules of the ONNX specification.
+   Dimensions are concrete (0 allowed). Errors name the node, the tensors and the values at fault. An input whose
+   contents are needed (Reshape's shape, Slice's starts ...) and are not known is SPR_ERROR_UNSUPPORTED. Dimensions or
+   element counts that overflow are errors. */
 spr_status spr_infer_node(const spr_graph *graph, const spr_node *node, const spr_infer_input *in, spr_desc *out,
                           spr_error *err);
 
@@ -170,8 +171,8 @@ spr_dtype spr_infer_dtype(const spr_node *node, const spr_dtype *in);
 
 /* Geometry that both inference and execution need: pads with auto_pad resolved, output size with ceil_mode. */
 typedef struct spr_window spr_window;
-spr_status spr_resolve_window(const spr_graph *graph, const spr_node *node, int64_t ih, int64_t iw, int64_t kh, int64_t kw,
-                              spr_window *win, spr_error *err);
+spr_status spr_resolve_window(const spr_graph *graph, const spr_node *node, int64_t ih, int64_t iw, int64_t kh,
+                              int64_t kw, spr_window *win, spr_error *err);
 
 /* Normalizes Slice's arguments for one axis: begin, count, step (element i is begin + i * step). */
 void spr_resolve_slice(int64_t dim, int64_t start, int64_t end, int64_t step, int64_t *begin, int64_t *count);

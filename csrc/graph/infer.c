@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- small things that the executor needs too ----------------------------------------------------------------------- */
+/* ---- small things that the executor needs too -------------------------------------------------------------------- */
 
 int spr_normalize_axis(int64_t axis, int rank) {
     if (axis < -rank || axis >= rank) return -1;
@@ -40,7 +40,7 @@ void spr_resolve_slice(int64_t dim, int64_t start, int64_t end, int64_t step, in
     *begin = start;
 }
 
-/* ---- helpers ------------------------------------------------------------------------------------------------------ */
+/* ---- helpers ----------------------------------------------------------------------------------------------------- */
 
 int spr_infer_has(const spr_infer *c, int input) { return input < c->node->in_count && c->in[input].present; }
 
@@ -84,9 +84,10 @@ void spr_infer_like(spr_infer *c, int output) {
 
 spr_status spr_infer_contents(const spr_infer *c, int input) {
     if (c->in[input].data || !spr_desc_count(&c->in[input].desc)) return SPR_OK;
-    return spr_infer_fail(c, SPR_ERROR_UNSUPPORTED,
-                          "the output's shape depends on the contents of %s, which are not known before the network runs",
-                          SPR_TEXT(c, input));
+    return spr_infer_fail(
+        c, SPR_ERROR_UNSUPPORTED,
+        "the output's shape depends on the contents of %s, which are not known before the network runs",
+        SPR_TEXT(c, input));
 }
 
 /* A list: a vector, or a scalar as a list of one. */
@@ -119,8 +120,8 @@ spr_status spr_infer_floats(const spr_infer *c, int input, float *v, int max, in
 spr_status spr_infer_axis(const spr_infer *c, int64_t value, int rank, int *axis) {
     *axis = spr_normalize_axis(value, rank);
     if (*axis >= 0) return SPR_OK;
-    return spr_infer_fail(c, SPR_ERROR_SHAPE, "axis %lld is not in [%d, %d), the range for %d dimensions", (long long)value,
-                          -rank, rank, rank);
+    return spr_infer_fail(c, SPR_ERROR_SHAPE, "axis %lld is not in [%d, %d), the range for %d dimensions",
+                          (long long)value, -rank, rank, rank);
 }
 
 int spr_broadcast(const spr_desc *a, const spr_desc *b, spr_desc *out) {
@@ -134,7 +135,7 @@ int spr_broadcast(const spr_desc *a, const spr_desc *b, spr_desc *out) {
     return 1;
 }
 
-/* ---- types -------------------------------------------------------------------------------------------------------- */
+/* ---- types ------------------------------------------------------------------------------------------------------- */
 
 spr_dtype spr_infer_dtype(const spr_node *node, const spr_dtype *in) {
     switch (node->op) {
@@ -147,7 +148,7 @@ spr_dtype spr_infer_dtype(const spr_node *node, const spr_dtype *in) {
     }
 }
 
-/* ---- the way in --------------------------------------------------------------------------------------------------- */
+/* ---- the way in -------------------------------------------------------------------------------------------------- */
 
 static spr_infer_fn *const functions[SPR_OP_COUNT] = {
 #define SPR_OP(name, inputs, outputs, infer, attrs) [SPR_OP_##name] = spr_infer_##infer,
@@ -165,7 +166,8 @@ spr_status spr_infer_node(const spr_graph *graph, const spr_node *node, const sp
     for (int i = 0; i < node->in_count; i++) {
         if (!in[i].present) continue;
         if (!spr_desc_valid(&in[i].desc))
-            return spr_infer_fail(&c, SPR_ERROR_SHAPE, "input %s: dimensions should be from 0 to 2^31 - 1, their product at most 2^37",
+            return spr_infer_fail(&c, SPR_ERROR_SHAPE,
+                                  "input %s: dimensions should be from 0 to 2^31 - 1, their product at most 2^37",
                                   SPR_TEXT(&c, i));
         if (i < SPR_INFER_DTYPE_INPUTS) types[i] = in[i].desc.dtype;
     }
@@ -174,8 +176,9 @@ spr_status spr_infer_node(const spr_graph *graph, const spr_node *node, const sp
     spr_status status = functions[node->op](&c);
     for (int i = 0; i < node->out_count && !status; i++)
         if (!spr_desc_valid(&out[i]))
-            status = spr_infer_fail(&c, SPR_ERROR_SHAPE,
-                                    "output '%.150s' would be %s: dimensions should be from 0 to 2^31 - 1, their product at most 2^37",
-                                    graph->values[node->out[i]].name, spr_dims_text(dims, out[i].rank, out[i].dim));
+            status = spr_infer_fail(
+                &c, SPR_ERROR_SHAPE,
+                "output '%.150s' would be %s: dimensions should be from 0 to 2^31 - 1, their product at most 2^37",
+                graph->values[node->out[i]].name, spr_dims_text(dims, out[i].rank, out[i].dim));
     return status;
 }

@@ -7,8 +7,8 @@
 /* Fails where an output would have more than SPR_MAX_RANK dimensions, before they are written. */
 static spr_status check_out_rank(const spr_infer *c, int rank) {
     if (rank <= SPR_MAX_RANK) return SPR_OK;
-    return spr_infer_fail(c, SPR_ERROR_UNSUPPORTED, "the output would have %d dimensions; at most %d are supported", rank,
-                          SPR_MAX_RANK);
+    return spr_infer_fail(c, SPR_ERROR_UNSUPPORTED, "the output would have %d dimensions; at most %d are supported",
+                          rank, SPR_MAX_RANK);
 }
 
 /* The axes named by an input, normalized to [0, rank) and each at most once; all axes where it is not given. */
@@ -29,7 +29,7 @@ static spr_status read_axes(const spr_infer *c, int input, int rank, int *axes, 
     return status;
 }
 
-/* ---- joining and cutting ------------------------------------------------------------------------------------------- */
+/* ---- joining and cutting ----------------------------------------------------------------------------------------- */
 
 spr_status spr_infer_concat(spr_infer *c) {
     const spr_desc *first = &c->in[0].desc;
@@ -61,7 +61,8 @@ spr_status spr_infer_split(spr_infer *c) {
     if (!spr_infer_has(c, 1)) {
         int64_t chunk = dim / outs + (dim % outs != 0), last = dim - chunk * (outs - 1);
         if (last < 0)
-            return spr_infer_fail(c, SPR_ERROR_SHAPE, "dimension %d of %s cannot be split into %d parts of %lld with a rest for the last",
+            return spr_infer_fail(c, SPR_ERROR_SHAPE,
+                                  "dimension %d of %s cannot be split into %d parts of %lld with a rest for the last",
                                   axis, SPR_TEXT(c, 0), outs, (long long)chunk);
         for (int i = 0; i < outs; i++) c->out[i].dim[axis] = i + 1 < outs ? chunk : last;
         return SPR_OK;
@@ -69,19 +70,22 @@ spr_status spr_infer_split(spr_infer *c) {
     const spr_desc *split = &c->in[1].desc;
     if ((status = spr_infer_type(c, 1, SPR_TYPES_INDEX))) return status;
     if (split->rank != 1 || split->dim[0] != outs)
-        return spr_infer_fail(c, SPR_ERROR_SHAPE, "%s should have the shape [%d], one size per output", SPR_TEXT(c, 1), outs);
+        return spr_infer_fail(c, SPR_ERROR_SHAPE, "%s should have the shape [%d], one size per output", SPR_TEXT(c, 1),
+                              outs);
     if ((status = spr_infer_contents(c, 1))) return status;
     for (int i = 0; i < outs; i++) {
         int64_t part = spr_read_int(c->in[1].data, split->dtype, i);
         if (part < 0 || part > dim - sum)
-            return spr_infer_fail(c, SPR_ERROR_SHAPE, "part %d has the size %lld; the sizes should add up to dimension %d of %s", i,
+            return spr_infer_fail(c, SPR_ERROR_SHAPE,
+                                  "part %d has the size %lld; the sizes should add up to dimension %d of %s", i,
                                   (long long)part, axis, SPR_TEXT(c, 0));
         c->out[i].dim[axis] = part;
         sum += part;
     }
     if (sum != dim)
-        return spr_infer_fail(c, SPR_ERROR_SHAPE, "the sizes in %s add up to %lld, but dimension %d of %s is to be split",
-                              SPR_TEXT(c, 1), (long long)sum, axis, SPR_TEXT(c, 0));
+        return spr_infer_fail(c, SPR_ERROR_SHAPE,
+                              "the sizes in %s add up to %lld, but dimension %d of %s is to be split", SPR_TEXT(c, 1),
+                              (long long)sum, axis, SPR_TEXT(c, 0));
     return SPR_OK;
 }
 
@@ -95,11 +99,12 @@ spr_status spr_infer_slice(spr_infer *c) {
     if (status) return status;
     for (n_steps = 0; n_steps < n; n_steps++) steps[n_steps] = 1;
     if (spr_infer_has(c, 4) && (status = spr_infer_ints(c, 4, steps, SPR_MAX_RANK, &n_steps))) return status;
-    int axes_fit = spr_infer_has(c, 3) ? n_axes == n : n <= n_axes; /* without axes, starts are those of the first ones */
+    /* Without axes, the starts are those of the first ones. */
+    int axes_fit = spr_infer_has(c, 3) ? n_axes == n : n <= n_axes;
     if (n_ends != n || n_steps != n || !axes_fit)
         return spr_infer_fail(c, SPR_ERROR_SHAPE,
-                              "starts, ends, axes and steps should have equal lengths, but have %d, %d, %d and %d", n, n_ends,
-                              n_axes, n_steps);
+                              "starts, ends, axes and steps should have equal lengths, but have %d, %d, %d and %d", n,
+                              n_ends, n_axes, n_steps);
     spr_infer_like(c, 0);
     for (int i = 0; i < n; i++) {
         int64_t begin;
@@ -119,13 +124,15 @@ spr_status spr_infer_gather(spr_infer *c) {
     if (status) return status;
     int64_t count = spr_desc_count(indices), dim = x->dim[axis];
     if (count && !dim)
-        return spr_infer_fail(c, SPR_ERROR_SHAPE, "dimension %d of %s is 0: nothing to gather from", axis, SPR_TEXT(c, 0));
+        return spr_infer_fail(c, SPR_ERROR_SHAPE, "dimension %d of %s is 0: nothing to gather from", axis,
+                              SPR_TEXT(c, 0));
     for (int64_t i = 0; i < count && c->in[1].data; i++) {
         int64_t index = spr_read_int(c->in[1].data, indices->dtype, i);
         if (index < -dim || index >= dim)
-            return spr_infer_fail(c, SPR_ERROR_SHAPE, "index %lld in '%.150s' is not in [%lld, %lld), the range of axis %d of %s",
-                                  (long long)index, c->graph->values[c->node->in[1]].name, (long long)-dim, (long long)dim, axis,
-                                  SPR_TEXT(c, 0));
+            return spr_infer_fail(c, SPR_ERROR_SHAPE,
+                                  "index %lld in '%.150s' is not in [%lld, %lld), the range of axis %d of %s",
+                                  (long long)index, c->graph->values[c->node->in[1]].name, (long long)-dim,
+                                  (long long)dim, axis, SPR_TEXT(c, 0));
     }
     for (int i = 0; i < axis; i++) y->dim[y->rank++] = x->dim[i];
     for (int i = 0; i < indices->rank; i++) y->dim[y->rank++] = indices->dim[i];
@@ -142,8 +149,8 @@ spr_status spr_infer_pad(spr_infer *c) {
     if (!status) status = spr_infer_ints(c, 1, pads, 2 * SPR_MAX_RANK, &n_pads);
     if (status) return status;
     if (n_pads != 2 * n)
-        return spr_infer_fail(c, SPR_ERROR_SHAPE, "%s should have two elements per padded axis of %s, %d", SPR_TEXT(c, 1),
-                              SPR_TEXT(c, 0), 2 * n);
+        return spr_infer_fail(c, SPR_ERROR_SHAPE, "%s should have two elements per padded axis of %s, %d",
+                              SPR_TEXT(c, 1), SPR_TEXT(c, 0), 2 * n);
     if (spr_infer_has(c, 2) && (spr_desc_count(&c->in[2].desc) != 1 || c->in[2].desc.dtype != x->dtype))
         return spr_infer_fail(c, SPR_ERROR_SHAPE, "value %s should be one element of the type of %s", SPR_TEXT(c, 2),
                               SPR_TEXT(c, 0));
@@ -160,14 +167,14 @@ spr_status spr_infer_pad(spr_infer *c) {
         else if (strcmp(mode, "constant") && (begin || end) && !dim)
             accepted = "there is nothing to be repeated";
         if (accepted)
-            return spr_infer_fail(c, SPR_ERROR_SHAPE, "pads %lld and %lld along axis %d of %s with mode '%s': %s", (long long)begin,
-                                  (long long)end, axes[i], SPR_TEXT(c, 0), mode, accepted);
+            return spr_infer_fail(c, SPR_ERROR_SHAPE, "pads %lld and %lld along axis %d of %s with mode '%s': %s",
+                                  (long long)begin, (long long)end, axes[i], SPR_TEXT(c, 0), mode, accepted);
         *out = dim + begin + end;
     }
     return SPR_OK;
 }
 
-/* ---- other views of the same elements ------------------------------------------------------------------------------ */
+/* ---- other views of the same elements ---------------------------------------------------------------------------- */
 
 spr_status spr_infer_reshape(spr_infer *c) {
     const spr_desc *x = &c->in[0].desc;
@@ -189,8 +196,8 @@ spr_status spr_infer_reshape(spr_infer *c) {
         zero |= dim == 0;
         if (dim == 0 && !allowzero) {
             if (i >= x->rank)
-                return spr_infer_fail(c, SPR_ERROR_SHAPE, "shape %s takes over dimension %d of %s, which has none", dims, i,
-                                      SPR_TEXT(c, 0));
+                return spr_infer_fail(c, SPR_ERROR_SHAPE, "shape %s takes over dimension %d of %s, which has none",
+                                      dims, i, SPR_TEXT(c, 0));
             dim = x->dim[i];
         }
         if (dim < 0 || __builtin_mul_overflow(known, dim, &known))
@@ -214,8 +221,8 @@ spr_status spr_infer_flatten(spr_infer *c) {
     const spr_desc *x = &c->in[0].desc;
     int64_t axis = SPR_INFER_ATTR(c, Flatten, axis)->i;
     if (axis < -x->rank || axis > x->rank)
-        return spr_infer_fail(c, SPR_ERROR_SHAPE, "axis %lld is not in [%d, %d] for %s", (long long)axis, -x->rank, x->rank,
-                              SPR_TEXT(c, 0));
+        return spr_infer_fail(c, SPR_ERROR_SHAPE, "axis %lld is not in [%d, %d] for %s", (long long)axis, -x->rank,
+                              x->rank, SPR_TEXT(c, 0));
     if (axis < 0) axis += x->rank;
     c->out[0].rank = 2;
     c->out[0].dim[0] = c->out[0].dim[1] = 1;
@@ -233,7 +240,8 @@ spr_status spr_infer_squeeze(spr_infer *c) {
     for (int i = 0; i < n; i++) {
         if (x->dim[axes[i]] == 1) removed |= 1u << axes[i];
         else if (spr_infer_has(c, 1))
-            return spr_infer_fail(c, SPR_ERROR_SHAPE, "dimension %d of %s should be 1 to be removed", axes[i], SPR_TEXT(c, 0));
+            return spr_infer_fail(c, SPR_ERROR_SHAPE, "dimension %d of %s should be 1 to be removed", axes[i],
+                                  SPR_TEXT(c, 0));
     }
     for (int i = 0; i < x->rank; i++)
         if (!(removed >> i & 1)) y->dim[y->rank++] = x->dim[i];
@@ -274,8 +282,8 @@ spr_status spr_infer_depth_to_space(spr_infer *c) {
     spr_status status = spr_infer_rank(c, 0, 4, 4);
     if (status) return status;
     if (x->dim[1] % (b * b))
-        return spr_infer_fail(c, SPR_ERROR_SHAPE, "the channels of %s should be a multiple of blocksize^2, %lld", SPR_TEXT(c, 0),
-                              (long long)(b * b));
+        return spr_infer_fail(c, SPR_ERROR_SHAPE, "the channels of %s should be a multiple of blocksize^2, %lld",
+                              SPR_TEXT(c, 0), (long long)(b * b));
     spr_infer_like(c, 0);
     c->out[0].dim[1] /= b * b;
     c->out[0].dim[2] *= b;
@@ -289,8 +297,8 @@ spr_status spr_infer_space_to_depth(spr_infer *c) {
     spr_status status = spr_infer_rank(c, 0, 4, 4);
     if (status) return status;
     if (x->dim[2] % b || x->dim[3] % b)
-        return spr_infer_fail(c, SPR_ERROR_SHAPE, "height and width of %s should be multiples of blocksize, %lld", SPR_TEXT(c, 0),
-                              (long long)b);
+        return spr_infer_fail(c, SPR_ERROR_SHAPE, "height and width of %s should be multiples of blocksize, %lld",
+                              SPR_TEXT(c, 0), (long long)b);
     spr_infer_like(c, 0);
     c->out[0].dim[1] *= b * b;
     c->out[0].dim[2] /= b;
@@ -298,7 +306,7 @@ spr_status spr_infer_space_to_depth(spr_infer *c) {
     return SPR_OK;
 }
 
-/* ---- repeating ----------------------------------------------------------------------------------------------------- */
+/* ---- repeating --------------------------------------------------------------------------------------------------- */
 
 spr_status spr_infer_expand(spr_infer *c) {
     char dims[SPR_DIMS_TEXT];
@@ -321,14 +329,15 @@ spr_status spr_infer_tile(spr_infer *c) {
     int fits = n == x->rank;
     for (int i = 0; i < n && fits; i++) fits = repeats[i] >= 0 && repeats[i] <= INT32_MAX;
     if (!fits)
-        return spr_infer_fail(c, SPR_ERROR_SHAPE, "repeats %s should be one number from 0 to 2^31 - 1 per dimension of %s",
+        return spr_infer_fail(c, SPR_ERROR_SHAPE,
+                              "repeats %s should be one number from 0 to 2^31 - 1 per dimension of %s",
                               spr_dims_text(dims, n, repeats), SPR_TEXT(c, 0));
     spr_infer_like(c, 0);
     for (int i = 0; i < n; i++) c->out[0].dim[i] *= repeats[i];
     return SPR_OK;
 }
 
-/* ---- types and shapes as data -------------------------------------------------------------------------------------- */
+/* ---- types and shapes as data ------------------------------------------------------------------------------------ */
 
 spr_status spr_infer_cast(spr_infer *c) {
     spr_infer_like(c, 0);
@@ -337,8 +346,8 @@ spr_status spr_infer_cast(spr_infer *c) {
 
 spr_status spr_infer_shape(spr_infer *c) {
     int64_t begin, count;
-    spr_resolve_slice(c->in[0].desc.rank, SPR_INFER_ATTR(c, Shape, start)->i, SPR_INFER_ATTR(c, Shape, end)->i, 1, &begin,
-                      &count);
+    spr_resolve_slice(c->in[0].desc.rank, SPR_INFER_ATTR(c, Shape, start)->i, SPR_INFER_ATTR(c, Shape, end)->i, 1,
+                      &begin, &count);
     c->out[0].rank = 1;
     c->out[0].dim[0] = count;
     return SPR_OK;
@@ -351,7 +360,7 @@ spr_status spr_infer_constant_of_shape(spr_infer *c) {
     return spr_infer_ints(c, 0, y->dim, SPR_MAX_RANK, &y->rank);
 }
 
-/* ---- Resize -------------------------------------------------------------------------------------------------------- */
+/* ---- Resize ------------------------------------------------------------------------------------------------------ */
 
 /* floor(in * scale) with the arithmetic of the specification, float32; -1 where that is no dimension. */
 static int64_t scaled(int64_t in, float extent, float scale) {
@@ -377,12 +386,13 @@ static spr_status resize_by_sizes(spr_infer *c, const int *axes, int n) {
     spr_status status = spr_infer_ints(c, 3, sizes, SPR_MAX_RANK, &n_sizes);
     if (status) return status;
     if (n_sizes != n)
-        return spr_infer_fail(c, SPR_ERROR_SHAPE, "sizes %s should have one element per resized axis, %d", SPR_TEXT(c, 3), n);
+        return spr_infer_fail(c, SPR_ERROR_SHAPE, "sizes %s should have one element per resized axis, %d",
+                              SPR_TEXT(c, 3), n);
     for (int i = 0; i < n; i++) {
         int64_t dim = x->dim[axes[i]];
         if (sizes[i] < 0 || sizes[i] > INT32_MAX || (!dim && (sizes[i] || ratio)))
-            return spr_infer_fail(c, SPR_ERROR_SHAPE, "axis %d of %s cannot be resized to %lld", axes[i], SPR_TEXT(c, 0),
-                                  (long long)sizes[i]);
+            return spr_infer_fail(c, SPR_ERROR_SHAPE, "axis %d of %s cannot be resized to %lld", axes[i],
+                                  SPR_TEXT(c, 0), (long long)sizes[i]);
     }
     if (ratio) keep_aspect_ratio(c, axes, n, !strcmp(policy, "not_smaller"), sizes);
     for (int i = 0; i < n; i++) c->out[0].dim[axes[i]] = sizes[i];
@@ -396,15 +406,16 @@ static spr_status resize_by_scales(spr_infer *c, const int *axes, int n) {
     spr_status status = spr_infer_floats(c, 2, scales, SPR_MAX_RANK, &n_scales);
     if (status) return status;
     if (n_scales != n)
-        return spr_infer_fail(c, SPR_ERROR_SHAPE, "scales %s should have one element per resized axis, %d", SPR_TEXT(c, 2), n);
+        return spr_infer_fail(c, SPR_ERROR_SHAPE, "scales %s should have one element per resized axis, %d",
+                              SPR_TEXT(c, 2), n);
     int crop = !strcmp(SPR_INFER_ATTR(c, Resize, coordinate_transformation_mode)->s, "tf_crop_and_resize");
     if (crop && (status = spr_infer_floats(c, 1, roi, 2 * SPR_MAX_RANK, &n_roi))) return status;
     for (int i = 0; i < n; i++) {
         int64_t size = -1;
         if (scales[i] > 0) size = scaled(x->dim[axes[i]], crop ? roi[i + n] - roi[i] : 1.0f, scales[i]);
         if (size < 0)
-            return spr_infer_fail(c, SPR_ERROR_SHAPE, "axis %d of %s cannot be resized by %g; scales should be above 0", axes[i],
-                                  SPR_TEXT(c, 0), (double)scales[i]);
+            return spr_infer_fail(c, SPR_ERROR_SHAPE, "axis %d of %s cannot be resized by %g; scales should be above 0",
+                                  axes[i], SPR_TEXT(c, 0), (double)scales[i]);
         c->out[0].dim[axes[i]] = size;
     }
     return SPR_OK;

@@ -12,7 +12,7 @@ static void set4(spr_desc *desc, int64_t n, int64_t c, int64_t h, int64_t w) {
     desc->dim[3] = w;
 }
 
-/* ---- windows ------------------------------------------------------------------------------------------------------ */
+/* ---- windows ----------------------------------------------------------------------------------------------------- */
 
 typedef struct window_attrs {
     const int64_t *strides, *pads, *dilations;
@@ -51,30 +51,32 @@ static spr_status resolve_axis(const spr_node *node, const window_attrs *w, int 
                                  (long long)begin, (long long)end, (long long)kernel);
         int64_t rest = in + begin + end - reach;
         if (rest < 0)
-            return spr_fail_node(node, err, SPR_ERROR_SHAPE,
-                                 "%s: the window takes %lld pixels (kernel %lld, dilation %lld), but the input has %lld and "
-                                 "padding %lld + %lld",
-                                 names[axis], (long long)reach, (long long)kernel, (long long)dilation, (long long)in,
-                                 (long long)begin, (long long)end);
+            return spr_fail_node(
+                node, err, SPR_ERROR_SHAPE,
+                "%s: the window takes %lld pixels (kernel %lld, dilation %lld), but the input has %lld and "
+                "padding %lld + %lld",
+                names[axis], (long long)reach, (long long)kernel, (long long)dilation, (long long)in, (long long)begin,
+                (long long)end);
         count = rest / stride + 1;
-        /* VALID means the same with and without ceil_mode. A last window must start within the input or its left padding. */
+        /* VALID means the same with and without ceil_mode. The last window must start in the input or its left padding. */
         int ceil = w->ceil_mode && strcmp(w->auto_pad, "VALID");
         if (ceil && rest % stride && count * stride < in + begin) count++;
     }
     /* Positions of all taps then fit into int32. */
     if (in > INT32_MAX || begin > INT32_MAX || end > INT32_MAX || in + begin + end + reach + stride > INT32_MAX)
-        return spr_fail_node(node, err, SPR_ERROR_UNSUPPORTED,
-                             "%s: input %lld, pads %lld and %lld, window %lld and stride %lld are too large: their sum should be "
-                             "below 2^31",
-                             names[axis], (long long)in, (long long)begin, (long long)end, (long long)reach, (long long)stride);
+        return spr_fail_node(
+            node, err, SPR_ERROR_UNSUPPORTED,
+            "%s: input %lld, pads %lld and %lld, window %lld and stride %lld are too large: their sum should be "
+            "below 2^31",
+            names[axis], (long long)in, (long long)begin, (long long)end, (long long)reach, (long long)stride);
     *before = (int32_t)begin;
     *after = (int32_t)end;
     *out = (uint32_t)count;
     return SPR_OK;
 }
 
-spr_status spr_resolve_window(const spr_graph *graph, const spr_node *node, int64_t ih, int64_t iw, int64_t kh, int64_t kw,
-                              spr_window *win, spr_error *err) {
+spr_status spr_resolve_window(const spr_graph *graph, const spr_node *node, int64_t ih, int64_t iw, int64_t kh,
+                              int64_t kw, spr_window *win, spr_error *err) {
     (void)graph;
     window_attrs w = get_window(node);
     spr_window r = {.ih = (uint32_t)ih, .iw = (uint32_t)iw, .kh = (uint32_t)kh, .kw = (uint32_t)kw,
@@ -86,7 +88,7 @@ spr_status spr_resolve_window(const spr_graph *graph, const spr_node *node, int6
     return status;
 }
 
-/* ---- convolution and products -------------------------------------------------------------------------------------- */
+/* ---- convolution and products ------------------------------------------------------------------------------------ */
 
 /* B, Z and slope of Conv and FullyConnected (inputs 2, 3, 4), when the output's shape is known. */
 static spr_status check_epilogue(spr_infer *c, int64_t rows) {
@@ -103,7 +105,8 @@ static spr_status check_epilogue(spr_infer *c, int64_t rows) {
         return spr_infer_fail(c, SPR_ERROR_SHAPE, "addend %s should have the shape of the output, %s", SPR_TEXT(c, 3),
                               spr_dims_text(dims, y->rank, y->dim));
     if (spr_infer_has(c, 4) && spr_desc_count(&c->in[4].desc) != 1 && spr_desc_count(&c->in[4].desc) != rows)
-        return spr_infer_fail(c, SPR_ERROR_SHAPE, "slope %s should have 1 or %lld elements", SPR_TEXT(c, 4), (long long)rows);
+        return spr_infer_fail(c, SPR_ERROR_SHAPE, "slope %s should have 1 or %lld elements", SPR_TEXT(c, 4),
+                              (long long)rows);
     return SPR_OK;
 }
 
@@ -123,11 +126,12 @@ spr_status spr_infer_conv(spr_infer *c) {
         if (!w->dim[i])
             return spr_infer_fail(c, SPR_ERROR_UNSUPPORTED, "weights %s should have no dimension of 0", SPR_TEXT(c, 1));
     if (x->dim[1] % group || x->dim[1] / group != w->dim[1] || w->dim[0] % group)
-        return spr_infer_fail(c, SPR_ERROR_SHAPE,
-                              "input %s, weights %s and group %lld do not fit: the input should have group * %lld = %lld channels, "
-                              "and group should divide the %lld rows of the weights",
-                              SPR_TEXT(c, 0), SPR_TEXT(c, 1), (long long)group, (long long)w->dim[1],
-                              (long long)(group * w->dim[1]), (long long)w->dim[0]);
+        return spr_infer_fail(
+            c, SPR_ERROR_SHAPE,
+            "input %s, weights %s and group %lld do not fit: the input should have group * %lld = %lld channels, "
+            "and group should divide the %lld rows of the weights",
+            SPR_TEXT(c, 0), SPR_TEXT(c, 1), (long long)group, (long long)w->dim[1], (long long)(group * w->dim[1]),
+            (long long)w->dim[0]);
     spr_window win;
     status = spr_resolve_window(c->graph, c->node, x->dim[2], x->dim[3], w->dim[2], w->dim[3], &win, c->err);
     if (status) return status;
@@ -144,7 +148,8 @@ spr_status spr_infer_fully_connected(spr_infer *c) {
     if (!w->dim[0] || !w->dim[1])
         return spr_infer_fail(c, SPR_ERROR_UNSUPPORTED, "weights %s should have no dimension of 0", SPR_TEXT(c, 1));
     if (x->dim[x->rank - 1] != w->dim[1])
-        return spr_infer_fail(c, SPR_ERROR_SHAPE, "the last dimension of the input %s should be %lld, that of the weights %s",
+        return spr_infer_fail(c, SPR_ERROR_SHAPE,
+                              "the last dimension of the input %s should be %lld, that of the weights %s",
                               SPR_TEXT(c, 0), (long long)w->dim[1], SPR_TEXT(c, 1));
     if (spr_desc_count(x) / w->dim[1] > INT32_MAX)
         return spr_infer_fail(c, SPR_ERROR_UNSUPPORTED, "input %s should have less than 2^31 rows", SPR_TEXT(c, 0));
@@ -173,7 +178,7 @@ spr_status spr_infer_matmul(spr_infer *c) {
     return SPR_OK;
 }
 
-/* ---- pooling ------------------------------------------------------------------------------------------------------- */
+/* ---- pooling ----------------------------------------------------------------------------------------------------- */
 
 spr_status spr_infer_pool(spr_infer *c) {
     const spr_desc *x = &c->in[0].desc;
@@ -183,7 +188,8 @@ spr_status spr_infer_pool(spr_infer *c) {
     if (!status) status = spr_infer_rank(c, 0, 4, 4);
     spr_window win;
     if (!status)
-        status = spr_resolve_window(c->graph, c->node, x->dim[2], x->dim[3], kernel->ints.v[0], kernel->ints.v[1], &win, c->err);
+        status = spr_resolve_window(c->graph, c->node, x->dim[2], x->dim[3], kernel->ints.v[0], kernel->ints.v[1], &win,
+                                    c->err);
     if (!status) set4(&c->out[0], x->dim[0], x->dim[1], win.oh, win.ow);
     return status;
 }
@@ -202,7 +208,7 @@ spr_status spr_infer_global_pool(spr_infer *c) {
     return SPR_OK;
 }
 
-/* ---- elementwise --------------------------------------------------------------------------------------------------- */
+/* ---- elementwise ------------------------------------------------------------------------------------------------- */
 
 spr_status spr_infer_unary(spr_infer *c) {
     const spr_desc *x = &c->in[0].desc;
@@ -215,8 +221,8 @@ spr_status spr_infer_unary(spr_infer *c) {
     if (!spr_infer_has(c, 1)) return SPR_OK;
     int64_t count = spr_desc_count(&c->in[1].desc);
     if (count == 1 || (x->rank >= 2 && count == x->dim[1])) return SPR_OK;
-    return spr_infer_fail(c, SPR_ERROR_SHAPE, "slope %s should have one element, or one per channel of %s", SPR_TEXT(c, 1),
-                          SPR_TEXT(c, 0));
+    return spr_infer_fail(c, SPR_ERROR_SHAPE, "slope %s should have one element, or one per channel of %s",
+                          SPR_TEXT(c, 1), SPR_TEXT(c, 0));
 }
 
 spr_status spr_infer_binary(spr_infer *c) {
@@ -225,11 +231,12 @@ spr_status spr_infer_binary(spr_infer *c) {
     spr_status status = spr_infer_type(c, 0, has_act ? SPR_TYPES_FLOAT32 : SPR_TYPES_NUMERIC);
     if (status) return status;
     if (a->dtype != b->dtype)
-        return spr_infer_fail(c, SPR_ERROR_UNSUPPORTED, "%s and %s should have the same type", SPR_TEXT(c, 0), SPR_TEXT(c, 1));
+        return spr_infer_fail(c, SPR_ERROR_UNSUPPORTED, "%s and %s should have the same type", SPR_TEXT(c, 0),
+                              SPR_TEXT(c, 1));
     if (!spr_broadcast(a, b, &c->out[0]))
         return spr_infer_fail(c, SPR_ERROR_SHAPE,
-                              "%s and %s cannot be broadcast: from the right, dimensions should be equal or 1", SPR_TEXT(c, 0),
-                              SPR_TEXT(c, 1));
+                              "%s and %s cannot be broadcast: from the right, dimensions should be equal or 1",
+                              SPR_TEXT(c, 0), SPR_TEXT(c, 1));
     return SPR_OK;
 }
 
@@ -240,8 +247,8 @@ spr_status spr_infer_batch_norm(spr_infer *c) {
     if (status) return status;
     for (int i = 1; i < 5; i++)
         if (c->in[i].desc.rank != 1 || c->in[i].desc.dim[0] != x->dim[1])
-            return spr_infer_fail(c, SPR_ERROR_SHAPE, "%s should have one element per channel of %s, [%lld]", SPR_TEXT(c, i),
-                                  SPR_TEXT(c, 0), (long long)x->dim[1]);
+            return spr_infer_fail(c, SPR_ERROR_SHAPE, "%s should have one element per channel of %s, [%lld]",
+                                  SPR_TEXT(c, i), SPR_TEXT(c, 0), (long long)x->dim[1]);
     spr_infer_like(c, 0);
     return SPR_OK;
 }
@@ -264,7 +271,7 @@ spr_status spr_infer_same(spr_infer *c) {
     return status;
 }
 
-/* ---- reductions ---------------------------------------------------------------------------------------------------- */
+/* ---- reductions -------------------------------------------------------------------------------------------------- */
 
 spr_status spr_infer_reduce(spr_infer *c) {
     static const char *const integer_functions[] = {"sum", "max", "min", "prod"};
@@ -295,7 +302,7 @@ spr_status spr_infer_reduce(spr_infer *c) {
     return SPR_OK;
 }
 
-/* ---- quantization -------------------------------------------------------------------------------------------------- */
+/* ---- quantization ------------------------------------------------------------------------------------------------ */
 
 /* scale and zero point: one for the tensor, or one per slice along the axis. */
 static spr_status check_scale(spr_infer *c, int64_t axis_value) {
@@ -306,13 +313,14 @@ static spr_status check_scale(spr_infer *c, int64_t axis_value) {
         int axis;
         if ((status = spr_infer_axis(c, axis_value, x->rank, &axis))) return status;
         if (scale->rank != 1 || scale->dim[0] != x->dim[axis])
-            return spr_infer_fail(c, SPR_ERROR_UNSUPPORTED,
-                                  "scale %s should have one element, or the shape [%lld], one per slice of %s along axis %d",
-                                  SPR_TEXT(c, 1), (long long)x->dim[axis], SPR_TEXT(c, 0), axis);
+            return spr_infer_fail(
+                c, SPR_ERROR_UNSUPPORTED,
+                "scale %s should have one element, or the shape [%lld], one per slice of %s along axis %d",
+                SPR_TEXT(c, 1), (long long)x->dim[axis], SPR_TEXT(c, 0), axis);
     }
     if (spr_infer_has(c, 2) && spr_desc_count(&c->in[2].desc) != spr_desc_count(scale))
-        return spr_infer_fail(c, SPR_ERROR_SHAPE, "zero point %s should have as many elements as the scale %s", SPR_TEXT(c, 2),
-                              SPR_TEXT(c, 1));
+        return spr_infer_fail(c, SPR_ERROR_SHAPE, "zero point %s should have as many elements as the scale %s",
+                              SPR_TEXT(c, 2), SPR_TEXT(c, 1));
     return SPR_OK;
 }
 

@@ -149,25 +149,29 @@ spr_status spr_encoding_check(const spr_value *value, spr_error *err) {
         wanted = (uint64_t)spr_desc_count(desc) * size;
     } else {
         if (desc->rank < 2 || size > 4)
-            return spr_fail(err, SPR_ERROR_FORMAT,
-                            "constant '%.200s': encoding %s takes rank 2 or more and elements of 1, 2 or 4 bytes, not %s %s",
-                            value->name, encoding, type, text);
+            return spr_fail(
+                err, SPR_ERROR_FORMAT,
+                "constant '%.200s': encoding %s takes rank 2 or more and elements of 1, 2 or 4 bytes, not %s %s",
+                value->name, encoding, type, text);
         layout m = layout_of(value->encoding, desc);
         if (m.bitmap_bytes > value->bytes)
-            return spr_fail(err, SPR_ERROR_FORMAT,
-                            "constant '%.200s': %s %s encoded as %s needs a bitmap of %llu bytes, but has %zu bytes in all",
-                            value->name, type, text, encoding, (unsigned long long)m.bitmap_bytes, value->bytes);
+            return spr_fail(
+                err, SPR_ERROR_FORMAT,
+                "constant '%.200s': %s %s encoded as %s needs a bitmap of %llu bytes, but has %zu bytes in all",
+                value->name, type, text, encoding, (unsigned long long)m.bitmap_bytes, value->bytes);
         const unsigned char *bitmap = value->data;
         if (count_bits(bitmap, m.bits, m.bitmap_bytes * 8, m.bitmap_bytes))
-            return spr_fail(err, SPR_ERROR_FORMAT, "constant '%.200s': bits set behind the end of the bitmap", value->name);
+            return spr_fail(err, SPR_ERROR_FORMAT, "constant '%.200s': bits set behind the end of the bitmap",
+                            value->name);
         uint64_t last = m.groups && rows_of_group(&m, m.groups - 1) < m.rows ? m.bits - m.k : m.bits;
         uint64_t stored = count_bits(bitmap, 0, last, m.bitmap_bytes) * m.rows +
                           count_bits(bitmap, last, m.bits, m.bitmap_bytes);
         wanted = m.bitmap_bytes + stored * size;
     }
     if (value->bytes != wanted)
-        return spr_fail(err, SPR_ERROR_FORMAT, "constant '%.200s': %s %s encoded as %s should have %llu bytes, but has %zu",
-                        value->name, type, text, encoding, (unsigned long long)wanted, value->bytes);
+        return spr_fail(err, SPR_ERROR_FORMAT,
+                        "constant '%.200s': %s %s encoded as %s should have %llu bytes, but has %zu", value->name, type,
+                        text, encoding, (unsigned long long)wanted, value->bytes);
     return SPR_OK;
 }
 
@@ -231,7 +235,8 @@ spr_sparsity spr_count_sparsity(const spr_value *value) {
     const unsigned char *even = data + stored.bitmap_bytes;
     for (uint64_t g = 0; g < m.groups; g++) {
         uint32_t rows = rows_of_group(&m, g);
-        const unsigned char *odd = even + count_bits(data, g * 2 * m.k, (g * 2 + 1) * m.k, stored.bitmap_bytes) * m.size;
+        const unsigned char *odd =
+            even + count_bits(data, g * 2 * m.k, (g * 2 + 1) * m.k, stored.bitmap_bytes) * m.size;
         for (uint64_t c = 0; c < m.k; c += 64) {
             uint64_t top = group_bits(&stored, data, g * 2, c);
             uint64_t bottom = rows == 2 ? group_bits(&stored, data, g * 2 + 1, c) : 0;

@@ -1,14 +1,14 @@
-/* Encodings of constant tensors. Sparse ones see a tensor [n, ...] of rank >= 2 as a matrix of n rows and k columns, k the
- * product of the other dimensions; elements have 1, 2 or 4 bytes.
+/* Encodings of constant tensors. Sparse ones see a tensor [n, ...] of rank >= 2 as a matrix of n rows and k columns, k
+ * the product of the other dimensions; elements have 1, 2 or 4 bytes.
  *
  *   SPR_ENC_DENSE       n * k elements, row-major.
  *   SPR_ENC_BITMAP      n * k bits, row-major, set where the element is stored; then these elements in the same order.
- *   SPR_ENC_BITMAP_2X1  rows (0,1), (2,3) ... are paired: k bits per pair, set where either element is not zero; then for
- *                       each set bit the two elements, the even row's first. An odd last row is alone: k bits, one
- *                       element for each set bit.
+ *   SPR_ENC_BITMAP_2X1  rows (0,1), (2,3) ... are paired: k bits per pair, set where either element is not zero;
+ *                       then for each set bit the two elements, the even row's first. An odd last row is alone:
+ *                       k bits, one element for each set bit.
  *
- * Bit i is bit i % 8 of byte i / 8; the bits are followed by zero bits up to a multiple of 4 bytes, so that elements are as
- * aligned as the data is. Zero means +0 and, for floating point, -0: encoding turns -0 into +0. NaN is not zero. */
+ * Bit i is bit i % 8 of byte i / 8; the bits are followed by zero bits up to a multiple of 4 bytes, so that elements
+ * are as aligned as the data is. Zero means +0 and, for floating point, -0: encoding turns -0 into +0. NaN is not 0. */
 #ifndef SPR_MODEL_COMPRESS_H
 #define SPR_MODEL_COMPRESS_H
 
@@ -38,8 +38,8 @@ typedef struct spr_sparsity {
 /* Counts the values, however they are encoded: zeros stored in blocks are zeros. For elements of up to 4 bytes. */
 spr_sparsity spr_count_sparsity(const spr_value *value);
 
-/* Decodes to compressed sparse rows: row_ptr[n + 1], col and val of spr_count_sparsity().nonzeros elements, columns ascending,
-   zeros left out. n * k must be below 2^32. Elements of up to 4 bytes. */
+/* Decodes to compressed sparse rows: row_ptr[n + 1], col and val of spr_count_sparsity().nonzeros elements, columns
+   ascending, zeros left out. n * k must be below 2^32. Elements of up to 4 bytes. */
 void spr_decode_csr(const spr_value *value, uint32_t *row_ptr, uint32_t *col, void *val);
 
 #endif

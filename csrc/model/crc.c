@@ -1,5 +1,5 @@
-/* CRC-32 of a file, eight bytes at a time. The tables take microseconds to make, so they are made for each file: nothing
-   global, nothing to initialize. */
+/* CRC-32 of a file, eight bytes at a time. The tables take microseconds to make, so they are made for each file:
+   nothing global, nothing to initialize. */
 #include <string.h>
 
 #include "model/format.h"

@@ -20,8 +20,8 @@ void spr_source_close(spr_source *source);
    validated: afterwards the graph satisfies spr_graph_check. */
 spr_status spr_graph_read(const void *data, size_t size, spr_graph **graph, spr_error *err);
 
-/* The file of a graph, after spr_graph_check: to memory that the caller frees with free(), or to a path, where it appears
-   whole or not at all. */
+/* The file of a graph, after spr_graph_check: to memory that the caller frees with free(), or to a path, where it
+   appears whole or not at all. */
 spr_status spr_graph_write(const spr_graph *graph, void **data, size_t *size, spr_error *err);
 spr_status spr_graph_save(const spr_graph *graph, const char *path, spr_error *err);
 

@@ -1,5 +1,5 @@
-/* From bytes that anyone may have written to a graph. Every count is bounded by the bytes that are left before anything is
-   allocated for it, so that memory stays within a small multiple of the file's size. */
+/* From bytes that anyone may have written to a graph. Every count is bounded by the bytes that are left before anything
+   is allocated for it, so that memory stays within a small multiple of the file's size. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -179,7 +179,8 @@ static void read_attribute(reader *r, const spr_node *node, int *previous) {
         for (int32_t i = 0; i < attr->ints.n && v; i++) v[i] = (int64_t)get_u64(r);
         break;
     }
-    if (!r->status && spr_attr_is_default(&schema->attrs[index], attr)) fail_at(r, "an attribute with its default value");
+    if (!r->status && spr_attr_is_default(&schema->attrs[index], attr))
+        fail_at(r, "an attribute with its default value");
 }
 
 static void read_node(reader *r, int32_t index) {
@@ -189,8 +190,9 @@ static void read_node(reader *r, int32_t index) {
     if (r->status) return;
     int id = spr_op_find(op);
     if (id < 0) {
-        r->status = spr_fail(r->err, SPR_ERROR_UNSUPPORTED,
-                             "node '%.200s': operator '%.200s' is not known to this version of the runtime", node->name, op);
+        r->status =
+            spr_fail(r->err, SPR_ERROR_UNSUPPORTED,
+                     "node '%.200s': operator '%.200s' is not known to this version of the runtime", node->name, op);
         return;
     }
     if (!spr_node_init(r->graph, node, (spr_op)id)) fail_memory(r);
@@ -198,7 +200,8 @@ static void read_node(reader *r, int32_t index) {
     node->out = get_indices(r, &node->out_count);
     for (int32_t i = 0; i < node->out_count && !r->status; i++) {
         int32_t v = node->out[i];
-        if (v >= 0 && v < r->graph->value_count && r->graph->values[v].producer < 0) r->graph->values[v].producer = index;
+        if (v >= 0 && v < r->graph->value_count && r->graph->values[v].producer < 0)
+            r->graph->values[v].producer = index;
     }
     int previous = -1;
     int32_t attributes = get_count(r, 12, "impossible count of attributes");
@@ -270,8 +273,8 @@ static spr_status check_header(const unsigned char *p, size_t size, spr_error *e
         if (p[i]) return spr_fail(err, SPR_ERROR_FORMAT, "damaged model: padding after the metadata is not zero");
     for (int i = SPR_AT_FLAGS; i < SPR_AT_CRC; i++)
         if ((i < SPR_AT_FILE_SIZE || i >= SPR_AT_ZERO) && p[i])
-            return spr_fail(err, SPR_ERROR_FORMAT, "model file uses features that this runtime does not know (byte %d of the header)",
-                            i);
+            return spr_fail(err, SPR_ERROR_FORMAT,
+                            "model file uses features that this runtime does not know (byte %d of the header)", i);
     return SPR_OK;
 }
 

@@ -27,7 +27,8 @@ static spr_status check_file(int fd, const char *what, int64_t *size, spr_error 
     if (fstat(fd, &info)) return spr_fail(err, SPR_ERROR_IO, "cannot read %s: %s", what, strerror(errno));
     if (S_ISDIR(info.st_mode)) return spr_fail(err, SPR_ERROR_IO, "cannot read %s: %s", what, strerror(EISDIR));
     if (!S_ISREG(info.st_mode))
-        return spr_fail(err, SPR_ERROR_IO, "cannot map %s: it is not a regular file; read it and open it from memory", what);
+        return spr_fail(err, SPR_ERROR_IO, "cannot map %s: it is not a regular file; read it and open it from memory",
+                        what);
     *size = info.st_size;
     return SPR_OK;
 }
@@ -43,7 +44,8 @@ spr_status spr_source_open(const char *path, spr_source *source, spr_error *err)
     int64_t size;
     spr_status status = check_file(fd, what, &size, err);
     if (!status && size == 0) status = spr_fail(err, SPR_ERROR_FORMAT, "%s is not a model: it is empty", what);
-    if (!status && (uint64_t)size > SIZE_MAX) status = spr_fail(err, SPR_ERROR_IO, "%s is too large for this system", what);
+    if (!status && (uint64_t)size > SIZE_MAX)
+        status = spr_fail(err, SPR_ERROR_IO, "%s is too large for this system", what);
     if (!status) status = map(fd, 0, (size_t)size, what, source, err);
     close(fd);
     return status;
@@ -56,8 +58,9 @@ spr_status spr_source_open_fd(int fd, int64_t offset, size_t length, spr_source 
     if (status) return status;
     /* Reading a mapping behind the end of its file would kill the process. */
     if (offset < 0 || offset > size || length > (uint64_t)(size - offset))
-        return spr_fail(err, SPR_ERROR_ARGUMENT, "%zu bytes from offset %lld do not lie within the file, which has %lld",
-                        length, (long long)offset, (long long)size);
+        return spr_fail(err, SPR_ERROR_ARGUMENT,
+                        "%zu bytes from offset %lld do not lie within the file, which has %lld", length,
+                        (long long)offset, (long long)size);
     if (length == 0) return spr_fail(err, SPR_ERROR_FORMAT, "0 bytes are not a model");
     return map(fd, offset, length, what, source, err);
 }

@@ -82,12 +82,14 @@ static void put_node(stream *s, const spr_node *node) {
     for (int i = 0; i < schema->attr_count; i++) count += !spr_attr_is_default(&schema->attrs[i], &node->attr[i]);
     put_u32(s, count);
     for (int i = 0; i < schema->attr_count; i++)
-        if (!spr_attr_is_default(&schema->attrs[i], &node->attr[i])) put_attribute(s, &schema->attrs[i], &node->attr[i]);
+        if (!spr_attr_is_default(&schema->attrs[i], &node->attr[i]))
+            put_attribute(s, &schema->attrs[i], &node->attr[i]);
 }
 
-/* The whole metadata for a data section that starts at `data_offset`; *end: where the last constant ends. The length does
-   not depend on data_offset. */
-static void put_metadata(stream *s, const spr_graph *graph, const unsigned char *is_input, size_t data_offset, size_t *end) {
+/* The whole metadata for a data section that starts at `data_offset`; *end: where the last constant ends. The length
+   does not depend on data_offset. */
+static void put_metadata(stream *s, const spr_graph *graph, const unsigned char *is_input, size_t data_offset,
+                         size_t *end) {
     put_string(s, graph->producer);
     put_u32(s, (uint32_t)graph->sparse);
     put_u32(s, (uint32_t)graph->value_count);
