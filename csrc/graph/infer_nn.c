@@ -58,7 +58,7 @@ static spr_status resolve_axis(const spr_node *node, const window_attrs *w, int 
                 names[axis], (long long)reach, (long long)kernel, (long long)dilation, (long long)in, (long long)begin,
                 (long long)end);
         count = rest / stride + 1;
-        /* VALID means the same with and without ceil_mode. The last window must start in the input or its left padding. */
+        /* VALID ignores ceil_mode. The last window must start in the input or its left padding. */
         int ceil = w->ceil_mode && strcmp(w->auto_pad, "VALID");
         if (ceil && rest % stride && count * stride < in + begin) count++;
     }
