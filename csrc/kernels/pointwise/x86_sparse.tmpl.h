@@ -5,7 +5,8 @@ SPR_INLINE void ISA(sparse_tile)(const int h, const int v, const spr_pw_args *a,
                                  uint32_t panel) {
     const int first = panel == 0, last = panel + 1 == s->panels, far = first && spr_x86_is_far(a);
     const size_t column = sizeof(uint32_t) + (size_t)h * sizeof(float);
-    const char *const x = (const char *)(a->x + (size_t)panel * s->panel * a->x_stride + px);
+    const char *x = (const char *)(a->x + (size_t)panel * s->panel * a->x_stride + px);
+    KEEP_ADDRESS(x);
     const uint32_t *const ptr = s->ptr + (size_t)panel * s->groups;
     for (uint32_t row = a->row0; row < a->row1; row += (uint32_t)h) {
         const char *c = s->columns + ptr[row / (uint32_t)h] * column;
