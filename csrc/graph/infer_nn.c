@@ -50,17 +50,17 @@ static spr_status resolve_axis(const spr_node *node, const window_attrs *w, int 
                                  "%s: pads %lld and %lld should be smaller than the kernel, which is %lld", names[axis],
                                  (long long)begin, (long long)end, (long long)kernel);
         int64_t rest = in + begin + end - reach;
-        if (rest < 0)
+        count = rest < 0 ? -((-rest - 1) / stride) : rest / stride + 1; /* floor(rest / stride) + 1 */
+        /* VALID ignores ceil_mode. The last window must start in the input or its left padding. */
+        int ceil = w->ceil_mode && strcmp(w->auto_pad, "VALID");
+        if (ceil && rest % stride && count * stride < in + begin) count++;
+        if (count <= 0)
             return spr_fail_node(
                 node, err, SPR_ERROR_SHAPE,
                 "%s: the window takes %lld pixels (kernel %lld, dilation %lld), but the input has %lld and "
                 "padding %lld + %lld",
                 names[axis], (long long)reach, (long long)kernel, (long long)dilation, (long long)in, (long long)begin,
                 (long long)end);
-        count = rest / stride + 1;
-        /* VALID ignores ceil_mode. The last window must start in the input or its left padding. */
-        int ceil = w->ceil_mode && strcmp(w->auto_pad, "VALID");
-        if (ceil && rest % stride && count * stride < in + begin) count++;
     }
     /* Positions of all taps then fit into int32. */
     if (in > INT32_MAX || begin > INT32_MAX || end > INT32_MAX || in + begin + end + reach + stride > INT32_MAX)

@@ -218,6 +218,13 @@ static void test_windows(void) {
         ints("pads", "0 1 0 1"); set("ceil_mode", 1); gives("f32 1 1 1 2");
     op("MaxPool"); in("f32 1 1 2 2"); ints("kernel_shape", "2 2"); ints("strides", "3 3");
         ints("pads", "0 0 1 1"); set("ceil_mode", 1); gives("f32 1 1 1 1");
+    /* a window that is larger than the input: ceil(-1 / 2) + 1 = 1, ceil(-2 / 2) + 1 = 0 */
+    op("MaxPool"); in("f32 1 1 2 2"); ints("kernel_shape", "3 3"); ints("strides", "2 2"); set("ceil_mode", 1);
+        gives("f32 1 1 1 1");
+    op("MaxPool"); in("f32 1 1 2 1"); ints("kernel_shape", "3 3"); ints("strides", "2 2"); set("ceil_mode", 1);
+        fails(SPR_ERROR_SHAPE, "width: the window takes 3 pixels");
+    op("MaxPool"); in("f32 1 1 0 1"); ints("kernel_shape", "1 1"); ints("strides", "2 2"); set("ceil_mode", 1);
+        fails(SPR_ERROR_SHAPE, "height: the window takes 1 pixels");
     op("MaxPool"); in("f32 1 1 3 3"); ints("kernel_shape", "2 2"); ints("strides", "2 2"); set("ceil_mode", 1);
         gives("f32 1 1 2 2");
     op("MaxPool"); in("f32 1 1 3 3"); ints("kernel_shape", "2 2"); ints("strides", "2 2"); set("ceil_mode", 1);
