@@ -71,7 +71,11 @@ def add_input_shape(parser):
 def add_prune(parser, kind=ratio, more=""):
     parser.add_argument("--prune", metavar="RATIO", type=kind,
                         help="first set this share of the weights of 1x1 convolutions and fully connected layers to zero, the "
-                             "smallest; for .onnx and zoo models" + more)
+                             "smallest" + more)
+
+
+def add_block(parser):
+    parser.add_argument("--block", choices=BLOCKS, help="shape of the blocks of output and input channels that --prune zeroes (1x1)")
 
 
 def add_session(parser):
@@ -112,13 +116,15 @@ def load_onnx(model):
         raise ArgumentError(f"{model}: not an ONNX model ({error})") from None
 
 
-def prune(proto, share, block="1x1"):
+def prune(proto, share, block=None):
     """The model pruned by magnitude; as it is where `share` is None or 0."""
+    if share is None and block is not None:
+        raise ArgumentError("--block says how to prune, but --prune is not given")
     if not share:
         return proto
     from ..prune import magnitude
 
-    return magnitude(proto, share, block=BLOCKS[block])
+    return magnitude(proto, share, block=BLOCKS[block or "1x1"])
 
 
 def convert_model(proto, input_shapes):

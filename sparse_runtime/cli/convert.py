@@ -14,13 +14,13 @@ def add_arguments(parser):
     parser.add_argument("--sparse-threshold", type=common.ratio, default=0.5, metavar="SHARE",
                         help="share of zeros from which a layer counts as sparse (0.5)")
     common.add_prune(parser)
-    parser.add_argument("--block", choices=common.BLOCKS, default="1x1", help="shape of the blocks that --prune zeroes (1x1)")
+    common.add_block(parser)
     common.add_input_shape(parser)
 
 
 def run(args):
     from ..convert import convert
 
-    model = common.prune(common.load_onnx(args.model), args.prune, args.block)
-    print(convert(model, args.output, sparse=args.sparse, sparse_threshold=args.sparse_threshold,
-                  input_shapes=dict(args.input_shape)))
+    model = args.model if args.model.lower().endswith(".onnx") else common.load_onnx(args.model)
+    print(convert(model, args.output, sparse=args.sparse, sparse_threshold=args.sparse_threshold, prune=args.prune,
+                  block=args.block, input_shapes=dict(args.input_shape)))

@@ -29,7 +29,7 @@ def add_arguments(parser):
                         help="arrays as for `run`; random ones where not given")
     parser.add_argument("--seed", type=int, default=0, help="of the random inputs (0)")
     common.add_prune(parser)
-    parser.add_argument("--block", choices=common.BLOCKS, default="1x1", help="shape of the blocks that --prune zeroes (1x1)")
+    common.add_block(parser)
     parser.add_argument("--threads", type=common.several(common.positive), default=[1], metavar="1,2", help="comma list (1)")
     parser.add_argument("--sparse", type=common.several(str, ("model", *common.SPARSE)), default=["auto", "always", "never"],
                         metavar="auto,never", help="comma list of auto, always and never (all three)")
