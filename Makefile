@@ -101,12 +101,14 @@ run-arm-%:
 	@set -e; for test in $(C_TESTS); do echo build/aarch64/$$test; $(QEMU) -cpu $* build/aarch64/$$test; done
 	$(QEMU) -cpu $* build/aarch64/spr-check
 
+PYTEST := -m pytest --durations=8 --durations-min=1
+
 test-py: build
-	$(PY) -m pytest $(ARGS)
+	$(PY) $(PYTEST) $(ARGS)
 
 # The extension for arm64 lies beside the native one; its pytest keeps no cache, so that both can run at once.
 test-arm: extension-arm
-	PYTHONPATH=$(CURDIR) $(ARM64)/bin/python -m pytest -p no:cacheprovider -m "not slow" $(ARGS)
+	PYTHONPATH=$(CURDIR) $(ARM64)/bin/python $(PYTEST) -p no:cacheprovider -m "not slow" $(ARGS)
 
 test:
 	@MAKE="$(MAKE)" $(PYTHON) tools/test_all.py

@@ -89,7 +89,8 @@ def main():
             print(f"\n{titles[target]}:", *closing_lines(logs[target]), sep="\n")
     sweeps = [target for target in logs if target in SWEEPS]
     print("\nLogs:", LOGS.relative_to(ROOT))
-    print(*kernels_not_run([logs[target] for target in sweeps]), sep="\n")
+    for line in kernels_not_run([logs[target] for target in sweeps]):
+        print(line)
     for target, title, _ in STEPS:
         counts = ": " + closing_lines(logs[target])[0] if target in sweeps and states[target] == "passed" else ""
         print(f"{states[target]:7} {title} ({notes[target]}){counts}")
