@@ -1,0 +1,76 @@
+/* NEON vectors, see vec.h. */
+#ifndef SPR_KERNELS_CONV_VEC_NEON_H
+#define SPR_KERNELS_CONV_VEC_NEON_H
+
+#include <arm_neon.h>
+
+#include "kernels/conv/vec.h"
+#include "kernels/unary/act_neon.h"
+
+#define SPR_VL 4
+#define SPR_CONV_NAME(x) x##_neon
+
+typedef float32x4_t spr_v;
+
+SPR_INLINE spr_v spr_vzero(void) { return vdupq_n_f32(0); }
+SPR_INLINE spr_v spr_vset(float f) { return vdupq_n_f32(f); }
+SPR_INLINE spr_v spr_vload(const float *p) { return vld1q_f32(p); }
+SPR_INLINE void spr_vstore(float *p, spr_v v) { vst1q_f32(p, v); }
+SPR_INLINE spr_v spr_vload_n(const float *p, size_t n) {
+    const float32x2_t zero = vdup_n_f32(0);
+    switch (n) {
+    case 0: return vdupq_n_f32(0);
+    case 1: return vcombine_f32(vld1_lane_f32(p, zero, 0), zero);
+    case 2: return vcombine_f32(vld1_f32(p), zero);
+    case 3: return vcombine_f32(vld1_f32(p), vld1_lane_f32(p + 2, zero, 0));
+    default: return vld1q_f32(p);
+    }
+}
+SPR_INLINE void spr_vstore_n(float *p, spr_v v, size_t n) {
+    if (n >= 4) {
+        vst1q_f32(p, v);
+        return;
+    }
+    if (n & 2) vst1_f32(p, vget_low_f32(v));
+    if (n == 1) vst1q_lane_f32(p, v, 0);
+    if (n == 3) vst1q_lane_f32(p + 2, v, 2);
+}
+SPR_INLINE spr_v spr_vfma(spr_v acc, spr_v a, spr_v b) { return vfmaq_f32(acc, a, b); }
+SPR_INLINE spr_v spr_vadd(spr_v a, spr_v b) { return vaddq_f32(a, b); }
+SPR_INLINE spr_v spr_vmul(spr_v a, spr_v b) { return vmulq_f32(a, b); }
+SPR_INLINE float spr_vsum(spr_v v) { return vaddvq_f32(v); }
+SPR_INLINE void spr_vsplit(spr_v a, spr_v b, spr_v *even, spr_v *odd) {
+    *even = vuzp1q_f32(a, b);
+    *odd = vuzp2q_f32(a, b);
+}
+
+/* Multipliers stay four to a register. */
+typedef struct spr_w {
+    float32x4_t q[7];
+} spr_w;
+#define SPR_W_LOAD(w, p, n)                        \
+    SPR_UNROLL                                     \
+    for (int w_i = 0; w_i < ((n) + 3) / 4; w_i++) \
+        (w).q[w_i] = vld1q_f32((p) + 4 * w_i);
+/* gcc 12 would hoist a broadcast of every lane out of loops and spill them, and line up dependent ones: it gets them as they are. */
+#if defined(__clang__)
+#define SPR_FMA_LANE(acc, x, q, lane) acc = vfmaq_laneq_f32(acc, x, q, lane)
+#else
+#define SPR_FMA_LANE(acc, x, q, lane) __asm__ volatile("fmla %0.4s, %1.4s, %2.s[" #lane "]" : "+w"(acc) : "w"(x), "w"(q))
+#endif
+SPR_INLINE spr_v spr_vfma_w(spr_v acc, spr_v x, const spr_w *w, int i) {
+    switch (i % 4) {
+    case 0: SPR_FMA_LANE(acc, x, w->q[i / 4], 0); break;
+    case 1: SPR_FMA_LANE(acc, x, w->q[i / 4], 1); break;
+    case 2: SPR_FMA_LANE(acc, x, w->q[i / 4], 2); break;
+    default: SPR_FMA_LANE(acc, x, w->q[i / 4], 3); break;
+    }
+    return acc;
+}
+
+typedef spr_act_consts_neon spr_vact;
+SPR_INLINE spr_vact spr_vact_load(const spr_act *act, size_t row) { return spr_act_load_neon(act, row); }
+SPR_INLINE spr_v spr_vact_run(spr_v x, const spr_vact *c) { return spr_act_vec_neon(x, c); }
+#include "kernels/conv/vec_act.h"
+
+#endif

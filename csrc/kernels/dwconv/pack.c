@@ -1,0 +1,21 @@
+#include "kernels/dwconv/pack.h"
+
+#include <string.h>
+
+size_t spr_dwconv_size(const spr_conv_shape *s) { return s->oc * spr_dwconv_record(s) * sizeof(float); }
+
+void spr_dwconv_pack(const spr_conv_shape *s, const float *w, const float *bias, void *dst) {
+    const size_t taps = (size_t)s->win.kh * s->win.kw, record = spr_dwconv_record(s);
+    float *to = dst;
+    for (uint32_t c = 0; c < s->oc; c++, to += record, w += taps) {
+        memset(to, 0, record * sizeof *to);
+        memcpy(to, w, taps * sizeof *to);
+        if (bias) to[taps] = bias[c];
+    }
+}
+
+int spr_dwconv_match_fixed(const spr_conv_shape *s) {
+    const spr_window *w = &s->win;
+    return w->kh == w->kw && (w->kh == 3 || w->kh == 5) && w->sh == w->sw && (w->sh == 1 || w->sh == 2) && w->dh == 1 &&
+           w->dw == 1 && s->oc == s->ic;
+}

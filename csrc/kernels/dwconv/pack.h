@@ -1,0 +1,20 @@
+/* Packed weights of the depthwise kernels: a record for each output channel, its kh * kw weights and then the bias, padded with
+   zeros to whole groups of four floats. */
+#ifndef SPR_KERNELS_DWCONV_PACK_H
+#define SPR_KERNELS_DWCONV_PACK_H
+
+#include "kernels/kernel.h"
+
+/* Floats of a record. */
+SPR_INLINE size_t spr_dwconv_record(const spr_conv_shape *s) {
+    return spr_round_up((size_t)s->win.kh * s->win.kw + 1, 4);
+}
+
+/* spr_conv_traits.size and .pack */
+size_t spr_dwconv_size(const spr_conv_shape *s);
+void spr_dwconv_pack(const spr_conv_shape *s, const float *w, const float *bias, void *dst);
+
+/* spr_conv_traits.match: square 3x3 or 5x5, stride 1 or 2, no dilation, one output channel for each input channel. */
+int spr_dwconv_match_fixed(const spr_conv_shape *s);
+
+#endif
