@@ -5,7 +5,8 @@
  *   row i of channel c    starts at (c * ni + i) * rs; i counts from the first output row's first tap
  *   tap kx of output ox   stands at spr_band_tap(band, kx) + ox in its row
  *
- * Lanes of a row beyond the last output's taps hold zeros or numbers of the image. Include vec_<isa>.h first. */
+ * Whole vectors of outputs may be read: beyond a row's last output they hold other rows' numbers, beyond the last row
+ * SPR_VL floats are read. Include vec_<isa>.h first. */
 #ifndef SPR_KERNELS_CONV_BAND_H
 #define SPR_KERNELS_CONV_BAND_H
 
@@ -16,10 +17,10 @@ typedef struct spr_band {
     uint32_t ni;    /* input rows of a full band */
     uint32_t left;  /* columns of zeros before the first input column */
     uint32_t c0, n; /* input columns [c0, c0 + n) are copied */
-    size_t base;    /* floats before padded column 0, which align input columns if there is one phase */
     size_t s, rs;   /* floats of one phase of a row, of a row */
 } spr_band;
 
+/* Input rows of `rows` output rows. */
 SPR_INLINE uint32_t spr_band_rows_in(const spr_window *win, uint32_t rows) {
     return (rows - 1) * win->sh + (win->kh - 1) * win->dh + 1;
 }
@@ -30,20 +31,26 @@ SPR_INLINE spr_band spr_band_make(const spr_window *win, uint32_t rows) {
     b.ni = spr_band_rows_in(win, rows);
     b.left = win->pl > 0 ? (uint32_t)win->pl : 0;
     b.c0 = win->pl < 0 ? (uint32_t)-win->pl : 0;
-    int64_t span = (int64_t)(win->ow - 1) * win->sw + (int64_t)(win->kw - 1) * win->dw + 1 - win->pl; /* end of what is read */
-    int64_t end = span < win->iw ? span : win->iw;
-    b.n = end > b.c0 ? (uint32_t)(end - b.c0) : 0;
-    b.base = win->sw == 1 ? (SPR_VL - b.left % SPR_VL) % SPR_VL : 0;
-    size_t read = spr_round_up(win->ow, SPR_VL) + (size_t)(win->kw - 1) * win->dw / win->sw;
-    size_t written = (b.left + spr_round_up(b.n, (size_t)SPR_VL * win->sw)) / win->sw + 1;
-    b.s = spr_round_up(b.base + (read > written ? read : written), SPR_VL);
+    /* Columns [0, span) of the padded image are read. */
+    const uint64_t span = (uint64_t)(win->ow - 1) * win->sw + (uint64_t)(win->kw - 1) * win->dw + 1;
+    const uint64_t inside = win->iw > b.c0 ? win->iw - b.c0 : 0, wanted = span > b.left ? span - b.left : 0;
+    b.n = (uint32_t)(inside < wanted ? inside : wanted);
+    b.s = spr_round_up((span + win->sw - 1) / win->sw, SPR_VL);
     b.rs = b.s * win->sw;
     return b;
 }
 
+/* How many output rows have bands of at most `floats` floats a channel; 0 if not even one has. */
+SPR_INLINE uint32_t spr_band_fit(const spr_window *win, size_t floats) {
+    const size_t ni = floats / spr_band_make(win, 1).rs, reach = spr_band_rows_in(win, 1);
+    if (ni < reach) return 0;
+    const size_t rows = (ni - reach) / win->sh + 1;
+    return rows < win->oh ? (uint32_t)rows : win->oh;
+}
+
 SPR_INLINE size_t spr_band_tap(const spr_band *b, uint32_t kx) {
-    size_t p = (size_t)kx * b->win->dw;
-    return b->base + p / b->win->sw + p % b->win->sw * b->s;
+    const size_t p = (size_t)kx * b->win->dw;
+    return p / b->win->sw + p % b->win->sw * b->s;
 }
 
 /* Copies input columns of the row at `src` to the band row at `dst`, whose margins are zero. */
@@ -52,9 +59,9 @@ SPR_INLINE void spr_band_copy_row(const spr_band *b, const float *src, float *ds
     uint32_t c = 0;
     src += b->c0;
     if (sw == 1) {
-        dst += b->base + b->left;
+        dst += b->left;
         for (; c + SPR_VL <= n; c += SPR_VL) spr_vstore(dst + c, spr_vload(src + c));
-        if (c < n) spr_vstore(dst + c, spr_vload_n(src + c, n - c));
+        if (c < n) spr_vstore_n(dst + c, spr_vload_n(src + c, n - c), n - c);
     } else if (sw == 2) {
         float *even = dst + (b->left & 1) * b->s + b->left / 2;
         float *odd = dst + (~b->left & 1) * b->s + (b->left + 1) / 2;
@@ -65,21 +72,23 @@ SPR_INLINE void spr_band_copy_row(const spr_band *b, const float *src, float *ds
             spr_vstore(odd + c / 2, o);
         }
         if (c < n) {
-            uint32_t rest = n - c, more = rest > SPR_VL ? rest - SPR_VL : 0;
+            const uint32_t rest = n - c, more = rest > SPR_VL ? rest - SPR_VL : 0;
             spr_vsplit(spr_vload_n(src + c, rest - more), more ? spr_vload_n(src + c + SPR_VL, more) : spr_vzero(), &e, &o);
-            spr_vstore(even + c / 2, e);
-            spr_vstore(odd + c / 2, o);
+            spr_vstore_n(even + c / 2, e, (rest + 1) / 2);
+            spr_vstore_n(odd + c / 2, o, rest / 2);
         }
     } else {
         for (; c < n; c++) dst[(b->left + c) % sw * b->s + (b->left + c) / sw] = src[c];
     }
 }
 
-/* Fills rows [0, ni) of one channel for output rows from oy; the plane is at x. */
+/* Fills rows [0, ni) of one channel for output rows from oy; the plane is at x. Rows that no tap reads are left alone. */
 SPR_INLINE void spr_band_fill(const spr_band *b, const float *x, float *dst, uint32_t oy, uint32_t ni) {
     const spr_window *win = b->win;
+    const uint32_t reach = spr_band_rows_in(win, 1), gap = reach < win->sh ? win->sh : 0;
     int64_t iy = (int64_t)oy * win->sh - win->pt;
     for (uint32_t i = 0; i < ni; i++, iy++, dst += b->rs) {
+        if (gap && i % gap >= reach) continue;
         if (iy < 0 || iy >= win->ih)
             memset(dst, 0, b->rs * sizeof *dst);
         else

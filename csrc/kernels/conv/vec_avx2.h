@@ -18,11 +18,14 @@ SPR_INLINE spr_v spr_vzero(void) { return _mm256_setzero_ps(); }
 SPR_INLINE spr_v spr_vset(float f) { return _mm256_set1_ps(f); }
 SPR_INLINE spr_v spr_vload(const float *p) { return _mm256_loadu_ps(p); }
 SPR_INLINE void spr_vstore(float *p, spr_v v) { _mm256_storeu_ps(p, v); }
-SPR_INLINE __m256i spr_vmask(size_t n) {
+typedef __m256i spr_vmask;
+SPR_INLINE spr_vmask spr_vmask_n(size_t n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0));
 }
-SPR_INLINE spr_v spr_vload_n(const float *p, size_t n) { return _mm256_maskload_ps(p, spr_vmask(n)); }
-SPR_INLINE void spr_vstore_n(float *p, spr_v v, size_t n) { _mm256_maskstore_ps(p, spr_vmask(n), v); }
+SPR_INLINE spr_vmask spr_vmask_range(size_t from, size_t to) { return _mm256_andnot_si256(spr_vmask_n(from), spr_vmask_n(to)); }
+SPR_INLINE spr_v spr_vload_m(const float *p, const spr_vmask *m) { return _mm256_maskload_ps(p, *m); }
+SPR_INLINE spr_v spr_vload_n(const float *p, size_t n) { return _mm256_maskload_ps(p, spr_vmask_n(n)); }
+SPR_INLINE void spr_vstore_n(float *p, spr_v v, size_t n) { _mm256_maskstore_ps(p, spr_vmask_n(n), v); }
 SPR_INLINE spr_v spr_vfma(spr_v acc, spr_v a, spr_v b) { return _mm256_fmadd_ps(a, b, acc); }
 SPR_INLINE spr_v spr_vadd(spr_v a, spr_v b) { return _mm256_add_ps(a, b); }
 SPR_INLINE spr_v spr_vmul(spr_v a, spr_v b) { return _mm256_mul_ps(a, b); }
@@ -31,22 +34,18 @@ SPR_INLINE float spr_vsum(spr_v v) {
     s = _mm_add_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
+SPR_INLINE spr_v spr_veven(spr_v a, spr_v b) {
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(a, b, 0x88)), 0xd8));
+}
 SPR_INLINE void spr_vsplit(spr_v a, spr_v b, spr_v *even, spr_v *odd) {
-    *even = _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(a, b, 0x88)), 0xd8));
+    *even = spr_veven(a, b);
     *odd = _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(a, b, 0xdd)), 0xd8));
 }
-
-/* 16 registers are too few for the multipliers: they are broadcast from memory, each for several uses. */
-typedef struct spr_w {
-    const float *p;
-} spr_w;
-#define SPR_W_LOAD(w, q, n) ((w).p = (q))
-SPR_INLINE spr_v spr_vfma_w(spr_v acc, spr_v x, const spr_w *w, int i) { return spr_vfma(acc, x, spr_vset(w->p[i])); }
 
 typedef spr_act_consts_avx2 spr_vact;
 SPR_INLINE spr_vact spr_vact_load(const spr_act *act, size_t row) { return spr_act_load_avx2(act, row); }
 SPR_INLINE spr_v spr_vact_run(spr_v x, const spr_vact *c) { return spr_act_vec_avx2(x, c); }
-#include "kernels/conv/vec_act.h"
+#include "kernels/conv/vec_finish.h"
 
 SPR_TARGET_POP
 

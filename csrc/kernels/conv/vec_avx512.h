@@ -18,33 +18,29 @@ SPR_INLINE spr_v spr_vzero(void) { return _mm512_setzero_ps(); }
 SPR_INLINE spr_v spr_vset(float f) { return _mm512_set1_ps(f); }
 SPR_INLINE spr_v spr_vload(const float *p) { return _mm512_loadu_ps(p); }
 SPR_INLINE void spr_vstore(float *p, spr_v v) { _mm512_storeu_ps(p, v); }
-SPR_INLINE __mmask16 spr_vmask(size_t n) { return (__mmask16)((1u << n) - 1); }
-SPR_INLINE spr_v spr_vload_n(const float *p, size_t n) { return _mm512_maskz_loadu_ps(spr_vmask(n), p); }
-SPR_INLINE void spr_vstore_n(float *p, spr_v v, size_t n) { _mm512_mask_storeu_ps(p, spr_vmask(n), v); }
+typedef __mmask16 spr_vmask;
+SPR_INLINE spr_vmask spr_vmask_n(size_t n) { return (__mmask16)((1u << n) - 1); }
+SPR_INLINE spr_vmask spr_vmask_range(size_t from, size_t to) { return spr_vmask_n(to) & ~spr_vmask_n(from); }
+SPR_INLINE spr_v spr_vload_m(const float *p, const spr_vmask *m) { return _mm512_maskz_loadu_ps(*m, p); }
+SPR_INLINE spr_v spr_vload_n(const float *p, size_t n) { return _mm512_maskz_loadu_ps(spr_vmask_n(n), p); }
+SPR_INLINE void spr_vstore_n(float *p, spr_v v, size_t n) { _mm512_mask_storeu_ps(p, spr_vmask_n(n), v); }
 SPR_INLINE spr_v spr_vfma(spr_v acc, spr_v a, spr_v b) { return _mm512_fmadd_ps(a, b, acc); }
 SPR_INLINE spr_v spr_vadd(spr_v a, spr_v b) { return _mm512_add_ps(a, b); }
 SPR_INLINE spr_v spr_vmul(spr_v a, spr_v b) { return _mm512_mul_ps(a, b); }
 SPR_INLINE float spr_vsum(spr_v v) { return _mm512_reduce_add_ps(v); }
+SPR_INLINE spr_v spr_veven(spr_v a, spr_v b) {
+    return _mm512_permutex2var_ps(a, _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0), b);
+}
 SPR_INLINE void spr_vsplit(spr_v a, spr_v b, spr_v *even, spr_v *odd) {
     const __m512i e = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
     *even = _mm512_permutex2var_ps(a, e, b);
     *odd = _mm512_permutex2var_ps(a, _mm512_add_epi32(e, _mm512_set1_epi32(1)), b);
 }
 
-/* 32 registers hold all multipliers. */
-typedef struct spr_w {
-    spr_v v[25];
-} spr_w;
-#define SPR_W_LOAD(w, p, n)            \
-    SPR_UNROLL                         \
-    for (int w_i = 0; w_i < (n); w_i++) \
-        (w).v[w_i] = spr_vset((p)[w_i]);
-SPR_INLINE spr_v spr_vfma_w(spr_v acc, spr_v x, const spr_w *w, int i) { return spr_vfma(acc, x, w->v[i]); }
-
 typedef spr_act_consts_avx512 spr_vact;
 SPR_INLINE spr_vact spr_vact_load(const spr_act *act, size_t row) { return spr_act_load_avx512(act, row); }
 SPR_INLINE spr_v spr_vact_run(spr_v x, const spr_vact *c) { return spr_act_vec_avx512(x, c); }
-#include "kernels/conv/vec_act.h"
+#include "kernels/conv/vec_finish.h"
 
 SPR_TARGET_POP
 

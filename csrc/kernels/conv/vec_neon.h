@@ -71,6 +71,6 @@ SPR_INLINE spr_v spr_vfma_w(spr_v acc, spr_v x, const spr_w *w, int i) {
 typedef spr_act_consts_neon spr_vact;
 SPR_INLINE spr_vact spr_vact_load(const spr_act *act, size_t row) { return spr_act_load_neon(act, row); }
 SPR_INLINE spr_v spr_vact_run(spr_v x, const spr_vact *c) { return spr_act_vec_neon(x, c); }
-#include "kernels/conv/vec_act.h"
+#include "kernels/conv/vec_finish.h"
 
 #endif

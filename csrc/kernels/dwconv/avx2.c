@@ -3,10 +3,9 @@
 
 #if SPR_X86_64
 #include "kernels/conv/vec_avx2.h"
-#include "kernels/dwconv/pack.h"
 
 SPR_TARGET_PUSH("avx2,fma")
-#define DW_MIN_WIDTH 0
-#include "kernels/dwconv/dwconv.tmpl.h"
+#include "kernels/dwconv/any.tmpl.h"
+#include "kernels/dwconv/direct.tmpl.h"
 SPR_TARGET_POP
 #endif

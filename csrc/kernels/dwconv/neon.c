@@ -3,8 +3,7 @@
 
 #if SPR_AARCH64
 #include "kernels/conv/vec_neon.h"
-#include "kernels/dwconv/pack.h"
 
-#define DW_MIN_WIDTH 0
-#include "kernels/dwconv/dwconv.tmpl.h"
+#include "kernels/dwconv/any.tmpl.h"
+#include "kernels/dwconv/banded.tmpl.h"
 #endif

@@ -1,4 +1,4 @@
-#include "kernels/dwconv/pack.h"
+#include "kernels/dwconv/dwconv.h"
 
 #include <string.h>
 

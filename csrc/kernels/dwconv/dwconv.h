@@ -1,7 +1,9 @@
-/* Packed weights of the depthwise kernels: a record for each output channel, its kh * kw weights and then the bias, padded with
+/* What the depthwise kernels share.
+ *
+ * Packed weights: a record for each output channel, its kh * kw weights and then the bias, padded with
    zeros to whole groups of four floats. */
-#ifndef SPR_KERNELS_DWCONV_PACK_H
-#define SPR_KERNELS_DWCONV_PACK_H
+#ifndef SPR_KERNELS_DWCONV_DWCONV_H
+#define SPR_KERNELS_DWCONV_DWCONV_H
 
 #include "kernels/kernel.h"
 
@@ -16,5 +18,8 @@ void spr_dwconv_pack(const spr_conv_shape *s, const float *w, const float *bias,
 
 /* spr_conv_traits.match: square 3x3 or 5x5, stride 1 or 2, no dilation, one output channel for each input channel. */
 int spr_dwconv_match_fixed(const spr_conv_shape *s);
+
+/* Output rows to compute at once of `n`: any number but 1, 2 and 5 is a sum of threes and fours. */
+SPR_INLINE uint32_t spr_dwconv_step(uint32_t n) { return n >= 3 && n % 4 != 0 && n != 5 ? 3 : n >= 4 ? 4 : 1; }
 
 #endif

@@ -1,0 +1,12 @@
+/* Convolution, AVX2. */
+#include "base/compiler.h"
+
+#if SPR_X86_64
+#include "kernels/conv/vec_avx2.h"
+
+SPR_TARGET_PUSH("avx2,fma")
+#define CONV_MR 4
+#include "kernels/conv/tile_x86.h"
+#include "kernels/conv/conv.tmpl.h"
+SPR_TARGET_POP
+#endif

@@ -1,0 +1,128 @@
+/* Depthwise convolution over bands (see conv/band.h), for the vectors of one ISA: any kernel, stride, dilation and number of
+ * output channels for each input channel. Bands keep the copied rows in L1. Packed weights: see dwconv.h. */
+#include "kernels/conv/band.h"
+#include "kernels/dwconv/dwconv.h"
+
+/* Bytes of bands, so that they stay in L1 beside the rows that are written. */
+#define DW_BUDGET 24576
+
+/* The band for a shape: the whole image if two of them fit (then one is filled while the other, whose stores have long left
+   the store buffer, is read), else as many rows as fit. */
+typedef struct dw_plan {
+    spr_band band;
+    uint32_t rows, buffers;
+    size_t size, tap_bytes; /* floats of a buffer; bytes of the table of taps before the buffers */
+} dw_plan;
+
+SPR_INLINE dw_plan dw_make_plan(const spr_window *win) {
+    dw_plan p;
+    p.band = spr_band_make(win, win->oh);
+    p.rows = win->oh;
+    p.buffers = 2 * p.band.ni * p.band.rs * sizeof(float) <= DW_BUDGET ? 2 : 1;
+    if (p.buffers == 1) {
+        const uint32_t rows = spr_band_fit(win, DW_BUDGET / sizeof(float));
+        p.rows = rows > 4 ? rows - rows % 4 : rows ? rows : 1;
+        p.band.ni = spr_band_rows_in(win, p.rows);
+    }
+    p.size = p.band.ni * p.band.rs + SPR_VL;
+    p.tap_bytes = spr_round_up((size_t)win->kh * win->kw * sizeof(size_t), SPR_LINE);
+    return p;
+}
+
+static size_t dw_scratch_any(const spr_conv_shape *s) {
+    dw_plan p = dw_make_plan(&s->win);
+    return p.tap_bytes + p.buffers * p.size * sizeof(float);
+}
+
+typedef struct dw_job {
+    uint32_t row, oy, n; /* output rows [oy, oy + n) of channel `row` */
+} dw_job;
+
+SPR_INLINE dw_job dw_job_at(const spr_conv_args *a, const dw_plan *p, uint32_t row, uint32_t oy) {
+    if (oy >= a->oy1) row++, oy = a->oy0;
+    return (dw_job){row, oy, a->oy1 - oy < p->rows ? a->oy1 - oy : p->rows};
+}
+
+SPR_INLINE void dw_fill(const spr_conv_args *a, const dw_plan *p, const dw_job *job, float *buffer) {
+    const spr_conv_shape *s = a->shape;
+    spr_band_fill(&p->band, a->x + job->row / (s->oc / s->ic) * a->x_stride, buffer, job->oy,
+                  spr_band_rows_in(&s->win, job->n));
+}
+
+/* Computes `n` output rows at y from the band row at `in`; taps are offsets from there. */
+typedef void dw_band_fn(const spr_band *b, const size_t *taps, const float *in, const float *packed, float *y, const float *z,
+                        uint32_t n, const spr_vact *act);
+
+SPR_INLINE void dw_run(const spr_conv_args *a, dw_band_fn *rows) {
+    const spr_window *win = &a->shape->win;
+    const dw_plan p = dw_make_plan(win);
+    const size_t hw = (size_t)win->oh * win->ow, record = spr_dwconv_record(a->shape);
+    size_t *taps = a->scratch;
+    float *buffer = (float *)((char *)a->scratch + p.tap_bytes), *other = buffer + (p.buffers - 1) * p.size;
+    memset(buffer, 0, p.buffers * p.size * sizeof *buffer);
+    for (uint32_t ky = 0; ky < win->kh; ky++)
+        for (uint32_t kx = 0; kx < win->kw; kx++) taps[ky * win->kw + kx] = ky * win->dh * p.band.rs + spr_band_tap(&p.band, kx);
+
+    dw_job job = dw_job_at(a, &p, a->row0, a->oy0);
+    if (job.row < a->row1) dw_fill(a, &p, &job, buffer);
+    while (job.row < a->row1) {
+        dw_job next = dw_job_at(a, &p, job.row, job.oy + job.n);
+        if (p.buffers == 2 && next.row < a->row1) dw_fill(a, &p, &next, other);
+
+        const float *packed = (const float *)a->packed + job.row * record;
+        const spr_vact act = spr_vact_load(&a->act, job.row);
+        float *plane = a->y + job.row * a->y_stride, *y = plane + (size_t)job.oy * win->ow;
+        const float *z = a->z ? a->z + job.row * a->z_stride + (size_t)job.oy * win->ow : NULL;
+        rows(&p.band, taps, buffer, packed, y, z, job.n, &act);
+        if (!SPR_ACT_IN_REGISTERS(a->act.fn)) a->unary(y, y, (size_t)job.n * win->ow, &a->act);
+        if (job.oy + job.n == win->oh) memset(plane + hw, 0, (spr_plane_lanes(hw) - hw) * sizeof *plane);
+
+        if (p.buffers == 1 && next.row < a->row1) dw_fill(a, &p, &next, buffer);
+        float *swap = buffer;
+        buffer = other;
+        other = swap;
+        job = next;
+    }
+}
+
+/* NV vectors of one row, any kernel; taps are offsets from `in`. */
+SPR_INLINE void dw_any_block(const int nv, const size_t *taps, size_t tap_count, const float *in, const float *packed,
+                             float *y, const float *z, size_t rest, const spr_vact *act) {
+    spr_v acc[4];
+    SPR_UNROLL
+    for (int v = 0; v < nv; v++) acc[v] = spr_vset(packed[tap_count]);
+    for (size_t t = 0; t < tap_count; t++) {
+        const spr_v w = spr_vset(packed[t]);
+        SPR_UNROLL
+        for (int v = 0; v < nv; v++) acc[v] = spr_vfma(acc[v], spr_vload(in + taps[t] + v * SPR_VL), w);
+    }
+    SPR_UNROLL
+    for (int v = 0; v < nv; v++) {
+        size_t lanes = v == nv - 1 && rest < SPR_VL ? rest : SPR_VL;
+        if (z) acc[v] = spr_vadd(acc[v], spr_vload_n(z + v * SPR_VL, lanes));
+        spr_vstore_n(y + v * SPR_VL, spr_vact_run(acc[v], act), lanes);
+    }
+}
+
+/* `n` output rows, any kernel. */
+static SPR_NOINLINE void dw_any(const spr_band *b, const size_t *taps, const float *in, const float *packed, float *y,
+                                const float *z, uint32_t n, const spr_vact *act) {
+    const spr_window *win = b->win;
+    const size_t ow = win->ow, tap_count = (size_t)win->kh * win->kw;
+    for (; n; n--, in += win->sh * b->rs, y += ow, z = z ? z + ow : NULL) {
+        size_t ox = 0;
+        for (; ox + 3 * SPR_VL < ow; ox += 4 * SPR_VL)
+            dw_any_block(4, taps, tap_count, in + ox, packed, y + ox, z ? z + ox : NULL, ow - ox - 3 * SPR_VL, act);
+        for (; ox < ow; ox += SPR_VL)
+            dw_any_block(1, taps, tap_count, in + ox, packed, y + ox, z ? z + ox : NULL, ow - ox, act);
+    }
+}
+
+static int dw_match_any(const spr_conv_shape *s) {
+    (void)s;
+    return 1;
+}
+
+void SPR_CONV_NAME(spr_dwconv_any_f32)(const spr_conv_args *args) { dw_run(args, dw_any); }
+
+const spr_conv_traits SPR_CONV_NAME(spr_dwconv_any_traits) = {dw_match_any, spr_dwconv_size, spr_dwconv_pack, dw_scratch_any};

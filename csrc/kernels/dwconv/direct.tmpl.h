@@ -1,0 +1,150 @@
+/* Depthwise 3x3 and 5x5 at stride 1 and 2 straight from the image, for ISAs with masked loads: lanes beyond the left and the
+ * right border are masked out, rows above and below the image are a row of zeros in scratch.
+ *
+ * A block is a few output rows by one or two vectors, seven or eight sums in all, to hide the latency of FMA. Tap column by
+ * tap column, each input vector is loaded once and used by all output rows it belongs to, so that few multipliers are in
+ * registers at a time. Packed weights: see dwconv.h. */
+#include <string.h>
+
+#include "kernels/dwconv/dwconv.h"
+
+typedef struct dw_direct {
+    const spr_window *win;
+    const spr_vmask *masks; /* [vector of a row][dw_loads()] */
+    const float *w;         /* a record of dwconv.h */
+    float *y;
+    const float *z; /* NULL if none */
+    const spr_vact *act;
+} dw_direct;
+
+/* Loads, and masks, of a vector: one for each tap at stride 1; at stride 2 two, of which every other lane is used. */
+SPR_INLINE int dw_loads(const int k, const int st) { return k * st; }
+
+SPR_INLINE spr_v dw_load(const float *p, const int masked, const spr_vmask *mask) {
+    return masked ? spr_vload_m(p, mask) : spr_vload(p);
+}
+
+/* `rows` rows by NV vectors from row oy, column ox. rp[i] is input row i of the block. */
+SPR_INLINE void dw_block(const int k, const int st, const int rows, const int nv, const int masked, const dw_direct *d,
+                         const float *const *rp, size_t oy, size_t ox) {
+    const size_t ow = d->win->ow, at = oy * ow + ox;
+    const ptrdiff_t left = (ptrdiff_t)(ox * st) - d->win->pl;
+    const spr_vmask *masks = d->masks + ox / SPR_VL * dw_loads(k, st);
+    spr_v acc[8];
+    const spr_v bias = spr_vset(d->w[k * k]);
+    SPR_UNROLL
+    for (int i = 0; i < rows * nv; i++) acc[i] = bias;
+    SPR_UNROLL
+    for (int kx = 0; kx < k; kx++) {
+        spr_v w[5];
+        SPR_UNROLL
+        for (int ky = 0; ky < k; ky++) w[ky] = spr_vset(d->w[ky * k + kx]);
+        SPR_UNROLL
+        for (int i = 0; i < (rows - 1) * st + k; i++) {
+            SPR_UNROLL
+            for (int v = 0; v < nv; v++) {
+                const float *p = rp[i] + left + kx + v * st * SPR_VL;
+                const spr_vmask *m = masks + v * dw_loads(k, st) + kx * st;
+                spr_v x = dw_load(p, masked, m);
+                if (st == 2) x = spr_veven(x, dw_load(p + SPR_VL, masked, m + 1));
+                SPR_UNROLL
+                for (int r = 0; r < rows; r++) {
+                    const int ky = i - r * st;
+                    if (ky >= 0 && ky < k) acc[r * nv + v] = spr_vfma(acc[r * nv + v], x, w[ky]);
+                }
+            }
+        }
+    }
+    spr_vfinish(acc, rows, nv, d->y + at, d->z ? d->z + at : NULL, ow, ow - ox - (nv - 1) * SPR_VL, d->act);
+}
+
+/* `rows` output rows from oy. */
+SPR_INLINE void dw_rows(const int k, const int st, const int rows, const dw_direct *d, const float *const *rp, size_t oy) {
+    const size_t ow = d->win->ow, iw = d->win->iw, pl = (size_t)d->win->pl;
+    size_t ox = 0;
+    for (; ox + SPR_VL < ow; ox += 2 * SPR_VL) {
+        /* pl is at most k here, and wraps around if it is negative. */
+        if (ox * st - pl < iw && ox * st - pl + (2 * SPR_VL - 1) * st + k + st - 1 <= iw)
+            dw_block(k, st, rows, 2, 0, d, rp, oy, ox);
+        else
+            dw_block(k, st, rows, 2, 1, d, rp, oy, ox);
+    }
+    if (ox < ow) dw_block(k, st, rows, 1, 1, d, rp, oy, ox);
+}
+
+/* Output rows [oy, end); rp[i] is input row i of those. */
+SPR_INLINE void dw_channel(const int k, const int st, const dw_direct *d, const float *const *rp, uint32_t oy, uint32_t end) {
+    while (oy < end) {
+        const uint32_t n = end - oy;
+        uint32_t rows = n;
+        if (d->win->ow <= SPR_VL && (n == 7 || n == 10 || n == 11 || n >= 14))
+            dw_block(k, st, rows = 7, 1, 1, d, rp, oy, 0);
+        else if ((rows = spr_dwconv_step(n)) == 4)
+            dw_rows(k, st, 4, d, rp, oy);
+        else if (rows == 3)
+            dw_rows(k, st, 3, d, rp, oy);
+        else
+            dw_rows(k, st, 1, d, rp, oy);
+        oy += rows;
+        rp += rows * st;
+    }
+}
+
+typedef void dw_channel_fn(const dw_direct *d, const float *const *rp, uint32_t oy, uint32_t end);
+#define CHANNEL(k, st)                                                                                                        \
+    static SPR_NOINLINE void dw_channel_##k##_##st(const dw_direct *d, const float *const *rp, uint32_t oy, uint32_t end) { \
+        dw_channel(k, st, d, rp, oy, end);                                                                                    \
+    }
+CHANNEL(3, 1) CHANNEL(3, 2) CHANNEL(5, 1) CHANNEL(5, 2)
+#undef CHANNEL
+
+/* Scratch: pointers to the input rows, masks, a row of zeros. */
+static size_t dw_row_bytes(const spr_window *win) {
+    return spr_round_up(((size_t)(win->oh - 1) * win->sh + win->kh) * sizeof(float *), SPR_LINE);
+}
+static size_t dw_mask_bytes(const spr_window *win) {
+    return spr_round_up((win->ow + SPR_VL - 1) / SPR_VL * dw_loads((int)win->kw, (int)win->sw) * sizeof(spr_vmask), SPR_LINE);
+}
+static size_t dw_scratch(const spr_conv_shape *s) {
+    return dw_row_bytes(&s->win) + dw_mask_bytes(&s->win) + s->win.iw * sizeof(float);
+}
+
+SPR_INLINE uint32_t dw_clip_lane(ptrdiff_t lane) { return lane < 0 ? 0 : lane > SPR_VL ? SPR_VL : (uint32_t)lane; }
+
+void SPR_CONV_NAME(spr_dwconv_f32)(const spr_conv_args *a) {
+    const spr_window *win = &a->shape->win;
+    const size_t hw = (size_t)win->oh * win->ow, record = spr_dwconv_record(a->shape);
+    const int k = (int)win->kw, st = (int)win->sw;
+    const float **rp = a->scratch;
+    spr_vmask *masks = (spr_vmask *)((char *)a->scratch + dw_row_bytes(win));
+    float *zeros = (float *)((char *)masks + dw_mask_bytes(win));
+    memset(zeros, 0, win->iw * sizeof *zeros);
+    for (size_t ox = 0, i = 0; ox < win->ow; ox += SPR_VL)
+        for (int t = 0; t < dw_loads(k, st); t++, i++) {
+            ptrdiff_t c = (ptrdiff_t)(ox * st) - win->pl + t / st + t % st * SPR_VL;
+            masks[i] = spr_vmask_range(dw_clip_lane(-c), dw_clip_lane((ptrdiff_t)win->iw - c));
+        }
+    dw_channel_fn *fn = k == 5 ? st == 2 ? dw_channel_5_2 : dw_channel_5_1 : st == 2 ? dw_channel_3_2 : dw_channel_3_1;
+    /* What another kernel shall finish is handed over while it is in L1. */
+    const uint32_t step = SPR_ACT_IN_REGISTERS(a->act.fn) ? win->oh : (1024 / win->ow + 1) * 4;
+
+    for (uint32_t row = a->row0; row < a->row1; row++) {
+        const float *x = a->x + row * a->x_stride;
+        const spr_vact act = spr_vact_load(&a->act, row);
+        float *plane = a->y + row * a->y_stride;
+        const dw_direct d = {win, masks, (const float *)a->packed + row * record, plane, a->z ? a->z + row * a->z_stride : NULL,
+                             &act};
+        const uint32_t rows_in = (a->oy1 - a->oy0 - 1) * win->sh + win->kh;
+        int64_t iy = (int64_t)a->oy0 * st - win->pt;
+        for (uint32_t i = 0; i < rows_in; i++, iy++) rp[i] = iy >= 0 && iy < win->ih ? x + iy * win->iw : zeros;
+        for (uint32_t oy = a->oy0, end; oy < a->oy1; oy = end) {
+            end = a->oy1 - oy > step ? oy + step : a->oy1;
+            fn(&d, rp + (size_t)(oy - a->oy0) * st, oy, end);
+            float *y = plane + (size_t)oy * win->ow;
+            if (!SPR_ACT_IN_REGISTERS(a->act.fn)) a->unary(y, y, (size_t)(end - oy) * win->ow, &a->act);
+        }
+        if (a->oy1 == win->oh) memset(plane + hw, 0, (spr_plane_lanes(hw) - hw) * sizeof *plane);
+    }
+}
+
+const spr_conv_traits SPR_CONV_NAME(spr_dwconv_traits) = {spr_dwconv_match_fixed, spr_dwconv_size, spr_dwconv_pack, dw_scratch};
