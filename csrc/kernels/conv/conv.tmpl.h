@@ -118,10 +118,10 @@ static size_t conv_scratch(const spr_conv_shape *s) {
     return p.tap_bytes + conv_band_floats(s, &p) * sizeof(float);
 }
 
-/* Taps are 32-bit offsets. */
 static int conv_match(const spr_conv_shape *s) {
+    if (s->win.ow <= SPR_MIN_WIDTH) return 0;
     const conv_plan p = conv_make_plan(s);
-    return conv_band_floats(s, &p) <= UINT32_MAX;
+    return conv_band_floats(s, &p) <= UINT32_MAX; /* taps are 32-bit offsets */
 }
 
 void SPR_CONV_NAME(spr_conv_f32)(const spr_conv_args *a) {

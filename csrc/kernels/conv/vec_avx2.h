@@ -10,6 +10,7 @@
 SPR_TARGET_PUSH("avx2,fma")
 
 #define SPR_VL 8
+#define SPR_MIN_WIDTH 0
 #define SPR_CONV_NAME(x) x##_avx2
 
 typedef __m256 spr_v;
@@ -29,10 +30,9 @@ SPR_INLINE void spr_vstore_n(float *p, spr_v v, size_t n) { _mm256_maskstore_ps(
 SPR_INLINE spr_v spr_vfma(spr_v acc, spr_v a, spr_v b) { return _mm256_fmadd_ps(a, b, acc); }
 SPR_INLINE spr_v spr_vadd(spr_v a, spr_v b) { return _mm256_add_ps(a, b); }
 SPR_INLINE spr_v spr_vmul(spr_v a, spr_v b) { return _mm256_mul_ps(a, b); }
-SPR_INLINE float spr_vsum(spr_v v) {
-    __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
-    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+SPR_INLINE spr_v spr_vdiv(spr_v a, spr_v b) { return _mm256_div_ps(a, b); }
+SPR_INLINE spr_v spr_vmaxn(spr_v acc, spr_v x) { /* max(acc, x) is x if either is NaN */
+    return _mm256_blendv_ps(_mm256_max_ps(acc, x), acc, _mm256_cmp_ps(acc, acc, _CMP_UNORD_Q));
 }
 SPR_INLINE spr_v spr_veven(spr_v a, spr_v b) {
     return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(a, b, 0x88)), 0xd8));

@@ -10,6 +10,7 @@
 SPR_TARGET_PUSH("avx2,fma,avx512f,avx512dq,avx512vl,avx512bw")
 
 #define SPR_VL 16
+#define SPR_MIN_WIDTH 8
 #define SPR_CONV_NAME(x) x##_avx512
 
 typedef __m512 spr_v;
@@ -27,7 +28,10 @@ SPR_INLINE void spr_vstore_n(float *p, spr_v v, size_t n) { _mm512_mask_storeu_p
 SPR_INLINE spr_v spr_vfma(spr_v acc, spr_v a, spr_v b) { return _mm512_fmadd_ps(a, b, acc); }
 SPR_INLINE spr_v spr_vadd(spr_v a, spr_v b) { return _mm512_add_ps(a, b); }
 SPR_INLINE spr_v spr_vmul(spr_v a, spr_v b) { return _mm512_mul_ps(a, b); }
-SPR_INLINE float spr_vsum(spr_v v) { return _mm512_reduce_add_ps(v); }
+SPR_INLINE spr_v spr_vdiv(spr_v a, spr_v b) { return _mm512_div_ps(a, b); }
+SPR_INLINE spr_v spr_vmaxn(spr_v acc, spr_v x) { /* max(acc, x) is x if either is NaN */
+    return _mm512_mask_max_ps(acc, _mm512_cmp_ps_mask(acc, acc, _CMP_ORD_Q), acc, x);
+}
 SPR_INLINE spr_v spr_veven(spr_v a, spr_v b) {
     return _mm512_permutex2var_ps(a, _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0), b);
 }

@@ -8,6 +8,7 @@
 #include "kernels/unary/act_neon.h"
 
 #define SPR_VL 4
+#define SPR_MIN_WIDTH 0
 #define SPR_CONV_NAME(x) x##_neon
 
 typedef float32x4_t spr_v;
@@ -38,7 +39,8 @@ SPR_INLINE void spr_vstore_n(float *p, spr_v v, size_t n) {
 SPR_INLINE spr_v spr_vfma(spr_v acc, spr_v a, spr_v b) { return vfmaq_f32(acc, a, b); }
 SPR_INLINE spr_v spr_vadd(spr_v a, spr_v b) { return vaddq_f32(a, b); }
 SPR_INLINE spr_v spr_vmul(spr_v a, spr_v b) { return vmulq_f32(a, b); }
-SPR_INLINE float spr_vsum(spr_v v) { return vaddvq_f32(v); }
+SPR_INLINE spr_v spr_vdiv(spr_v a, spr_v b) { return vdivq_f32(a, b); }
+SPR_INLINE spr_v spr_vmaxn(spr_v acc, spr_v x) { return vmaxq_f32(acc, x); }
 SPR_INLINE void spr_vsplit(spr_v a, spr_v b, spr_v *even, spr_v *odd) {
     *even = vuzp1q_f32(a, b);
     *odd = vuzp2q_f32(a, b);

@@ -147,4 +147,6 @@ void SPR_CONV_NAME(spr_dwconv_f32)(const spr_conv_args *a) {
     }
 }
 
-const spr_conv_traits SPR_CONV_NAME(spr_dwconv_traits) = {spr_dwconv_match_fixed, spr_dwconv_size, spr_dwconv_pack, dw_scratch};
+static int dw_match(const spr_conv_shape *s) { return spr_dwconv_match_fixed(s) && s->win.ow > SPR_MIN_WIDTH; }
+
+const spr_conv_traits SPR_CONV_NAME(spr_dwconv_traits) = {dw_match, spr_dwconv_size, spr_dwconv_pack, dw_scratch};

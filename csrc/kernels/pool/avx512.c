@@ -1,0 +1,10 @@
+/* Pooling, AVX-512. */
+#include "base/compiler.h"
+
+#if SPR_X86_64
+#include "kernels/conv/vec_avx512.h"
+
+SPR_TARGET_PUSH("avx2,fma,avx512f,avx512dq,avx512vl,avx512bw")
+#include "kernels/pool/pool.tmpl.h"
+SPR_TARGET_POP
+#endif
