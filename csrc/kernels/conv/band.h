@@ -1,12 +1,12 @@
-/* A band: the input rows that a few output rows of a convolution need, copied into scratch with zeros where taps fall outside
- * the image, so that the arithmetic knows no borders. Columns are dealt out by their index modulo the horizontal stride
- * (phases), so that neighbouring outputs read neighbouring floats at any stride.
+/* A band: the input rows that a few output rows of a convolution need, copied into scratch with zeros where taps
+ * fall outside the image, so that the arithmetic knows no borders. Columns are dealt out by their index modulo the
+ * horizontal stride (phases), so that neighbouring outputs read neighbouring floats at any stride.
  *
  *   row i of channel c    starts at (c * ni + i) * rs; i counts from the first output row's first tap
  *   tap kx of output ox   stands at spr_band_tap(band, kx) + ox in its row
  *
- * Whole vectors of outputs may be read: beyond a row's last output they hold other rows' numbers, beyond the last row
- * SPR_VL floats are read. Include vec_<isa>.h first. */
+ * Whole vectors of outputs may be read: beyond a row's last output they hold other rows' numbers, beyond the last
+ * row SPR_VL floats are read. Include vec_<isa>.h first. */
 #ifndef SPR_KERNELS_CONV_BAND_H
 #define SPR_KERNELS_CONV_BAND_H
 
@@ -73,7 +73,8 @@ SPR_INLINE void spr_band_copy_row(const spr_band *b, const float *src, float *ds
         }
         if (c < n) {
             const uint32_t rest = n - c, more = rest > SPR_VL ? rest - SPR_VL : 0;
-            spr_vsplit(spr_vload_n(src + c, rest - more), more ? spr_vload_n(src + c + SPR_VL, more) : spr_vzero(), &e, &o);
+            const spr_v second = more ? spr_vload_n(src + c + SPR_VL, more) : spr_vzero();
+            spr_vsplit(spr_vload_n(src + c, rest - more), second, &e, &o);
             spr_vstore_n(even + c / 2, e, (rest + 1) / 2);
             spr_vstore_n(odd + c / 2, o, rest / 2);
         }
@@ -82,7 +83,8 @@ SPR_INLINE void spr_band_copy_row(const spr_band *b, const float *src, float *ds
     }
 }
 
-/* Fills rows [0, ni) of one channel for output rows from oy; the plane is at x. Rows that no tap reads are left alone. */
+/* Fills rows [0, ni) of one channel for output rows from oy; the plane is at x. Rows that no tap reads are left
+   alone. */
 SPR_INLINE void spr_band_fill(const spr_band *b, const float *x, float *dst, uint32_t oy, uint32_t ni) {
     const spr_window *win = b->win;
     const uint32_t reach = spr_band_rows_in(win, 1), gap = reach < win->sh ? win->sh : 0;

@@ -1,9 +1,9 @@
-/* Convolution over bands (see band.h): any kernel, stride, dilation, padding and group. No im2col: a tap of an input channel is
- * an offset into the band, and the vectors of a tile may lie in different output rows.
+/* Convolution over bands (see band.h): any kernel, stride, dilation, padding and group. No im2col: a tap of an input
+ * channel is an offset into the band, and the vectors of a tile may lie in different output rows.
  *
- * A tile is CONV_MR output channels by three vectors of pixels, summed up in registers over all of K = ic / group * kh * kw in
- * ascending order. Packed weights: for each block of CONV_MR channels of a group, bias[CONV_MR] and then w[K][CONV_MR]; missing
- * channels are zero. */
+ * A tile is CONV_MR output channels by three vectors of pixels, summed up in registers over all of K = ic / group *
+ * kh * kw in ascending order. Packed weights: for each block of CONV_MR channels of a group, bias[CONV_MR] and then
+ * w[K][CONV_MR]; missing channels are zero. */
 #include "kernels/conv/band.h"
 
 #define CONV_NV 3
@@ -15,8 +15,8 @@ typedef struct conv_tile {
 } conv_tile;
 
 /* Rows [r0, r1) of a block, of which row 0 has the planes y and z. */
-SPR_INLINE void conv_tile_run(const int nv, const conv_tile *t, const uint32_t *taps, size_t k, const float *packed, uint32_t r0,
-                              uint32_t r1, size_t row, const spr_conv_args *a) {
+SPR_INLINE void conv_tile_run(const int nv, const conv_tile *t, const uint32_t *taps, size_t k, const float *packed,
+                              uint32_t r0, uint32_t r1, size_t row, const spr_conv_args *a) {
     spr_v acc[CONV_MR * CONV_NV];
     SPR_UNROLL
     for (int i = 0; i < CONV_MR * nv; i++) acc[i] = spr_vset(packed[i / nv]);
@@ -53,8 +53,8 @@ SPR_INLINE void conv_tile_run(const int nv, const conv_tile *t, const uint32_t *
     }
 }
 
-typedef void conv_tile_fn(const conv_tile *t, const uint32_t *taps, size_t k, const float *packed, uint32_t r0, uint32_t r1,
-                          size_t row, const spr_conv_args *a);
+typedef void conv_tile_fn(const conv_tile *t, const uint32_t *taps, size_t k, const float *packed, uint32_t r0,
+                          uint32_t r1, size_t row, const spr_conv_args *a);
 #define TILE(nv)                                                                                                       \
     static SPR_NOINLINE void conv_tile_##nv(const conv_tile *t, const uint32_t *taps, size_t k, const float *packed,   \
                                             uint32_t r0, uint32_t r1, size_t row, const spr_conv_args *a) {            \
@@ -82,8 +82,8 @@ static void conv_pack(const spr_conv_shape *s, const float *w, const float *bias
             }
 }
 
-/* The band: as many rows as L1 holds if these are a few tiles, else what a modest L2 holds, but at least two tiles. A number of
-   vectors that makes whole tiles, if it can be had by taking a row or two less. */
+/* The band: as many rows as L1 holds if these are a few tiles, else what a modest L2 holds, but at least two tiles.
+   A number of vectors that makes whole tiles, if it can be had by taking a row or two less. */
 typedef struct conv_plan {
     spr_band band;
     uint32_t rows, vectors; /* output rows of a band, vectors of a row */
@@ -145,7 +145,8 @@ void SPR_CONV_NAME(spr_conv_f32)(const spr_conv_args *a) {
     for (uint32_t oy = a->oy0, rows; oy < a->oy1; oy += rows) {
         rows = a->oy1 - oy < p.rows ? a->oy1 - oy : p.rows;
         for (size_t c = 0; c < icg; c++)
-            spr_band_fill(&p.band, x + c * a->x_stride, band + c * p.band.ni * p.band.rs, oy, spr_band_rows_in(win, rows));
+            spr_band_fill(&p.band, x + c * a->x_stride, band + c * p.band.ni * p.band.rs, oy,
+                          spr_band_rows_in(win, rows));
         for (size_t block = (a->row0 - first) / CONV_MR * CONV_MR; first + block < a->row1; block += CONV_MR) {
             const size_t row = first + block;
             const uint32_t r0 = a->row0 > row ? (uint32_t)(a->row0 - row) : 0, r1 = (uint32_t)(a->row1 - row);

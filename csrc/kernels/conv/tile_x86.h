@@ -1,5 +1,5 @@
-/* One step of a tile in registers, x86: acc[CONV_MR][nv] += w[CONV_MR] x[nv]. Multipliers are broadcast from memory, each for nv
-   products. */
+/* One step of a tile in registers, x86: acc[CONV_MR][nv] += w[CONV_MR] x[nv]. Multipliers are broadcast from memory,
+   each for nv products. */
 SPR_INLINE void conv_step(spr_v *acc, const spr_v *x, const int nv, const float *w) {
     SPR_UNROLL
     for (int r = 0; r < CONV_MR; r++) {

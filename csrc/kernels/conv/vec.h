@@ -1,16 +1,17 @@
-/* What vec_<isa>.h gives to the templates of convolution and pooling. A file includes one of them, inside its target region.
+/* What vec_<isa>.h gives to the templates of convolution and pooling. A file includes one of them.
  *
  *   spr_v, SPR_VL                  vector of SPR_VL floats
  *   SPR_MIN_WIDTH                  rows of at most so many pixels are as fast with shorter vectors
  *   spr_vzero() spr_vset(f)        spr_vload(p) spr_vstore(p, v)        any alignment
  *   spr_vload_n(p, n)              the first n <= SPR_VL floats, the other lanes 0; touches no others
  *   spr_vstore_n(p, v, n)          stores the first n lanes, n <= SPR_VL
- *   spr_vmask, spr_vmask_range(from, to)   lanes [from, to) of a vector; spr_vload_m(p, &mask): the other lanes 0 (not NEON)
+ *   spr_vmask_range(from, to)      a spr_vmask: lanes [from, to); spr_vload_m(p, &mask): the other lanes 0 (not NEON)
  *   spr_vfma(acc, a, b)            acc + a * b, rounded once; spr_vadd spr_vmul spr_vdiv(a, b)
  *   spr_vmaxn(a, b)                maximum, NaN if either is
  *   spr_vsplit(a, b, &even, &odd)  lanes of a then b with even and with odd index
  *   spr_veven(a, b)                the even lanes alone (not NEON)
- *   spr_w, SPR_W_LOAD(w, p, n)     n floats as multipliers, n a constant; spr_vfma_w(acc, x, &w, i): acc + x * w[i] (NEON only)
+ *   spr_w, SPR_W_LOAD(w, p, n)     n floats as multipliers, n a constant (NEON only)
+ *   spr_vfma_w(acc, x, &w, i)      acc + x * w[i], i a constant (NEON only)
  *   spr_vact, spr_vact_load(act, row), spr_vact_run(x, &consts)   activations in registers
  *   spr_vact_each(), spr_vfinish()   see vec_finish.h */
 #ifndef SPR_KERNELS_CONV_VEC_H

@@ -20,8 +20,8 @@ SPR_INLINE void spr_vact_each(spr_v *v, const int n, const spr_vact *consts) {
     }
 }
 
-/* Ends a block of `rows` by `nv` vectors that lie at y and z (or NULL), `ow` floats from row to row: adds z, applies the
-   activation and stores. The last vector of a row has `rest` lanes, or all if there are more. */
+/* Ends a block of `rows` by `nv` vectors that lie at y and z (or NULL), `ow` floats from row to row: adds z, applies
+   the activation and stores. The last vector of a row has `rest` lanes, or all if there are more. */
 SPR_INLINE void spr_vfinish(spr_v *acc, const int rows, const int nv, float *y, const float *z, size_t ow, size_t rest,
                             const spr_vact *act) {
     if (rest > SPR_VL) rest = SPR_VL;

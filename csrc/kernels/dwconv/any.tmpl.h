@@ -1,13 +1,13 @@
-/* Depthwise convolution over bands (see conv/band.h), for the vectors of one ISA: any kernel, stride, dilation and number of
- * output channels for each input channel. Bands keep the copied rows in L1. Packed weights: see dwconv.h. */
+/* Depthwise convolution over bands (see conv/band.h), for the vectors of one ISA: any kernel, stride, dilation and
+ * number of output channels for each input channel. Bands keep the copied rows in L1. Packed weights: see dwconv.h. */
 #include "kernels/conv/band.h"
 #include "kernels/dwconv/dwconv.h"
 
 /* Bytes of bands, so that they stay in L1 beside the rows that are written. */
 #define DW_BUDGET 24576
 
-/* The band for a shape: the whole image if two of them fit (then one is filled while the other, whose stores have long left
-   the store buffer, is read), else as many rows as fit. */
+/* The band for a shape: the whole image if two of them fit (then one is filled while the other, whose stores have
+   long left the store buffer, is read), else as many rows as fit. */
 typedef struct dw_plan {
     spr_band band;
     uint32_t rows, buffers;
@@ -50,8 +50,8 @@ SPR_INLINE void dw_fill(const spr_conv_args *a, const dw_plan *p, const dw_job *
 }
 
 /* Computes `n` output rows at y from the band row at `in`; taps are offsets from there. */
-typedef void dw_band_fn(const spr_band *b, const size_t *taps, const float *in, const float *packed, float *y, const float *z,
-                        uint32_t n, const spr_vact *act);
+typedef void dw_band_fn(const spr_band *b, const size_t *taps, const float *in, const float *packed, float *y,
+                        const float *z, uint32_t n, const spr_vact *act);
 
 SPR_INLINE void dw_run(const spr_conv_args *a, dw_band_fn *rows) {
     const spr_window *win = &a->shape->win;
@@ -61,7 +61,8 @@ SPR_INLINE void dw_run(const spr_conv_args *a, dw_band_fn *rows) {
     float *buffer = (float *)((char *)a->scratch + p.tap_bytes), *other = buffer + (p.buffers - 1) * p.size;
     memset(buffer, 0, p.buffers * p.size * sizeof *buffer);
     for (uint32_t ky = 0; ky < win->kh; ky++)
-        for (uint32_t kx = 0; kx < win->kw; kx++) taps[ky * win->kw + kx] = ky * win->dh * p.band.rs + spr_band_tap(&p.band, kx);
+        for (uint32_t kx = 0; kx < win->kw; kx++)
+            taps[ky * win->kw + kx] = ky * win->dh * p.band.rs + spr_band_tap(&p.band, kx);
 
     dw_job job = dw_job_at(a, &p, a->row0, a->oy0);
     if (job.row < a->row1) dw_fill(a, &p, &job, buffer);
@@ -125,4 +126,6 @@ static int dw_match_any(const spr_conv_shape *s) {
 
 void SPR_CONV_NAME(spr_dwconv_any_f32)(const spr_conv_args *args) { dw_run(args, dw_any); }
 
-const spr_conv_traits SPR_CONV_NAME(spr_dwconv_any_traits) = {dw_match_any, spr_dwconv_size, spr_dwconv_pack, dw_scratch_any};
+const spr_conv_traits SPR_CONV_NAME(spr_dwconv_any_traits) = {
+    dw_match_any, spr_dwconv_size, spr_dwconv_pack, dw_scratch_any,
+};

@@ -1,5 +1,6 @@
-/* Depthwise 3x3 and 5x5 at stride 1 and 2 over bands. Blocks of up to four output rows by two vectors take their inputs from
- * registers: each input vector is loaded once per horizontal tap and used by all output rows it belongs to. After any.tmpl.h. */
+/* Depthwise 3x3 and 5x5 at stride 1 and 2 over bands. Blocks of up to four output rows by two vectors take their
+ * inputs from registers: each input vector is loaded once per horizontal tap and used by all output rows it belongs
+ * to. After any.tmpl.h. */
 
 /* One block: R rows by NV vectors at output column `ox`; K x K taps, stride ST, phases `ps` apart. */
 SPR_INLINE void dw_block(const int k, const int st, const int rows, const int nv, const float *in, size_t rs, size_t ps,
@@ -19,7 +20,8 @@ SPR_INLINE void dw_block(const int k, const int st, const int rows, const int nv
             for (int r = 0; r < rows; r++) {
                 if (i - r * st >= 0 && i - r * st < k) {
                     SPR_UNROLL
-                    for (int v = 0; v < nv; v++) acc[r * nv + v] = spr_vfma_w(acc[r * nv + v], x[v], w, (i - r * st) * k + kx);
+                    for (int v = 0; v < nv; v++)
+                        acc[r * nv + v] = spr_vfma_w(acc[r * nv + v], x[v], w, (i - r * st) * k + kx);
                 }
             }
         }
@@ -38,8 +40,8 @@ SPR_INLINE void dw_rows(const int k, const int st, const int rows, const float *
 }
 
 /* See dw_band_fn. */
-SPR_INLINE void dw_fixed(const int k, const int st, const spr_band *b, const size_t *taps, const float *in, const float *packed,
-                         float *y, const float *z, uint32_t n, const spr_vact *act) {
+SPR_INLINE void dw_fixed(const int k, const int st, const spr_band *b, const size_t *taps, const float *in,
+                         const float *packed, float *y, const float *z, uint32_t n, const spr_vact *act) {
     const size_t ow = b->win->ow;
     spr_w w;
     SPR_W_LOAD(w, packed, k * k);

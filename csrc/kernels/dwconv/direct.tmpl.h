@@ -1,9 +1,9 @@
-/* Depthwise 3x3 and 5x5 at stride 1 and 2 straight from the image, for ISAs with masked loads: lanes beyond the left and the
- * right border are masked out, rows above and below the image are a row of zeros in scratch.
+/* Depthwise 3x3 and 5x5 at stride 1 and 2 straight from the image, for ISAs with masked loads: lanes beyond the left
+ * and the right border are masked out, rows above and below the image are a row of zeros in scratch.
  *
- * A block is a few output rows by one or two vectors, seven or eight sums in all, to hide the latency of FMA. Tap column by
- * tap column, each input vector is loaded once and used by all output rows it belongs to, so that few multipliers are in
- * registers at a time. Packed weights: see dwconv.h. */
+ * A block is a few output rows by one or two vectors, seven or eight sums in all, to hide the latency of FMA. Tap
+ * column by tap column, each input vector is loaded once and used by all output rows it belongs to, so that few
+ * multipliers are in registers at a time. Packed weights: see dwconv.h. */
 #include <string.h>
 
 #include "kernels/dwconv/dwconv.h"
@@ -59,7 +59,8 @@ SPR_INLINE void dw_block(const int k, const int st, const int rows, const int nv
 }
 
 /* `rows` output rows from oy. */
-SPR_INLINE void dw_rows(const int k, const int st, const int rows, const dw_direct *d, const float *const *rp, size_t oy) {
+SPR_INLINE void dw_rows(const int k, const int st, const int rows, const dw_direct *d, const float *const *rp,
+                        size_t oy) {
     const size_t ow = d->win->ow, iw = d->win->iw, pl = (size_t)d->win->pl;
     size_t ox = 0;
     for (; ox + SPR_VL < ow; ox += 2 * SPR_VL) {
@@ -73,7 +74,8 @@ SPR_INLINE void dw_rows(const int k, const int st, const int rows, const dw_dire
 }
 
 /* Output rows [oy, end); rp[i] is input row i of those. */
-SPR_INLINE void dw_channel(const int k, const int st, const dw_direct *d, const float *const *rp, uint32_t oy, uint32_t end) {
+SPR_INLINE void dw_channel(const int k, const int st, const dw_direct *d, const float *const *rp, uint32_t oy,
+                           uint32_t end) {
     while (oy < end) {
         const uint32_t n = end - oy;
         uint32_t rows = n;
@@ -91,9 +93,10 @@ SPR_INLINE void dw_channel(const int k, const int st, const dw_direct *d, const 
 }
 
 typedef void dw_channel_fn(const dw_direct *d, const float *const *rp, uint32_t oy, uint32_t end);
-#define CHANNEL(k, st)                                                                                                        \
-    static SPR_NOINLINE void dw_channel_##k##_##st(const dw_direct *d, const float *const *rp, uint32_t oy, uint32_t end) { \
-        dw_channel(k, st, d, rp, oy, end);                                                                                    \
+#define CHANNEL(k, st)                                                                                        \
+    static SPR_NOINLINE void dw_channel_##k##_##st(const dw_direct *d, const float *const *rp, uint32_t oy,  \
+                                                   uint32_t end) {                                            \
+        dw_channel(k, st, d, rp, oy, end);                                                                    \
     }
 CHANNEL(3, 1) CHANNEL(3, 2) CHANNEL(5, 1) CHANNEL(5, 2)
 #undef CHANNEL
@@ -103,7 +106,8 @@ static size_t dw_row_bytes(const spr_window *win) {
     return spr_round_up(((size_t)(win->oh - 1) * win->sh + win->kh) * sizeof(float *), SPR_LINE);
 }
 static size_t dw_mask_bytes(const spr_window *win) {
-    return spr_round_up((win->ow + SPR_VL - 1) / SPR_VL * dw_loads((int)win->kw, (int)win->sw) * sizeof(spr_vmask), SPR_LINE);
+    const size_t vectors = (win->ow + SPR_VL - 1) / SPR_VL, loads = (size_t)dw_loads((int)win->kw, (int)win->sw);
+    return spr_round_up(vectors * loads * sizeof(spr_vmask), SPR_LINE);
 }
 static size_t dw_scratch(const spr_conv_shape *s) {
     return dw_row_bytes(&s->win) + dw_mask_bytes(&s->win) + s->win.iw * sizeof(float);
@@ -132,8 +136,8 @@ void SPR_CONV_NAME(spr_dwconv_f32)(const spr_conv_args *a) {
         const float *x = a->x + row * a->x_stride;
         const spr_vact act = spr_vact_load(&a->act, row);
         float *plane = a->y + row * a->y_stride;
-        const dw_direct d = {win, masks, (const float *)a->packed + row * record, plane, a->z ? a->z + row * a->z_stride : NULL,
-                             &act};
+        const float *z = a->z ? a->z + row * a->z_stride : NULL;
+        const dw_direct d = {win, masks, (const float *)a->packed + row * record, plane, z, &act};
         const uint32_t rows_in = (a->oy1 - a->oy0 - 1) * win->sh + win->kh;
         int64_t iy = (int64_t)a->oy0 * st - win->pt;
         for (uint32_t i = 0; i < rows_in; i++, iy++) rp[i] = iy >= 0 && iy < win->ih ? x + iy * win->iw : zeros;

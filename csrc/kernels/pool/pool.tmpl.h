@@ -1,7 +1,7 @@
-/* Pooling for the vectors of one ISA. The columns of a window are reduced first, straight from the image, into a line on the
- * stack that has neutral elements beyond the image's borders and its columns dealt out by their index modulo the stride; then
- * the line is reduced along each window. So a kh x kw window costs kh + kw steps. Windows of whole rows (global pooling) and
- * those that a line cannot hold are reduced one by one instead. */
+/* Pooling for the vectors of one ISA. The columns of a window are reduced first, straight from the image, into a
+ * line on the stack that has neutral elements beyond the image's borders and its columns dealt out by their index
+ * modulo the stride; then the line is reduced along each window. So a kh x kw window costs kh + kw steps. Windows of
+ * whole rows (global pooling) and those that a line cannot hold are reduced one by one instead. */
 #include <math.h>
 #include <string.h>
 
@@ -53,7 +53,8 @@ static SPR_NOINLINE void pool_one_by_one(const int max, const spr_pool_args *a) 
                 int64_t kx0, kx1;
                 spr_inside(left, w->dw, w->kw, 0, w->iw, &kx0, &kx1);
                 const size_t n = kx1 > kx0 ? (size_t)(kx1 - kx0) : 0, rows = ky1 > ky0 ? (size_t)(ky1 - ky0) : 0;
-                const float *x = a->x + c * a->x_stride + (n && rows ? (top + ky0 * w->dh) * w->iw + left + kx0 * w->dw : 0);
+                const float *x = a->x + c * a->x_stride;
+                if (n && rows) x += (top + ky0 * w->dh) * w->iw + left + kx0 * w->dw;
                 float r = pool_neutral(max);
                 if (n == w->iw && w->dw == 1 && w->dh == 1)
                     r = pool_run(max, r, x, n * rows);
@@ -82,13 +83,16 @@ typedef struct pool_strip {
 } pool_strip;
 
 /* Reduces `rows` rows at x, `step` floats apart, in columns [c, c + NV vectors), the last vector of `rest` lanes. */
-SPR_INLINE void pool_columns(const int max, const int nv, spr_v *acc, const float *x, size_t step, int64_t rows, size_t rest) {
+SPR_INLINE void pool_columns(const int max, const int nv, spr_v *acc, const float *x, size_t step, int64_t rows,
+                             size_t rest) {
     SPR_UNROLL
     for (int v = 0; v < nv; v++) acc[v] = spr_vset(pool_neutral(max));
     for (int64_t i = 0; i < rows; i++, x += step) {
         SPR_UNROLL
-        for (int v = 0; v < nv; v++)
-            acc[v] = pool_op(max, acc[v], v == nv - 1 && rest < SPR_VL ? spr_vload_n(x + v * SPR_VL, rest) : spr_vload(x + v * SPR_VL));
+        for (int v = 0; v < nv; v++) {
+            const float *p = x + v * SPR_VL;
+            acc[v] = pool_op(max, acc[v], v == nv - 1 && rest < SPR_VL ? spr_vload_n(p, rest) : spr_vload(p));
+        }
     }
 }
 
@@ -126,9 +130,10 @@ SPR_INLINE void pool_deal(const int nv, const spr_v *v, float *line, size_t s, u
     }
 }
 
-/* One row of outputs at y (of the strip's first column) from NV vectors of the line; count and ny as in pool_lines(). */
-SPR_INLINE void pool_row(const int max, const int nv, const float *line, const uint32_t *taps, uint32_t kw, const float *count,
-                         float ny, float *y, size_t rest) {
+/* One row of outputs at y (of the strip's first column) from NV vectors of the line; count and ny as in
+   pool_lines(). */
+SPR_INLINE void pool_row(const int max, const int nv, const float *line, const uint32_t *taps, uint32_t kw,
+                         const float *count, float ny, float *y, size_t rest) {
     spr_v acc[4];
     SPR_UNROLL
     for (int v = 0; v < nv; v++) acc[v] = spr_vset(pool_neutral(max));
@@ -165,7 +170,8 @@ static SPR_NOINLINE void pool_lines(const int max, const spr_pool_args *a, const
             spr_inside(top, w->dh, w->kh, 0, w->ih, &ky0, &ky1);
             const int64_t rows = ky1 > ky0 ? ky1 - ky0 : 0;
             const float *x = a->x + ch * a->x_stride + (rows ? (top + ky0 * w->dh) * w->iw : 0) + t->c0;
-            const uint32_t ny = pool_count(a->kind, top, w->dh, w->kh, w->pt, w->ih, w->pb);
+            const uint32_t count_y = pool_count(a->kind, top, w->dh, w->kh, w->pt, w->ih, w->pb);
+            const float ny = count_y ? (float)count_y : 1;
             const size_t step = (size_t)w->dh * w->iw;
             spr_v v[4];
             uint32_t c = 0;
@@ -181,9 +187,11 @@ static SPR_NOINLINE void pool_lines(const int max, const spr_pool_args *a, const
             float *y = a->y + ch * a->y_stride + (size_t)oy * w->ow + t->ox0;
             uint32_t o = 0;
             for (; o + 4 * SPR_VL <= outs; o += 4 * SPR_VL)
-                pool_row(max, 4, line + o, taps, w->kw, count + o, ny ? (float)ny : 1, y + o, SPR_VL);
-            for (; o < outs; o += SPR_VL)
-                pool_row(max, 1, line + o, taps, w->kw, count + o, ny ? (float)ny : 1, y + o, outs - o < SPR_VL ? outs - o : SPR_VL);
+                pool_row(max, 4, line + o, taps, w->kw, count + o, ny, y + o, SPR_VL);
+            for (; o < outs; o += SPR_VL) {
+                const size_t rest = outs - o < SPR_VL ? outs - o : SPR_VL;
+                pool_row(max, 1, line + o, taps, w->kw, count + o, ny, y + o, rest);
+            }
         }
 }
 
@@ -210,7 +218,8 @@ SPR_INLINE void pool_run_all(const int max, const spr_pool_args *a) {
             pool_lines(max, a, &t);
         }
     }
-    for (uint32_t c = a->c0; c < a->c1; c++) memset(a->y + c * a->y_stride + hw, 0, (spr_plane_lanes(hw) - hw) * sizeof *a->y);
+    for (uint32_t c = a->c0; c < a->c1; c++)
+        memset(a->y + c * a->y_stride + hw, 0, (spr_plane_lanes(hw) - hw) * sizeof *a->y);
 }
 
 void SPR_CONV_NAME(spr_pool_f32)(const spr_pool_args *a) {
