@@ -108,6 +108,7 @@ class Report:
         rows = []
         for layer in self.layers:
             row = {**asdict(layer), "style": "green" if is_sparse(layer) else None}
+            row["fill_2x1"] = layer.fill_2x1 if layer.sparsity else None  # blocks without zeros are full
             row["ms"], row["share"] = layer.ns / 1e6, layer.ns / total if total else None
             if layer.sparsity is None:
                 row["weight_bytes"] = layer.weight_bytes or None
