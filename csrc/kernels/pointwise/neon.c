@@ -27,19 +27,18 @@
 #define LOAD13 LOAD12 LDR(12)
 
 #define CSR_FMA(j) SPR_FMA_A(j, 1)
-#define CSR_LOOP(V)                                                                            \
-    __asm__ volatile(SPR_BEGIN_CSR(V)                                                          \
-                     "cbz %w[n], 2f\n"                                                         \
-                     "1:\n"                                                                    \
-                     "fmov d29, %[record]\n"                                                   \
-                     "ldr %[record], [%[p]], #8\n" LOAD##V                                     \
-                     "add %[xa], %[xb], %w[record], uxtw\n"                                    \
-                     "subs %w[n], %w[n], #1\n" SPR_REP##V(CSR_FMA)                             \
-                     "b.ne 1b\n"                                                               \
-                     "2:\n"                                                                    \
-                     : SPR_REP##V(SPR_OUT_A)[p] "+r"(p), [record] "+r"(record), [xa] "+r"(xa), \
-                       [n] "+r"(n)                                                             \
-                     : [xb] "r"(xb), [from] "r"(from), [same] "r"(same)                        \
+#define CSR_LOOP(V)                                                                 \
+    __asm__ volatile(SPR_BEGIN_CSR(V)                                               \
+                     "cbz %w[n], 2f\n"                                              \
+                     "1:\n"                                                         \
+                     "ldr x9, [%[p]], #8\n" LOAD##V                                 \
+                     "fmov d29, x9\n"                                               \
+                     "add %[xa], %[xb], w9, uxtw\n"                                 \
+                     "subs %w[n], %w[n], #1\n" SPR_REP##V(CSR_FMA)                  \
+                     "b.ne 1b\n"                                                    \
+                     "2:\n"                                                         \
+                     : SPR_REP##V(SPR_OUT_A)[p] "+r"(p), [xa] "+r"(xa), [n] "+r"(n) \
+                     : [xb] "r"(xb), [from] "r"(from), [same] "r"(same)             \
                      : SPR_CLOBBERS)
 
 #define PAIR_FMA(j) SPR_FMA_A(j, 0) SPR_FMA_B(j, 1)

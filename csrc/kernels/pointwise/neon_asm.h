@@ -32,9 +32,10 @@
 #define SPR_T10 "26"
 #define SPR_T11 "27"
 #define SPR_T12 "28"
-/* The weights: lanes of register 29. */
-#define SPR_CLOBBERS                                                                                                   \
-    "memory", "cc", "x9", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29"
+/* The weights are lanes of register 29. */
+#define SPR_CLOBBERS                                                                                          \
+    "memory", "cc", "x9", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", \
+        "v28", "v29"
 
 #define SPR_SUM_A(j) float32x4_t a##j;
 #define SPR_SUM_B(j) float32x4_t b##j;

@@ -59,18 +59,21 @@ static uint32_t byte_offset(uint32_t column, uint32_t base, size_t x_stride) {
 }
 
 /* Rows [row0, row1) as CSR; `ptr` gets (row1 - row0) * panels + 1 entries. */
-static void pack_rows(const spr_pw_weights *w, uint32_t row0, uint32_t row1, size_t x_stride, uint32_t kp, uint32_t panels,
-                      uint32_t *ptr, spr_neon_record *records) {
+static void pack_rows(const spr_pw_weights *w, uint32_t row0, uint32_t row1, size_t x_stride, uint32_t kp,
+                      uint32_t panels, uint32_t *ptr, spr_neon_record *records) {
     uint32_t count = 0;
+    records[0].value = 0.0f;
     for (uint32_t p = 0; p < panels; p++)
         for (uint32_t r = row0; r < row1; r++) {
             *ptr++ = count;
             const uint32_t end = lower_bound(w, r, (uint64_t)(p + 1) * kp);
-            for (uint32_t i = lower_bound(w, r, (uint64_t)p * kp); i < end; i++)
-                records[count++] = (spr_neon_record){byte_offset(w->col[i], p * kp, x_stride), w->val[i]};
+            for (uint32_t i = lower_bound(w, r, (uint64_t)p * kp); i < end; i++) {
+                records[count].offset = byte_offset(w->col[i], p * kp, x_stride);
+                records[++count].value = w->val[i];
+            }
         }
     *ptr = count;
-    records[count] = (spr_neon_record){0, 0.0f};
+    records[count].offset = 0;
 }
 
 static void csr_pack(const spr_pw_weights *w, size_t x_stride, uint32_t most, void *dst) {
@@ -92,7 +95,7 @@ spr_neon_csr spr_neon_csr_view(const void *packed) {
                           .panels = h->panels};
 }
 
-/* Walks the union of the patterns of rows 2 * pair and 2 * pair + 1 from column k0 to k1; stores where offset is given. */
+/* Walks the union of the patterns of rows 2 * pair and 2 * pair + 1 from column k0 to k1; stores it if offset is given. */
 static uint32_t walk_pair(const spr_pw_weights *w, uint32_t pair, uint64_t k0, uint64_t k1, size_t x_stride,
                           uint32_t *offset, float *value) {
     uint32_t i = lower_bound(w, 2 * pair, k0), i1 = lower_bound(w, 2 * pair, k1);

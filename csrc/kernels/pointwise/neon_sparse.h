@@ -1,18 +1,19 @@
 /* Sparse pointwise weights as the NEON kernels read them.
  *
- * Columns are cut into panels of `kp` channels, so that panel x pixel tile stays in L1; sums are carried through the output
- * from panel to panel. Within a panel follow the rows (2x1: pairs of rows), within a row the nonzeros by ascending column.
- * The position of row r in panel p is ptr[p * rows + r], its end the next entry. One more record than there are nonzeros
- * is stored: kernels fetch one ahead. */
+ * Columns are cut into panels of `kp` channels, so that panel x pixel tile stays in L1; sums are carried through the
+ * output from panel to panel. Within a panel follow the rows (2x1: pairs of rows), within a row the nonzeros by ascending
+ * column. The position of row r in panel p is ptr[p * rows + r], its end the next entry. */
 #ifndef SPR_KERNELS_POINTWISE_NEON_SPARSE_H
 #define SPR_KERNELS_POINTWISE_NEON_SPARSE_H
 
 #include "kernels/kernel.h"
 
-/* Out-of-order cores have 64 KB of L1, in-order ones 32 KB. */
+/* Out-of-order cores have 64 KB of L1, of which prefetched lines take their share; in-order ones 32 KB. */
 #define SPR_NEON_PANEL 128
 #define SPR_NEON_PANEL_INORDER 128
 
+/* A record is the value of one nonzero and where the next one finds its plane, so that a loop can prepare the address
+   while it multiplies. Position i has its offset in record i and its value in record i + 1. */
 typedef struct spr_neon_record {
     uint32_t offset; /* bytes from the panel's first plane */
     float value;
@@ -28,7 +29,7 @@ typedef struct spr_neon_csr {
 /* Pairs of rows; the last row of an odd count stands alone as a CSR whose ptr knows that row only. */
 typedef struct spr_neon_2x1 {
     const float *bias;      /* [n][4] */
-    const uint32_t *offset; /* bytes from the panel's first plane */
+    const uint32_t *offset; /* bytes from the panel's first plane; one more than needed */
     const float *value;     /* [..][2] */
     const uint32_t *ptr;
     uint32_t kp, panels;

@@ -5,8 +5,8 @@
  *   VARIANT(x)       x with the suffix of the variant
  *
  * Loops find in scope: `from` (PAIR_LOOP: `from_b` too) and `same`, how sums begin; `xb`, the tile in the panel's first
- * plane; `n`, the number of records. The current record is kept from row to row: `xa`, the tile in its plane; CSR: `record`
- * the record's 64 bits, `p` the next one; pairs: `pw` its values, `po` the offset after it. */
+ * plane; `n`, the number of records; and what is kept from row to row: `xa`, the tile in the next record's plane; CSR: `p`,
+ * the record with its value; pairs: `pw`, its values, and `po`, the offset after it. */
 #include <arm_neon.h>
 #include <math.h>
 
@@ -88,9 +88,8 @@ typedef void csr_rows_fn(const tile *t, const spr_neon_csr *w, const uint32_t *p
         const spr_act_consts_neon c = tile_act(t, &rest);                                                           \
         const int same = t->first && !t->args->z, upper = t->args->act.b < INFINITY;                                \
         const char *const xb = t->xb;                                                                               \
-        const uint64_t *p = (const uint64_t *)(const void *)(w->records + ptr[0]);                                  \
-        uint64_t record = *p++;                                                                                     \
-        const char *xa = xb + (uint32_t)record;                                                                     \
+        const spr_neon_record *p = w->records + ptr[0];                                                             \
+        const char *xa = xb + p++->offset;                                                                          \
         for (uint32_t i = 0, r = row0; i < count; i++, r++) {                                                       \
             float *y = t->args->y + r * t->args->y_stride + t->px;                                                  \
             const float *from = row_begin(t, w->bias, y, r);                                                        \
