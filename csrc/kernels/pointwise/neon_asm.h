@@ -65,16 +65,16 @@
 #define SPR_DUP_B(j) "mov %[b" #j "].16b, v29.16b\n"
 
 #define SPR_BEGIN_CSR(V)                            \
-    "cbnz %w[same], 3f\n" SPR_LD##V(A)              \
-    "b 4f\n"                                        \
-    "3: ldr q29, [%[from]]\n" SPR_REP##V(SPR_DUP_A) \
-    "4:\n"
+    "cbnz %w[same], 13f\n" SPR_LD##V(A)              \
+    "b 14f\n"                                        \
+    "13: ldr q29, [%[from]]\n" SPR_REP##V(SPR_DUP_A) \
+    "14:\n"
 #define SPR_BEGIN_PAIR(V)                           \
-    "cbnz %w[same], 3f\n" SPR_LD##V(A) SPR_LD##V(B) \
-    "b 4f\n"                                        \
-    "3: ldr q29, [%[from]]\n" SPR_REP##V(SPR_DUP_A) \
+    "cbnz %w[same], 13f\n" SPR_LD##V(A) SPR_LD##V(B) \
+    "b 14f\n"                                        \
+    "13: ldr q29, [%[from]]\n" SPR_REP##V(SPR_DUP_A) \
     "ldr q29, [%[from_b]]\n" SPR_REP##V(SPR_DUP_B)  \
-    "4:\n"
+    "14:\n"
 
 #define SPR_FMA_A(j, lane) "fmla %[a" #j "].4s, v" SPR_T##j ".4s, v29.s[" #lane "]\n"
 #define SPR_FMA_B(j, lane) "fmla %[b" #j "].4s, v" SPR_T##j ".4s, v29.s[" #lane "]\n"
