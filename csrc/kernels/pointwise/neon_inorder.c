@@ -134,36 +134,41 @@
 /* Four inputs i, j, k, l, the last by two general registers. Loads into general registers go with FMAs and the joins, which
    the A53 cannot issue with FMAs, share cycles: two FMAs for every input but in four cycles of twelve. A(m) and B(m) are
    done to the sums of both rows. Joining j, k and l is left to the next group, as its J, K, L1 and L2. */
-#define GROUP(A, B, J, K, L1, L2, i, j, k, l, NEXT_A, NEXT_B) \
-    LOWER(i) J                                                \
-    K L1                                                      \
-    UPPER(i, "x10") A(j)                                      \
-    B(j)                                                      \
-    LOWER(j) L2                                               \
-    UPPER(j, "x11") A(k)                                      \
-    B(k)                                                      \
-    A(l)                                                      \
-    LOWER(k) JOIN(i, "x10")                                   \
-    UPPER(k, "x12") B(l)                                      \
-    "ldr x13, [%[xa], #16*" #l "]\n" NEXT_A                   \
+#define GROUP(A, B, J, K, L1, L2, i, j, k, l, NEXT_A, NEXT_B, W1, W2) \
+    LOWER(i) J                                                        \
+    K L1                                                              \
+    UPPER(i, "x10") A(j)                                              \
+    B(j) W1                                                           \
+    LOWER(j) L2                                                       \
+    UPPER(j, "x11") A(k)                                              \
+    B(k)                                                              \
+    A(l) W2                                                           \
+    LOWER(k) JOIN(i, "x10")                                           \
+    UPPER(k, "x12") B(l)                                              \
+    "ldr x13, [%[xa], #16*" #l "]\n" NEXT_A                           \
     UPPER(l, "x14") NEXT_B
 
 #define JOINS(j, k, l) JOIN(j, "x11"), JOIN(k, "x12"), "fmov d" SPR_T##l ", x13\n", JOIN(l, "x14")
 #define NO_JOINS , , ,
 
-/* A round over both rows; W fetches the next record; J, K, L1 and L2 are what the round before left to join. */
-#define PAIR_ROUND1(A, B, W, J, K, L1, L2) W A(0) B(0) WHOLE(0)
-#define PAIR_ROUND2(A, B, W, J, K, L1, L2) W A(0) B(0) A(1) B(1) WHOLE(0) WHOLE(1)
-#define PAIR_ROUND3(A, B, W, J, K, L1, L2) W A(0) B(0) A(1) B(1) A(2) B(2) WHOLE(0) WHOLE(1) WHOLE(2)
-#define PAIR_ROUND4(A, B, W, J, K, L1, L2) A(0) B(0) W GROUP(A, B, J, K, L1, L2, 0, 1, 2, 3, , )
-#define FIRST_FOUR(A, B, W, J, K, L1, L2) A(0) B(0) W GROUP(A, B, J, K, L1, L2, 0, 1, 2, 3, A(4), B(4))
-#define PAIR_ROUND5(A, B, W, J, K, L1, L2) FIRST_FOUR(A, B, W, J, K, L1, L2) WHOLE(4)
-#define PAIR_ROUND6(A, B, W, J, K, L1, L2) FIRST_FOUR(A, B, W, J, K, L1, L2) A(5) B(5) WHOLE(4) WHOLE(5)
-#define PAIR_ROUND7(A, B, W, J, K, L1, L2) \
-    FIRST_FOUR(A, B, W, J, K, L1, L2) A(5) B(5) A(6) B(6) WHOLE(4) WHOLE(5) WHOLE(6)
-#define PAIR_ROUND8(A, B, W, J, K, L1, L2) \
-    FIRST_FOUR(A, B, W, J, K, L1, L2) SECOND_FOUR(A, B, JOINS(1, 2, 3))
-#define SECOND_FOUR(A, B, ...) GROUP_AFTER(A, B, __VA_ARGS__, 4, 5, 6, 7, , )
+/* The weights of the record fetched, and whether there are more. */
+#define WEIGHTS "fmov d29, x15\n"
+#define COUNT "subs %w[n], %w[n], #1\n"
+
+/* A round over both rows; W1 and W2 fetch the next record; J, K, L1 and L2 are what the round before left to join. */
+#define PAIR_ROUND1(A, B, W1, W2, J, K, L1, L2) W1 W2 A(0) B(0) WEIGHTS WHOLE(0) COUNT
+#define PAIR_ROUND2(A, B, W1, W2, J, K, L1, L2) A(0) W1 B(0) W2 A(1) B(1) WEIGHTS WHOLE(0) WHOLE(1) COUNT
+#define PAIR_ROUND3(A, B, W1, W2, J, K, L1, L2) \
+    A(0) W1 B(0) W2 A(1) B(1) A(2) B(2) WEIGHTS WHOLE(0) WHOLE(1) WHOLE(2) COUNT
+#define PAIR_ROUND4(A, B, W1, W2, J, K, L1, L2) \
+    A(0) B(0) GROUP(A, B, J, K, L1, L2, 0, 1, 2, 3, WEIGHTS, COUNT, W1, W2)
+#define FIRST_FOUR(A, B, W1, W2, J, K, L1, L2) A(0) B(0) GROUP(A, B, J, K, L1, L2, 0, 1, 2, 3, A(4), B(4), W1, W2)
+#define PAIR_ROUND5(A, B, ...) FIRST_FOUR(A, B, __VA_ARGS__) WEIGHTS WHOLE(4) COUNT
+#define PAIR_ROUND6(A, B, ...) FIRST_FOUR(A, B, __VA_ARGS__) A(5) B(5) WEIGHTS WHOLE(4) WHOLE(5) COUNT
+#define PAIR_ROUND7(A, B, ...) \
+    FIRST_FOUR(A, B, __VA_ARGS__) A(5) B(5) A(6) B(6) WEIGHTS WHOLE(4) WHOLE(5) WHOLE(6) COUNT
+#define PAIR_ROUND8(A, B, ...) FIRST_FOUR(A, B, __VA_ARGS__) SECOND_FOUR(A, B, JOINS(1, 2, 3))
+#define SECOND_FOUR(A, B, ...) GROUP_AFTER(A, B, __VA_ARGS__, 4, 5, 6, 7, WEIGHTS, COUNT, , )
 #define GROUP_AFTER(...) GROUP(__VA_ARGS__)
 #define PAIR_ROUND(V, ...) PAIR_ROUND##V(__VA_ARGS__)
 
@@ -179,20 +184,16 @@
 #define JOIN_ALL(...) JOIN_FOUR(__VA_ARGS__)
 #define JOIN_FOUR(J, K, L1, L2) J K L1 L2
 
-#define RECORD "ldr w9, [%[po]], #4\n" "ldr x15, [%[pw]], #8\n"
+#define RECORD "ldr w9, [%[po]], #4\n", "ldr x15, [%[pw]], #8\n"
 #define PAIR_LOOP(V)                                                                                                       \
     __asm__ volatile("cbz %w[n], 5f\n"                                                                                     \
                      "cbnz %w[same], 2f\n" SPR_LD##V(A) SPR_LD##V(B) PAIR_ROUND(V, NOTHING, NOTHING, RECORD, NO_JOINS)     \
                      "b 3f\n"                                                                                              \
                      "2: ldr q29, [%[from]]\n"                                                                             \
                      "ldr q30, [%[from_b]]\n" PAIR_ROUND(V, COPY_A, COPY_B, RECORD, NO_JOINS)                              \
-                     "3: fmov d29, x15\n"                                                                                  \
-                     "subs %w[n], %w[n], #1\n"                                                                             \
-                     "add %[xa], %[xb], x9\n"                                                                              \
+                     "3: add %[xa], %[xb], x9\n"                                                                           \
                      "b.eq 4f\n"                                                                                           \
                      "1:\n" PAIR_ROUND(V, MUL_A, MUL_B, RECORD, LEFT##V)                                                   \
-                     "fmov d29, x15\n"                                                                                     \
-                     "subs %w[n], %w[n], #1\n"                                                                             \
                      "add %[xa], %[xb], x9\n"                                                                              \
                      "b.ne 1b\n"                                                                                           \
                      "4:\n" JOIN_ALL(LEFT##V) SPR_REP##V(MUL_A) SPR_REP##V(MUL_B)                                          \
