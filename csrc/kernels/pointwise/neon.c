@@ -57,6 +57,7 @@
                      : [xb] "r"(xb), [from] "r"(from), [from_b] "r"(from_b), [same] "r"(same)   \
                      : SPR_CLOBBERS)
 
+#define CSR_WIDE SPR_NEON_PANEL
 #define VARIANT(x) x##_neon
 #include "kernels/pointwise/neon_sparse.tmpl.h"
 

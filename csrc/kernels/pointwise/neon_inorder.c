@@ -204,6 +204,7 @@
                      : [xb] "r"(xb), [from] "r"(from), [from_b] "r"(from_b), [same] "r"(same)                              \
                      : SPR_CLOBBERS)
 
+#define CSR_WIDE 96
 #define VARIANT(x) x##_neon_inorder
 #include "kernels/pointwise/neon_sparse.tmpl.h"
 

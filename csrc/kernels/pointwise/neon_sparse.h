@@ -10,7 +10,7 @@
 
 /* Out-of-order cores have 64 KB of L1, of which prefetched lines take their share; in-order ones 32 KB. */
 #define SPR_NEON_PANEL 128
-#define SPR_NEON_PANEL_INORDER 128
+#define SPR_NEON_PANEL_INORDER 192
 
 /* A record is the value of one nonzero and where the next one finds its plane, so that a loop can prepare the address
    while it multiplies. Position i has its offset in record i and its value in record i + 1. */

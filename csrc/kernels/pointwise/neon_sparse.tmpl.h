@@ -2,11 +2,12 @@
  *
  *   CSR_LOOP(V)   inline assembly that computes the sums a0 ... a<V-1> of a row segment
  *   PAIR_LOOP(V)  the same for two rows, b0 ... b<V-1> being those of the second
- *   VARIANT(x)       x with the suffix of the variant
+ *   VARIANT(x)    x with the suffix of the variant
+ *   CSR_WIDE      channels per panel up to which tiles of 12 vectors and the panel stay in L1; 8 above
  *
  * Loops find in scope: `from` (PAIR_LOOP: `from_b` too) and `same`, how sums begin; `xb`, the tile in the panel's first
- * plane; `n`, the number of records; and what is kept from row to row: `xa`, the tile in the next record's plane; CSR: `p`,
- * the record with its value; pairs: `pw`, its values, and `po`, the offset after it. */
+ * plane; `n`, the number of records; and what is kept from row to row: `xa`, the tile in the next record's plane; CSR:
+ * `p`, the record with its value; pairs: `pw`, its values, and `po`, the offset after it. */
 #include <arm_neon.h>
 #include <math.h>
 
@@ -179,9 +180,10 @@ static tile next_tile(const spr_pw_args *args, uint32_t px, uint32_t usual, uint
 
 void VARIANT(spr_pw_csr_f32)(const spr_pw_args *args) {
     const spr_neon_csr w = spr_neon_csr_view(args->packed);
+    const int wide = w.kp <= CSR_WIDE;
     tile t;
     for (uint32_t px = args->px0; px < args->px1; px += 4 * t.vectors) {
-        t = next_tile(args, px, 12, 13);
+        t = next_tile(args, px, wide ? 12 : 8, wide ? 13 : 8);
         for (uint32_t panel = 0; panel < w.panels; panel++) {
             t.xb = (const char *)(args->x + (size_t)panel * w.kp * args->x_stride + px);
             t.first = panel == 0;
