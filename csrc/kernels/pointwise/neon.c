@@ -1,9 +1,9 @@
 /* Sparse pointwise kernels for NEON on cores that execute out of order (Cortex-A76 and later, Neoverse).
  *
- * Such a core loads two vectors a cycle and multiplies two, so a CSR loop is bound by loads: nothing but the inputs may
- * take a load slot if it can help it, hence offset and weight come by one 64-bit load. What limits prototypes is the
- * window of about 128 instructions: it must not fill up with records waiting for the address of the next. So the address
- * is computed one record ahead (92 % of peak instead of 74 % with twelve vectors). */
+ * Such a core loads two vectors a cycle and multiplies two, so a CSR loop is bound by loads: nothing but the
+ * inputs may take a load slot if it can help it, hence offset and weight come by one 64-bit load. What limits
+ * prototypes is the window of about 128 instructions: it must not fill up with records waiting for the address of
+ * the next. So the address is computed one record ahead (92 % of peak instead of 74 % with twelve vectors). */
 #include "base/compiler.h"
 
 #if SPR_AARCH64

@@ -1,6 +1,6 @@
-/* Pieces from which the inner loops are put together. Loops are inline assembly, as compilers neither keep 13 sums, 13
- * inputs and a weight in registers nor order them as cores want. Vector j of a tile has its sum in operand a<j> (2x1: a<j>
- * and b<j> for the two rows) and its input in register SPR_T<j>. */
+/* Pieces from which the inner loops are put together. Loops are inline assembly, as compilers neither keep 13
+ * sums, 13 inputs and a weight in registers nor order them as cores want. Vector j of a tile has its sum in
+ * operand a<j> (2x1: a<j> and b<j> for the two rows) and its input in register SPR_T<j>. */
 #ifndef SPR_KERNELS_POINTWISE_NEON_ASM_H
 #define SPR_KERNELS_POINTWISE_NEON_ASM_H
 
@@ -64,16 +64,16 @@
 #define SPR_DUP_A(j) "mov %[a" #j "].16b, v29.16b\n"
 #define SPR_DUP_B(j) "mov %[b" #j "].16b, v29.16b\n"
 
-#define SPR_BEGIN_CSR(V)                            \
+#define SPR_BEGIN_CSR(V)                             \
     "cbnz %w[same], 13f\n" SPR_LD##V(A)              \
     "b 14f\n"                                        \
     "13: ldr q29, [%[from]]\n" SPR_REP##V(SPR_DUP_A) \
     "14:\n"
-#define SPR_BEGIN_PAIR(V)                           \
+#define SPR_BEGIN_PAIR(V)                            \
     "cbnz %w[same], 13f\n" SPR_LD##V(A) SPR_LD##V(B) \
     "b 14f\n"                                        \
     "13: ldr q29, [%[from]]\n" SPR_REP##V(SPR_DUP_A) \
-    "ldr q29, [%[from_b]]\n" SPR_REP##V(SPR_DUP_B)  \
+    "ldr q29, [%[from_b]]\n" SPR_REP##V(SPR_DUP_B)   \
     "14:\n"
 
 #define SPR_FMA_A(j, lane) "fmla %[a" #j "].4s, v" SPR_T##j ".4s, v29.s[" #lane "]\n"

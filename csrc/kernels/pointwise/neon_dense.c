@@ -1,5 +1,5 @@
-/* Dense pointwise kernel for NEON on cores that execute out of order: five loads feed 24 FMAs, for which two pipes of 128
- * bits take 12 cycles. */
+/* Dense pointwise kernel for NEON on cores that execute out of order: five loads feed 24 FMAs, for which two pipes
+ * of 128 bits take 12 cycles. */
 #include "base/compiler.h"
 
 #if SPR_AARCH64
@@ -28,6 +28,7 @@
                      : CLOBBERS)
 
 #define VARIANT(x) x##_neon
+#define LAST_OF_FOUR 2
 #define PANEL 256
 #include "kernels/pointwise/neon_dense.tmpl.h"
 

@@ -2,10 +2,11 @@
  *
  *   LOOP(V)       inline assembly that computes 8 rows of V vectors, sums c<row><vector>, from a `block`
  *   PANEL         channels per panel: a panel's tile of 12 pixels, up to two lines of every plane, stays in L1
+ *   LAST_OF_FOUR  vectors of the last tile if four remain for two: 1 or 2
  *   VARIANT(x)    x with the suffix of the variant
  *
- * Tiles of 8 rows x 12 pixels read planes as they lie. Weights are packed in the order of use, [panel][8 rows][channel][8],
- * the last rows filled up with zeros. Sums are carried through the output from panel to panel. */
+ * Tiles of 8 rows x 12 pixels read planes as they lie. Weights are packed in the order of use, [panel][8
+ * rows][channel][8], the last rows filled up with zeros. Sums are carried through the output from panel to panel. */
 #include <arm_neon.h>
 #include <math.h>
 #include <string.h>
@@ -89,7 +90,8 @@ static SPR_NOINLINE void finish_rows(const tile *t, float *y, uint32_t row, uint
 #define STORE(r, x) \
     if (r < rows) vst1q_f32(y + r * y_stride + 4 * x, c##r##x);
 
-/* Row r, V = 1 ... 3: sums begin with what lies at x13; S: as copies of bias r, whose vectors are registers 30 and 31. */
+/* Row r, V = 1 ... 3: sums begin with what lies at x13; or as copies of its bias, all of which are in registers 30
+   and 31. */
 #define FROM1(r) "ldr %q[c" #r "0], [x13]\n" FROM_NEXT
 #define FROM2(r) "ldp %q[c" #r "0], %q[c" #r "1], [x13]\n" FROM_NEXT
 #define FROM3(r) "ldp %q[c" #r "0], %q[c" #r "1], [x13]\n" "ldr %q[c" #r "2], [x13, #32]\n" FROM_NEXT
@@ -154,7 +156,7 @@ void VARIANT(spr_pw_dense_f32)(const spr_pw_args *args) {
     tile t = {.args = args, .bias = bias};
     for (uint32_t px = args->px0, vectors; px < args->px1; px += 4 * vectors) {
         const uint32_t left = (args->px1 - px + 3) / 4;
-        vectors = left == 4 ? 2 : left < 3 ? left : 3; /* no single vector at the end: it would be slow */
+        vectors = left < 3 ? left : left == 4 ? 4 - LAST_OF_FOUR : 3;
         t.px = px;
         t.pad = vectors == left ? ((uint32_t)spr_round_up(args->px1, SPR_PX) - (px + 4 * left)) / 4 : 0;
         for (uint32_t panel = 0; panel < h->panels; panel++) {

@@ -1,12 +1,13 @@
 /* Sparse pointwise kernels for NEON on cores that issue in order, two instructions a cycle (Cortex-A53, A55).
  *
- * Such a core takes two cycles for a 128-bit load and issues nothing else meanwhile. A vector loaded as two halves, one
- * into its register ("ldr d"), one through a general register ("ldr x", "ins"), leaves room for the arithmetic beside it.
- * The A53 cannot issue a vector load together with an FMA, nor four cycles after one, hence the order of what follows:
- * pairs of lines issue together.
+ * Such a core takes two cycles for a 128-bit load and issues nothing else meanwhile. A vector loaded as two
+ * halves, one into its register ("ldr d"), one through a general register ("ldr x", "ins"), leaves room for the
+ * arithmetic beside it. The A53 cannot issue a vector load together with an FMA, nor four cycles after one, hence
+ * the order of what follows: pairs of lines issue together.
  *
- * All inputs of a record are in registers when its multiplications begin; each is replaced by that of the next record
- * right after its last use, so that a row takes one round of loads before the loop and one of FMAs after it. */
+ * All inputs of a record are in registers when its multiplications begin; each is replaced by that of the next
+ * record right after its last use, so that a row takes one round of loads before the loop and one of FMAs after
+ * it. */
 #include "base/compiler.h"
 
 #if SPR_AARCH64
@@ -52,8 +53,8 @@
 /* Loads input j, joins input i whose halves came two steps before, does M to sum m. */
 #define STEP(M, j, i, m) LOWER(j) JOIN(i, X##i) UPPER(j, X##j) M(m)
 
-/* A round does M to all sums in turn and replaces every input thereafter. P and Q join the last two inputs of the round
-   before; those of this one, V - 2 and V - 1, are left to the next. Up to three inputs are loaded whole. */
+/* A round does M to all sums in turn and replaces every input thereafter. P and Q join the last two inputs of the
+   round before; those of this one, V - 2 and V - 1, are left to the next. Up to three inputs are loaded whole. */
 #define ROUND1(M, P, Q) M(0) WHOLE(0)
 #define ROUND2(M, P, Q) M(0) M(1) WHOLE(0) WHOLE(1)
 #define ROUND3(M, P, Q) M(0) M(1) M(2) WHOLE(0) WHOLE(1) WHOLE(2)
@@ -131,9 +132,10 @@
 
 /* ---- 2x1 ---- */
 
-/* Four inputs i, j, k, l, the last by two general registers. Loads into general registers go with FMAs and the joins, which
-   the A53 cannot issue with FMAs, share cycles: two FMAs for every input but in four cycles of twelve. A(m) and B(m) are
-   done to the sums of both rows. Joining j, k and l is left to the next group, as its J, K, L1 and L2. */
+/* Four inputs i, j, k, l, the last by two general registers. Loads into general registers go with FMAs and the
+   joins, which the A53 cannot issue with FMAs, share cycles: two FMAs for every input but in four cycles of
+   twelve. A(m) and B(m) are done to the sums of both rows. Joining j, k and l is left to the next group, as its J,
+   K, L1 and L2. */
 #define GROUP(A, B, J, K, L1, L2, i, j, k, l, NEXT_A, NEXT_B, W1, W2) \
     LOWER(i) J                                                        \
     K L1                                                              \
@@ -185,23 +187,25 @@
 #define JOIN_FOUR(J, K, L1, L2) J K L1 L2
 
 #define RECORD "ldr w9, [%[po]], #4\n", "ldr x15, [%[pw]], #8\n"
-#define PAIR_LOOP(V)                                                                                                       \
-    __asm__ volatile("cbz %w[n], 5f\n"                                                                                     \
-                     "cbnz %w[same], 2f\n" SPR_LD##V(A) SPR_LD##V(B) PAIR_ROUND(V, NOTHING, NOTHING, RECORD, NO_JOINS)     \
-                     "b 3f\n"                                                                                              \
-                     "2: ldr q29, [%[from]]\n"                                                                             \
-                     "ldr q30, [%[from_b]]\n" PAIR_ROUND(V, COPY_A, COPY_B, RECORD, NO_JOINS)                              \
-                     "3: add %[xa], %[xb], x9\n"                                                                           \
-                     "b.eq 4f\n"                                                                                           \
-                     "1:\n" PAIR_ROUND(V, MUL_A, MUL_B, RECORD, LEFT##V)                                                   \
-                     "add %[xa], %[xb], x9\n"                                                                              \
-                     "b.ne 1b\n"                                                                                           \
-                     "4:\n" JOIN_ALL(LEFT##V) SPR_REP##V(MUL_A) SPR_REP##V(MUL_B)                                          \
-                     "b 6f\n"                                                                                              \
-                     "5:\n" SPR_BEGIN_PAIR(V)                                                                              \
-                     "6:\n"                                                                                                \
-                     : SPR_REP##V(SPR_OUT_A) SPR_REP##V(SPR_OUT_B)[po] "+r"(po), [pw] "+r"(pw), [xa] "+r"(xa), [n] "+r"(n) \
-                     : [xb] "r"(xb), [from] "r"(from), [from_b] "r"(from_b), [same] "r"(same)                              \
+#define PAIR_LOOP(V)                                                                            \
+    __asm__ volatile("cbz %w[n], 5f\n"                                                          \
+                     "cbnz %w[same], 2f\n" SPR_LD##V(A) SPR_LD##V(B)                            \
+                     PAIR_ROUND(V, NOTHING, NOTHING, RECORD, NO_JOINS)                          \
+                     "b 3f\n"                                                                   \
+                     "2: ldr q29, [%[from]]\n"                                                  \
+                     "ldr q30, [%[from_b]]\n" PAIR_ROUND(V, COPY_A, COPY_B, RECORD, NO_JOINS)   \
+                     "3: add %[xa], %[xb], x9\n"                                                \
+                     "b.eq 4f\n"                                                                \
+                     "1:\n" PAIR_ROUND(V, MUL_A, MUL_B, RECORD, LEFT##V)                        \
+                     "add %[xa], %[xb], x9\n"                                                   \
+                     "b.ne 1b\n"                                                                \
+                     "4:\n" JOIN_ALL(LEFT##V) SPR_REP##V(MUL_A) SPR_REP##V(MUL_B)               \
+                     "b 6f\n"                                                                   \
+                     "5:\n" SPR_BEGIN_PAIR(V)                                                   \
+                     "6:\n"                                                                     \
+                     : SPR_REP##V(SPR_OUT_A) SPR_REP##V(SPR_OUT_B)[po] "+r"(po), [pw] "+r"(pw), \
+                       [xa] "+r"(xa), [n] "+r"(n)                                               \
+                     : [xb] "r"(xb), [from] "r"(from), [from_b] "r"(from_b), [same] "r"(same)   \
                      : SPR_CLOBBERS)
 
 #define CSR_WIDE 96

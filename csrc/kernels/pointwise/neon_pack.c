@@ -95,7 +95,8 @@ spr_neon_csr spr_neon_csr_view(const void *packed) {
                           .panels = h->panels};
 }
 
-/* Walks the union of the patterns of rows 2 * pair and 2 * pair + 1 from column k0 to k1; stores it if offset is given. */
+/* Walks the union of the patterns of rows 2 * pair and 2 * pair + 1 from column k0 to k1; stores it if offset is
+   given. */
 static uint32_t walk_pair(const spr_pw_weights *w, uint32_t pair, uint64_t k0, uint64_t k1, size_t x_stride,
                           uint32_t *offset, float *value) {
     uint32_t i = lower_bound(w, 2 * pair, k0), i1 = lower_bound(w, 2 * pair, k1);

@@ -1,8 +1,8 @@
 /* Sparse pointwise weights as the NEON kernels read them.
  *
- * Columns are cut into panels of `kp` channels, so that panel x pixel tile stays in L1; sums are carried through the
- * output from panel to panel. Within a panel follow the rows (2x1: pairs of rows), within a row the nonzeros by ascending
- * column. The position of row r in panel p is ptr[p * rows + r], its end the next entry. */
+ * Columns are cut into panels of `kp` channels, so that panel x pixel tile stays in L1; sums are carried through
+ * the output from panel to panel. Within a panel follow the rows (2x1: pairs of rows), within a row the nonzeros
+ * by ascending column. The position of row r in panel p is ptr[p * rows + r], its end the next entry. */
 #ifndef SPR_KERNELS_POINTWISE_NEON_SPARSE_H
 #define SPR_KERNELS_POINTWISE_NEON_SPARSE_H
 

@@ -5,9 +5,9 @@
  *   VARIANT(x)    x with the suffix of the variant
  *   CSR_WIDE      channels per panel up to which tiles of 12 vectors and the panel stay in L1; 8 above
  *
- * Loops find in scope: `from` (PAIR_LOOP: `from_b` too) and `same`, how sums begin; `xb`, the tile in the panel's first
- * plane; `n`, the number of records; and what is kept from row to row: `xa`, the tile in the next record's plane; CSR:
- * `p`, the record with its value; pairs: `pw`, its values, and `po`, the offset after it. */
+ * Loops find in scope: `from` (PAIR_LOOP: `from_b` too) and `same`, how sums begin; `xb`, the tile in the panel's
+ * first plane; `n`, the number of records; and what is kept from row to row: `xa`, the tile in the next record's
+ * plane; CSR: `p`, the record with its value; pairs: `pw`, its values, and `po`, the offset after it. */
 #include <arm_neon.h>
 #include <math.h>
 
