@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Set
 
 import numpy as np
 import onnx
-from onnx import helper
+from onnx import helper, shape_inference
 
 from ...errors import ArgumentError, ModelFormatError, SparseRuntimeError, UnsupportedError
 from ...ir import DTYPES, MAX_RANK, Graph, Value
@@ -32,7 +32,8 @@ def import_model(model: Any, input_shapes: InputShapes = None) -> Graph:
     source = read(model)
     if source.model.functions:
         try:
-            source.model = onnx.inliner.inline_local_functions(source.model)
+            from onnx import inliner  # since onnx 1.15
+            source.model = inliner.inline_local_functions(source.model)
         except Exception as error:
             raise ModelFormatError(f"{source.label}: its functions cannot be inlined: {error}") from None
     return _Importer(source, input_shapes).run()
@@ -47,6 +48,7 @@ class _Importer:
         self.problems: List[str] = []
         self.taken: Set[str] = {name for node in self.proto.node for name in node.output}
         self._inputs(input_shapes or {})
+        self._raise_problems()
         self.hints = self._hints()
 
     # ---- inputs and initializers ---------------------------------------------------------------------------------------
@@ -100,7 +102,7 @@ class _Importer:
                 info.CopyFrom(helper.make_tensor_value_info(
                     info.name, info.type.tensor_type.elem_type, [None if d < 0 else d for d in value.dims]))
         try:
-            model = onnx.shape_inference.infer_shapes(model)
+            model = shape_inference.infer_shapes(model)
         except Exception:  # broken models are reported by the walk, which names the node
             return {}
         hints = {}
@@ -125,12 +127,15 @@ class _Importer:
             names[name] = names.get(name, 0) + 1
             self._node(node, name if names[name] == 1 else f"{name}_{names[name]}", used)
         self._outputs()
-        if self.problems:
-            lines = "\n  ".join(self.problems)
-            raise UnsupportedError(f"{self.source.label} (opset {self.opset}) uses what is not supported:\n  {lines}")
+        self._raise_problems()
         self.graph.remove_dead()
         self.graph.check()
         return self.graph
+
+    def _raise_problems(self) -> None:
+        if self.problems:
+            lines = "\n  ".join(self.problems)
+            raise UnsupportedError(f"{self.source.label} (opset {self.opset}) uses what is not supported:\n  {lines}")
 
     def _node(self, node: onnx.NodeProto, name: str, used: Set[str]) -> None:
         where = f"node {name!r} ({node.op_type})"
@@ -215,9 +220,11 @@ class _Importer:
             if info.name not in self.values:
                 raise ModelFormatError(f"nothing makes the graph output {info.name!r}")
             value = self.values[info.name]
+            if value.is_const and value.name == info.name:
+                self.graph.rename(value, self.graph.unique(f"{info.name}/value"))
             if value.producer is None or value in self.graph.outputs:  # an input, a constant, or twice the same
-                name = info.name if value.name != info.name else info.name + "/copy"
-                value = self.graph.add_node("Identity", [value], f"{info.name}/Identity", [self.graph.unique(name)]).output
+                name = self.graph.unique(info.name if value.name != info.name else f"{info.name}/copy")
+                value = self.graph.add_node("Identity", [value], f"{info.name}/Identity", [name]).output
             elif value.name != info.name:
                 self.graph.rename(value, info.name)
             self.graph.outputs.append(value)

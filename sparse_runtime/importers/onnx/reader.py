@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 import numpy as np
 import onnx
@@ -81,7 +81,30 @@ def read(model: Any) -> Source:
         raise ArgumentError(f"a model is a path, bytes or an onnx.ModelProto, not {type(model).__name__}")
     if not source.model.HasField("graph") or not (source.model.graph.node or source.model.graph.output):
         raise ModelFormatError(f"{source.label}: not an ONNX model: it has no graph")
+    for what, text in _names(source.model.graph):
+        if isinstance(text, bytes):  # how protobuf hands out what is not UTF-8
+            raise ModelFormatError(f"{source.label}: damaged: {what} is not UTF-8: {text!r}")
     return source
+
+
+def _names(graph: onnx.GraphProto) -> Iterator[Tuple[str, Any]]:
+    yield "the graph's name", graph.name
+    for info in list(graph.input) + list(graph.output):
+        yield "the name of an input or output", info.name
+        for dim in info.type.tensor_type.shape.dim:
+            yield "the name of a dimension", dim.dim_param
+    for tensor in graph.initializer:
+        yield "the name of an initializer", tensor.name
+    for sparse in graph.sparse_initializer:
+        yield "the name of an initializer", sparse.values.name
+    for node in graph.node:
+        yield "the name of a node", node.name
+        yield "an operator", node.op_type
+        yield "a domain", node.domain
+        for name in list(node.input) + list(node.output):
+            yield "the name of a value", name
+        for attribute in node.attribute:
+            yield "the name of an attribute", attribute.name
 
 
 def _parse(data: bytes, label: str) -> onnx.ModelProto:
