@@ -9,9 +9,12 @@ _TYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8, "tensor(int8)"
           "tensor(int32)": np.int32}
 
 
-def reference(model, feeds, threads=1):
-    """{output name: array} by onnxruntime. model: path, bytes or ModelProto."""
+def reference(model, feeds, threads=1, optimized=True):
+    """{output name: array} by onnxruntime. model: path, bytes or ModelProto. optimized=False takes every node literally:
+    onnxruntime 1.2x folds a Pad with zeros into a MaxPool, which is not the same for negative numbers."""
     options = onnxruntime.SessionOptions()
+    if not optimized:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = threads
     source = model.SerializeToString() if hasattr(model, "SerializeToString") else str(model)
     session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])

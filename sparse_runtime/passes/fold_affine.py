@@ -16,10 +16,11 @@ Affine = Tuple[Value, np.ndarray, np.ndarray]  # x, scale, shift: value = x * sc
 
 def run(graph: Graph) -> int:
     count = 0
-    for node in graph:
-        if node.op in ("Conv", "FullyConnected"):
-            while _fold_behind(graph, node) or _fold_before(graph, node):
-                count += 1
+    with np.errstate(all="ignore"):  # _set looks at what came out
+        for node in graph:
+            if node.op in ("Conv", "FullyConnected"):
+                while _fold_behind(graph, node) or _fold_before(graph, node):
+                    count += 1
     return count
 
 
@@ -77,9 +78,8 @@ def _affine(node: Node, axis: Optional[int], channels: int) -> Optional[Affine]:
         if axis != 1 or not all(v.is_const for v in node.inputs[1:]):
             return None
         gamma, beta, mean, var = (v.const.astype(np.float64) for v in node.inputs[1:])
-        with np.errstate(all="ignore"):
-            scale = gamma / np.sqrt(var + node["epsilon"])
-            return node.inputs[0], scale, beta - mean * scale
+        scale = gamma / np.sqrt(var + node["epsilon"])
+        return node.inputs[0], scale, beta - mean * scale
     if node.op != "Binary" or node["fn"] not in ("add", "sub", "mul", "div") or node["act"] != "none":
         return None
     for i in (1, 0):
@@ -94,15 +94,13 @@ def _affine(node: Node, axis: Optional[int], channels: int) -> Optional[Affine]:
             return (x, -one, c) if first else (x, one, -c)
         if node["fn"] == "mul":
             return x, c, zero
-        with np.errstate(all="ignore"):
-            return None if first else (x, one / c, zero)
+        return None if first else (x, one / c, zero)
     return None
 
 
 def _set(graph: Graph, node: Node, weight: np.ndarray, bias: np.ndarray) -> bool:
     """Gives a layer new weights, unless they are no longer finite: infinities do not commute with sums."""
-    with np.errstate(all="ignore"):
-        weight, bias = weight.astype(np.float32), bias.astype(np.float32)
+    weight, bias = weight.astype(np.float32), bias.astype(np.float32)
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
         return False
     old_weight, old_bias = node.input("W"), node.input("B")
