@@ -69,16 +69,13 @@ def optimize(graph: Graph, names: Optional[Sequence[str]] = None) -> Outcome:
 
 def _free_shapes(graph: Graph, outcome: Outcome, others: Sequence[Tuple[str, probes.Probe]]) -> None:
     """Frees the sizes that can be freed altogether: a model that ends up with a fixed size anyway keeps its simple constants."""
-    wanted = [probe for _, probe in others]
-    while wanted:
+    for wanted in ([p for _, p in others], *([p] for _, p in others)):
         trial = graph.clone()
         count = free_shapes.run(trial, [outcome.probe] + wanted)
-        taken = [probe for probe in wanted if _takes(trial, probe)]
-        if taken == wanted:
+        if count and all(_takes(trial, probe) for probe in wanted):
             graph.adopt(trial)
             _add(outcome, "free_shapes", count)
             return
-        wanted = taken
 
 
 def _run(graph: Graph, passes: Mapping[str, Callable[[Graph], int]], wanted: Sequence[str], outcome: Outcome) -> int:

@@ -45,10 +45,10 @@ def _shapes(graph: Graph, value: Value, probes: Sequence[Probe]) -> Optional[Lis
 
 
 class _Dim(NamedTuple):
-    """One dimension of a target: constant, or one of the input's, or what is left."""
+    """One dimension of a target: the product of the input's dimensions `axes`, over or as `number`."""
 
-    kind: str  # "const", "copy", "rest"
-    number: int  # the constant, or the input's axis
+    axes: Tuple[int, ...]  # () for a constant
+    number: int  # the constant, or what divides the product
 
 
 def _reshape(graph: Graph, node: Node, shapes: Sequence[Shape]) -> bool:
@@ -64,7 +64,7 @@ def _reshape(graph: Graph, node: Node, shapes: Sequence[Shape]) -> bool:
     if dims is None:
         return False
     new = _spell(graph, node, dims)
-    if new is None or (new.is_const and ints(new) == target):
+    if new.is_const and ints(new) == target:
         return False
     node.set_input("shape", new)
     return True
@@ -85,11 +85,11 @@ def _plan(shapes: Sequence[Shape], target: Sequence[int]) -> Optional[List[_Dim]
         if i < len(source) and source[i] == 1:  # a batch of one: its place must be a one
             if j >= len(target) or target[j] != 1:
                 return None
-            plan.append(_Dim("copy", i))
+            plan.append(_Dim((i,), 1))
             i, j = i + 1, j + 1
             continue
         if j < len(target) and target[j] == 1:
-            plan.append(_Dim("const", 1))
+            plan.append(_Dim((), 1))
             j += 1
             continue
         block = _block(source, target, i, j)
@@ -120,43 +120,42 @@ def _block(source: Shape, target: Sequence[int], i: int, j: int) -> Optional[Tup
 
 def _pair(shapes: Sequence[Shape], varies: Sequence[bool], target: Sequence[int], left: range, right: range) -> Optional[List[_Dim]]:
     if not any(varies[i] for i in left):
-        return [_Dim("const", target[j]) for j in right]
+        return [_Dim((), target[j]) for j in right]
     if any(varies[i] and shapes[0][i] == 1 for i in left):
         return None
-    if len(right) == 1:
-        return [_Dim("copy", left[0]) if len(left) == 1 else _Dim("rest", 0)]
-    # One dimension of the target takes what varies; the others have to divide it, the smaller ones first.
-    last = max(right, key=lambda j: target[j])
-    constant = int(np.prod([target[j] for j in right if j != last]))
-    if sum(target[j] == target[last] for j in right) > 1:
+    # One dimension of the target takes what varies, the largest; the others have to divide it.
+    largest = max(target[j] for j in right)
+    takers = [j for j in right if target[j] == largest]
+    constant = int(np.prod([target[j] for j in right])) // largest
+    if len(takers) > 1 or any(int(np.prod([s[i] for i in left])) % constant for s in shapes):
         return None
-    if any(int(np.prod([s[i] for i in left])) % constant for s in shapes):
-        return None
-    return [_Dim("rest", 0) if j == last else _Dim("const", target[j]) for j in right]
+    return [_Dim(tuple(left), constant) if j == takers[0] else _Dim((), target[j]) for j in right]
 
 
-def _spell(graph: Graph, node: Node, dims: Sequence[_Dim]) -> Optional[Value]:
+def _spell(graph: Graph, node: Node, dims: Sequence[_Dim]) -> Value:
     """The target as a constant with 0 and -1, or computed from the input's shape where these do not suffice."""
     out: List[Optional[int]] = []
     for j, d in enumerate(dims):
-        out.append(d.number if d.kind == "const" else (0 if d.kind == "copy" and d.number == j else None))
-    if sum(d.kind == "rest" for d in dims) > 1:
-        return None
-    missing = [j for j, v in enumerate(out) if v is None]
-    if len(missing) == 1:
-        out[missing[0]] = -1
-        missing = []
-    if not missing:
-        return graph.add_const(f"{node.name}/shape", np.array(out, np.int64))
-    shape = graph.add_node("Shape", [node.inputs[0]], f"{node.name}/Shape", before=node).output
-    parts = []
+        out.append(d.number if not d.axes else (0 if d == ((j,), 1) else None))
+    if out.count(None) <= 1:
+        return _ints(graph, node, [-1 if d is None else d for d in out])
+
+    def add(op: str, *inputs: Value, **attrs: object) -> Value:
+        return graph.add_node(op, inputs, f"{node.name}/{op}", before=node, **attrs).output
+
+    shape, parts = add("Shape", node.inputs[0]), []
     for d in dims:
-        number = {"const": d.number, "copy": d.number, "rest": -1}[d.kind]
-        value = graph.add_const(f"{node.name}/dim", np.array([number], np.int64))
-        if d.kind == "copy":
-            value = graph.add_node("Gather", [shape, value], f"{node.name}/Gather", before=node).output
-        parts.append(value)
-    return graph.add_node("Concat", parts, f"{node.name}/Concat", before=node).output
+        if not d.axes:
+            parts.append(_ints(graph, node, [d.number]))
+            continue
+        part = add("Gather", shape, _ints(graph, node, d.axes))
+        part = add("Reduce", part, fn="prod") if len(d.axes) > 1 else part
+        parts.append(add("Binary", part, _ints(graph, node, [d.number]), fn="div") if d.number > 1 else part)
+    return add("Concat", *parts)
+
+
+def _ints(graph: Graph, node: Node, values: Sequence[int]) -> Value:
+    return graph.add_const(f"{node.name}/shape", np.array(values, np.int64))
 
 
 # ---- Expand, Resize ------------------------------------------------------------------------------------------------------
@@ -172,7 +171,7 @@ def _expand(graph: Graph, node: Node, shapes: Sequence[Shape]) -> bool:
     new = [1 if t == s else t for t, s in zip(target, source)]
     if new == target:
         return False
-    node.set_input("shape", graph.add_const(f"{node.name}/shape", np.array(new, np.int64)))
+    node.set_input("shape", _ints(graph, node, new))
     return True
 
 

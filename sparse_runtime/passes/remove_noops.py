@@ -1,9 +1,11 @@
 """Nodes that return what they get: Identity, Cast to the same type, Reshape to the same shape, Transpose that moves nothing,
-Pad by nothing, Slice of everything, Concat of one, multiplication by one and the like. Of two reshapings in a row, the first."""
+Pad by nothing, Slice of everything, Concat of one, multiplication by one and the like; Unsqueeze and Squeeze of the same axes. Of two
+reshapings in a row, the first."""
 
 from __future__ import annotations
 
 import math
+from typing import List, Optional
 
 from ..ir import DTYPES, Graph, Node
 from .match import ints, same_shape, scalar
@@ -28,6 +30,8 @@ def run(graph: Graph) -> int:
 
 def _kept(node: Node):
     """The input that `node` returns unchanged, or None."""
+    if node.op == "Binary":
+        return _unchanged_operand(node)
     x = node.inputs[0]
     if x is None or x.is_const:
         return None
@@ -41,8 +45,8 @@ def _kept(node: Node):
         return x if DTYPES.get(node["to"]) == x.dtype else None
     if op == "Concat":
         return x if len(node.inputs) == 1 else None
-    if op == "Binary":
-        return _unchanged_operand(node)
+    if op in ("Squeeze", "Unsqueeze") and _axes(node) is not None and _axes(node) == _axes(x.producer):
+        return x.producer.inputs[0] if x.producer.op != op else None
     if not same:
         return None
     if op == "Transpose":
@@ -68,6 +72,14 @@ def _kept(node: Node):
         scales = node.input("scales")
         return x if scales is not None and scales.is_const and (scales.const == 1).all() else None
     return None
+
+
+def _axes(node: Optional[Node]) -> Optional[List[int]]:
+    """The axes of a Squeeze or Unsqueeze, counted in the tensor that has them."""
+    if node is None or node.op not in ("Squeeze", "Unsqueeze") or node.output.rank is None or node.inputs[0].rank is None:
+        return None
+    axes, rank = ints(node.input("axes")), max(node.inputs[0].rank, node.output.rank)
+    return None if axes is None else sorted(a % rank for a in axes)
 
 
 def _unchanged_operand(node: Node):
