@@ -72,7 +72,7 @@ def _free_shapes(graph: Graph, outcome: Outcome, others: Sequence[Tuple[str, pro
     for wanted in ([p for _, p in others], *([p] for _, p in others)):
         trial = graph.clone()
         count = free_shapes.run(trial, [outcome.probe] + wanted)
-        if count and all(_takes(trial, probe) for probe in wanted):
+        if all(_takes(trial, probe) for probe in wanted):
             graph.adopt(trial)
             _add(outcome, "free_shapes", count)
             return

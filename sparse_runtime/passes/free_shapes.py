@@ -56,18 +56,28 @@ def _reshape(graph: Graph, node: Node, shapes: Sequence[Shape]) -> bool:
     if target is None or node["allowzero"] or any(0 in s for s in shapes):
         return False
     source = shapes[0]
-    fixed = [source[i] if t == 0 and i < len(source) else t for i, t in enumerate(target)]
-    if -1 in fixed:
-        known = int(np.prod([t for t in fixed if t != -1], dtype=np.int64))
-        fixed[fixed.index(-1)] = int(np.prod(source, dtype=np.int64)) // max(known, 1)
-    dims = _plan(shapes, fixed) or _plan([shapes[0]] + [s for s in shapes[1:] if s[0] != source[0]], fixed)
+    fixed = _resolve(target, source)
+    dims = _plan(shapes, fixed)
     if dims is None:
+        shapes = [source] + [s for s in shapes[1:] if s[0] != source[0]]
+        dims = _plan(shapes, fixed)
+    if dims is None or all(_resolve(target, s) == _evaluate(dims, s) for s in shapes):
         return False
-    new = _spell(graph, node, dims)
-    if new.is_const and ints(new) == target:
-        return False
-    node.set_input("shape", new)
+    node.set_input("shape", _spell(graph, node, dims))
     return True
+
+
+def _resolve(target: Sequence[int], shape: Shape) -> List[int]:
+    """A target's dimensions for an input shape: 0 is the input's, -1 what is left."""
+    dims = [shape[i] if t == 0 and i < len(shape) else t for i, t in enumerate(target)]
+    if -1 in dims:
+        known = int(np.prod([d for d in dims if d != -1], dtype=np.int64))
+        dims[dims.index(-1)] = int(np.prod(shape, dtype=np.int64)) // max(known, 1)
+    return dims
+
+
+def _evaluate(dims: Sequence[_Dim], shape: Shape) -> List[int]:
+    return [int(np.prod([shape[i] for i in d.axes], dtype=np.int64)) // d.number if d.axes else d.number for d in dims]
 
 
 def _plan(shapes: Sequence[Shape], target: Sequence[int]) -> Optional[List[_Dim]]:

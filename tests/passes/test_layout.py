@@ -260,6 +260,14 @@ def test_a_model_of_one_size_keeps_its_constants():
     np.testing.assert_array_equal(graph.nodes[1].input("shape").const, [0, 120])
 
 
+@pytest.mark.parametrize("target", [[0, 4, -1], [0, 2, 2, -1], [0, 0, -1]])
+def test_targets_that_follow_already_stay(target):
+    nodes = [node("Reshape", "x s", "a"), node("Sigmoid", "a")]
+    graph, outcome = rewritten(model(nodes, (1, 4, 6, 5), s=target))
+    np.testing.assert_array_equal(graph.nodes[0].input("shape").const, target)
+    assert outcome.free == {"batch": True, "planes": True} and not outcome.counts["free_shapes"]
+
+
 def test_spelled_out_depth_to_space_follows_the_input():
     """[2, 2] channels behind each pixel, and back: the larger part of a split is the one that varies."""
     nodes = [node("Reshape", "x s", "a"), node("Transpose", "a", "b", perm=[0, 1, 4, 2, 5, 3]), node("Reshape", "b t", "c"), node("Abs", "c", "d"),
