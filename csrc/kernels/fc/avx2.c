@@ -2,7 +2,7 @@
 #include "base/compiler.h"
 
 #if SPR_X86_64
-#include "kernels/fc/x86.h"
+#include "kernels/fc/pack.h"
 #include "kernels/pointwise/x86_avx2.h"
 
 SPR_TARGET_PUSH(ISA_TARGET)
@@ -30,14 +30,14 @@ SPR_INLINE __m128 collect(const float *x, const uint32_t *col) {
 }
 
 void spr_fc_csr_f32_avx2(const spr_fc_args *a) {
-    const spr_x86_fc_csr c = spr_x86_fc_csr_of(a->packed, a->n);
-    for (uint32_t row = a->row0; row < a->row1; row += SPR_X86_FC_QUAD) {
-        const uint32_t slice = row / SPR_X86_FC_QUAD;
-        const uint32_t count = a->row1 - row < SPR_X86_FC_QUAD ? a->row1 - row : SPR_X86_FC_QUAD;
+    const spr_fc_csr c = spr_fc_csr_of(a->packed, a->n);
+    for (uint32_t row = a->row0; row < a->row1; row += SPR_FC_QUAD) {
+        const uint32_t slice = row / SPR_FC_QUAD;
+        const uint32_t count = a->row1 - row < SPR_FC_QUAD ? a->row1 - row : SPR_FC_QUAD;
         for (uint32_t m = 0; m < a->m; m++) {
             const float *const x = a->x + m * a->x_stride;
             __m128 acc = _mm_loadu_ps(c.bias + row);
-            for (const spr_x86_fc_step *s = c.steps + c.common[slice]; s < c.steps + c.common[slice + 1]; s++)
+            for (const spr_fc_step *s = c.steps + c.common[slice]; s < c.steps + c.common[slice + 1]; s++)
                 acc = _mm_fmadd_ps(_mm_loadu_ps(s->w), collect(x, s->col), acc);
             float sums[LANES] = {0};
             _mm_storeu_ps(sums, acc);

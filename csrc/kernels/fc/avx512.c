@@ -2,7 +2,7 @@
 #include "base/compiler.h"
 
 #if SPR_X86_64
-#include "kernels/fc/x86.h"
+#include "kernels/fc/pack.h"
 #include "kernels/pointwise/x86_avx512.h"
 
 SPR_TARGET_PUSH(ISA_TARGET)

@@ -1,6 +1,6 @@
 /* Dense FC over the primitives of pointwise/x86_<isa>.h. */
 
-enum { ISA(VECTORS) = SPR_X86_FC_SLICE / LANES }; /* of a slice */
+enum { ISA(VECTORS) = SPR_FC_SLICE / LANES }; /* of a slice */
 
 /* Residual, activation and store of the first `count` channels from `row` on, of batch row m. */
 SPR_INLINE void ISA(fc_finish)(const spr_fc_args *a, uint32_t m, uint32_t row, uint32_t count, V acc) {
@@ -16,8 +16,8 @@ SPR_INLINE void ISA(fc_finish)(const spr_fc_args *a, uint32_t m, uint32_t row, u
 SPR_INLINE void ISA(fc_tile)(const int h, const int s, const spr_fc_args *a, uint32_t m, uint32_t row) {
     const int v = s * ISA(VECTORS);
     const float *const bias = a->packed;
-    const size_t slice = (size_t)a->k * SPR_X86_FC_SLICE;
-    const float *w = bias + spr_round_up(a->n, SPR_X86_FC_SLICE) + row / SPR_X86_FC_SLICE * slice;
+    const size_t slice = (size_t)a->k * SPR_FC_SLICE;
+    const float *w = bias + spr_round_up(a->n, SPR_FC_SLICE) + row / SPR_FC_SLICE * slice;
     const float *x = a->x + m * a->x_stride;
     V acc[6][8];
     UNROLL for (int r = 0; r < h; r++)
@@ -31,7 +31,7 @@ SPR_INLINE void ISA(fc_tile)(const int h, const int s, const spr_fc_args *a, uin
             UNROLL for (int r = 0; r < h; r++) acc[r][i] = V_FMA(weight, input[r], acc[r][i]);
         }
         x++;
-        w += SPR_X86_FC_SLICE;
+        w += SPR_FC_SLICE;
     }
     float sums[6][8 * LANES]; /* through memory, for one copy of the code that finishes a vector instead of h * v */
     UNROLL for (int r = 0; r < h; r++)
@@ -53,16 +53,16 @@ typedef struct ISA(fc_tiles) {
 /* Blocks of four slices, whose weights stay in L2 for all batch rows. tiles[h - 1] are those of h rows, up to
    `most`. */
 SPR_INLINE void ISA(fc_run)(const spr_fc_args *a, const ISA(fc_tiles) *tiles, uint32_t most) {
-    enum { BLOCK = 4 * SPR_X86_FC_SLICE };
+    enum { BLOCK = 4 * SPR_FC_SLICE };
     for (uint32_t row0 = a->row0; row0 < a->row1; row0 += BLOCK) {
         const uint32_t row1 = a->row1 - row0 > BLOCK ? row0 + BLOCK : a->row1;
         for (uint32_t m = 0; m < a->m;) {
             const uint32_t h = a->m - m < most ? a->m - m : most;
             const ISA(fc_tiles) *t = &tiles[h - 1];
-            const uint32_t wide = t->slices * SPR_X86_FC_SLICE;
+            const uint32_t wide = t->slices * SPR_FC_SLICE;
             uint32_t row = row0;
-            for (; row + wide - SPR_X86_FC_SLICE < row1; row += wide) t->wide(a, m, row);
-            for (; row < row1; row += SPR_X86_FC_SLICE) t->narrow(a, m, row);
+            for (; row + wide - SPR_FC_SLICE < row1; row += wide) t->wide(a, m, row);
+            for (; row < row1; row += SPR_FC_SLICE) t->narrow(a, m, row);
             m += h;
         }
     }

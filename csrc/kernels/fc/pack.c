@@ -1,8 +1,5 @@
-/* Packing for the AVX2 and AVX-512 FC kernels; formats in x86.h. */
-#include "base/compiler.h"
-
-#if SPR_X86_64
-#include "kernels/fc/x86.h"
+/* Packing for the vector FC kernels; formats in pack.h. */
+#include "kernels/fc/pack.h"
 
 static size_t slices_of(uint32_t n, uint32_t rows) { return spr_round_up(n, rows) / rows; }
 
@@ -14,22 +11,22 @@ static void pack_bias(const spr_pw_weights *w, size_t count, float *dst) {
 
 static size_t dense_size(const spr_pw_weights *w, size_t x_stride) {
     (void)x_stride;
-    return slices_of(w->n, SPR_X86_FC_SLICE) * SPR_X86_FC_SLICE * ((size_t)w->k + 1) * sizeof(float);
+    return slices_of(w->n, SPR_FC_SLICE) * SPR_FC_SLICE * ((size_t)w->k + 1) * sizeof(float);
 }
 
 static void dense_pack(const spr_pw_weights *w, size_t x_stride, void *dst) {
-    const size_t rows = slices_of(w->n, SPR_X86_FC_SLICE) * SPR_X86_FC_SLICE;
+    const size_t rows = slices_of(w->n, SPR_FC_SLICE) * SPR_FC_SLICE;
     float *out = (float *)dst + rows;
     (void)x_stride;
     pack_bias(w, rows, dst);
-    for (size_t row = 0; row < rows; row += SPR_X86_FC_SLICE, out += (size_t)w->k * SPR_X86_FC_SLICE)
-        for (size_t r = 0; r < SPR_X86_FC_SLICE; r++) {
+    for (size_t row = 0; row < rows; row += SPR_FC_SLICE, out += (size_t)w->k * SPR_FC_SLICE)
+        for (size_t r = 0; r < SPR_FC_SLICE; r++) {
             const float *from = row + r < w->n ? w->dense + (row + r) * w->k : NULL;
-            for (size_t k = 0; k < w->k; k++) out[k * SPR_X86_FC_SLICE + r] = from ? from[k] : 0.0f;
+            for (size_t k = 0; k < w->k; k++) out[k * SPR_FC_SLICE + r] = from ? from[k] : 0.0f;
         }
 }
 
-const spr_pw_packing spr_pack_fc_dense_x86 = {dense_size, dense_pack};
+const spr_pw_packing spr_pack_fc_dense = {dense_size, dense_pack};
 
 /* ---- CSR ---- */
 
@@ -40,43 +37,41 @@ static uint32_t row_length(const spr_pw_weights *w, size_t row) {
 /* Nonzeros that all four rows of a slice have. */
 static uint32_t common_length(const spr_pw_weights *w, size_t slice) {
     uint32_t least = UINT32_MAX;
-    for (size_t r = slice * SPR_X86_FC_QUAD; r < (slice + 1) * SPR_X86_FC_QUAD; r++)
+    for (size_t r = slice * SPR_FC_QUAD; r < (slice + 1) * SPR_FC_QUAD; r++)
         if (row_length(w, r) < least) least = row_length(w, r);
     return least;
 }
 
 static size_t csr_size(const spr_pw_weights *w, size_t x_stride) {
-    const size_t slices = slices_of(w->n, SPR_X86_FC_QUAD);
+    const size_t slices = slices_of(w->n, SPR_FC_QUAD);
     (void)x_stride;
-    return (2 * SPR_X86_FC_QUAD * slices + 1 + slices + 1) * sizeof(uint32_t) +
-           w->row_ptr[w->n] * sizeof(spr_x86_fc_column);
+    return (2 * SPR_FC_QUAD * slices + 1 + slices + 1) * sizeof(uint32_t) +
+           w->row_ptr[w->n] * sizeof(spr_fc_column);
 }
 
 static void csr_pack(const spr_pw_weights *w, size_t x_stride, void *dst) {
-    const size_t slices = slices_of(w->n, SPR_X86_FC_QUAD);
-    uint32_t *part = (uint32_t *)dst + SPR_X86_FC_QUAD * slices, *common = part + SPR_X86_FC_QUAD * slices + 1;
+    const size_t slices = slices_of(w->n, SPR_FC_QUAD);
+    uint32_t *part = (uint32_t *)dst + SPR_FC_QUAD * slices, *common = part + SPR_FC_QUAD * slices + 1;
     (void)x_stride;
-    pack_bias(w, SPR_X86_FC_QUAD * slices, dst);
+    pack_bias(w, SPR_FC_QUAD * slices, dst);
     part[0] = common[0] = 0;
     for (size_t s = 0; s < slices; s++) {
         const uint32_t length = common_length(w, s);
         common[s + 1] = common[s] + length;
-        for (size_t r = s * SPR_X86_FC_QUAD; r < (s + 1) * SPR_X86_FC_QUAD; r++)
+        for (size_t r = s * SPR_FC_QUAD; r < (s + 1) * SPR_FC_QUAD; r++)
             part[r + 1] = part[r] + row_length(w, r) - length;
     }
-    spr_x86_fc_step *step = (spr_x86_fc_step *)(common + slices + 1);
-    spr_x86_fc_column *rest = (spr_x86_fc_column *)(step + common[slices]);
+    spr_fc_step *step = (spr_fc_step *)(common + slices + 1);
+    spr_fc_column *rest = (spr_fc_column *)(step + common[slices]);
     for (size_t row = 0; row < w->n; row++) {
-        const size_t s = row / SPR_X86_FC_QUAD, lane = row % SPR_X86_FC_QUAD;
+        const size_t s = row / SPR_FC_QUAD, lane = row % SPR_FC_QUAD;
         uint32_t i = w->row_ptr[row];
         for (uint32_t j = common[s]; j < common[s + 1]; j++, i++) {
             step[j].col[lane] = w->col[i];
             step[j].w[lane] = w->val[i];
         }
-        for (; i < w->row_ptr[row + 1]; i++) *rest++ = (spr_x86_fc_column){w->col[i], w->val[i]};
+        for (; i < w->row_ptr[row + 1]; i++) *rest++ = (spr_fc_column){w->col[i], w->val[i]};
     }
 }
 
-const spr_pw_packing spr_pack_fc_csr_x86 = {csr_size, csr_pack};
-
-#endif
+const spr_pw_packing spr_pack_fc_csr = {csr_size, csr_pack};
