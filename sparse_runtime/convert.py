@@ -199,24 +199,33 @@ def _measure(matrix: np.ndarray) -> Tuple[float, float]:
 
 def _choose(node: Node, sparsity: float, fill: float, policy: str, threshold: float) -> Tuple[str, str]:
     """Encoding and why."""
-    shape = node.input("W").const.shape
+    weight = node.input("W")
+    shape = weight.const.shape
     if node.op == "Conv" and shape[2:] != (1, 1):
         return "dense", f"kernel {shape[2]}x{shape[3]}: only 1x1 and fully connected layers run sparse"
     if policy == "never":
         return "dense", "sparse='never'"
+    other = next((u for u in weight.uses if u.op not in ("Conv", "FullyConnected") or u.inputs.count(weight) != 1
+                  or u.input("W") is not weight), None)
+    if other is not None:
+        return "dense", f"node {other.name!r} reads these weights as data"
     if policy == "auto" and sparsity < threshold:
-        return "dense", f"sparsity {_percent(sparsity, threshold)} < threshold {threshold:g}"
+        return "dense", f"sparsity {_below(sparsity, threshold)} < threshold {threshold:g}"
     if not sparsity:
         return "dense", "no zeros"
     reason = f"sparsity {sparsity:.2f} >= threshold {threshold:g}" if policy == "auto" else "sparse='always'"
-    if fill >= _BLOCK_FILL and len(node.input("W").const) > 1:
+    if fill >= _BLOCK_FILL and len(weight.const) > 1:
         return "bitmap_2x1", f"{reason}, 2x1 fill {fill:.2f} >= {_BLOCK_FILL:g}"
     return "bitmap", reason
 
 
-def _percent(sparsity: float, threshold: float) -> str:
-    """With as many digits as it takes to see on which side of the threshold it lies."""
-    return next(text for digits in (2, 3, 4, 17) if float(text := f"{sparsity:.{digits}f}") < threshold or digits == 17)
+def _below(sparsity: float, threshold: float) -> str:
+    """With as many digits as it takes to see that it is below."""
+    for digits in range(2, 17):
+        text = f"{sparsity:.{digits}f}"
+        if float(text) < threshold:
+            return text
+    return repr(sparsity)
 
 
 def _stored(matrix: np.ndarray, encoding: str) -> int:
