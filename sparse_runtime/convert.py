@@ -1,11 +1,13 @@
-"""From a model of another framework to a .spr file: import, rewrite, decide layer by layer what is stored sparse, write."""
+"""From a model of another framework to a .spr file: import, rewrite, decide layer by layer what is stored sparse,
+write."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +26,7 @@ class LayerReport:
 
     name: str
     op: str
-    shape: Tuple[int, ...]  # of the weights
+    shape: tuple[int, ...]  # of the weights
     sparsity: float  # share of exact zeros
     fill_2x1: float  # share of nonzeros in the 2x1 blocks that are not all zero
     encoding: str  # "dense", "bitmap" or "bitmap_2x1"
@@ -38,16 +40,16 @@ class ConversionReport:
     """What convert() did. `data` holds the file where no path was given."""
 
     model: str
-    path: Optional[str]
+    path: str | None
     sparse: str
     sparse_threshold: float
-    layers: List[LayerReport]
-    passes: Dict[str, int]  # rewrites by pass
-    free: Dict[str, bool]  # "batch", "planes": whether the model also runs at other sizes than converted with
-    inputs: Dict[str, Tuple[int, ...]]  # -1 where free
+    layers: list[LayerReport]
+    passes: dict[str, int]  # rewrites by pass
+    free: dict[str, bool]  # "batch", "planes": whether the model also runs at other sizes than converted with
+    inputs: dict[str, tuple[int, ...]]  # -1 where free
     file_bytes: int
-    notes: List[str] = field(default_factory=list)
-    data: Optional[bytes] = field(default=None, repr=False)
+    notes: list[str] = field(default_factory=list)
+    data: bytes | None = field(default=None, repr=False)
 
     @property
     def sparse_layers(self) -> int:
@@ -62,7 +64,7 @@ class ConversionReport:
     def stored_bytes(self) -> int:
         return sum(layer.stored_bytes for layer in self.layers)
 
-    def to_dict(self) -> Dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """All of it but the file, as plain numbers, strings, lists and dicts."""
         found = dataclasses.asdict(dataclasses.replace(self, data=None))
         del found["data"]
@@ -71,43 +73,66 @@ class ConversionReport:
 
     def __str__(self) -> str:
         head = ("layer", "op", "weights", "sparsity", "2x1 fill", "stored", "kB", "why")
-        rows = [(_short(layer.name), layer.op, "x".join(map(str, layer.shape)), f"{layer.sparsity:.1%}", f"{layer.fill_2x1:.1%}",
-                 layer.encoding, f"{layer.stored_bytes / 1e3:.1f}", layer.reason) for layer in self.layers]
+        rows = [
+            (
+                _short(layer.name),
+                layer.op,
+                "x".join(map(str, layer.shape)),
+                f"{layer.sparsity:.1%}",
+                f"{layer.fill_2x1:.1%}",
+                layer.encoding,
+                f"{layer.stored_bytes / 1e3:.1f}",
+                layer.reason,
+            )
+            for layer in self.layers
+        ]
         widths = [max(len(row[i]) for row in [head] + rows) for i in range(len(head))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [head] + rows]
         rewrites = ", ".join(f"{name} {count}" for name, count in self.passes.items() if count)
-        lines += ["", f"{self.sparse_layers} of {len(self.layers)} layers sparse (sparse={self.sparse!r}, threshold "
-                      f"{self.sparse_threshold:g}); weights {self.dense_bytes / 1e3:.1f} kB dense, {self.stored_bytes / 1e3:.1f} kB "
-                      f"stored; file {self.file_bytes / 1e3:.1f} kB"]
+        kilobytes = [f"{n / 1e3:.1f} kB" for n in (self.dense_bytes, self.stored_bytes, self.file_bytes)]
+        lines += [
+            "",
+            f"{self.sparse_layers} of {len(self.layers)} layers sparse (sparse={self.sparse!r}, threshold "
+            f"{self.sparse_threshold:g}); weights {kilobytes[0]} dense, {kilobytes[1]} stored; file {kilobytes[2]}",
+        ]
         lines += [f"rewrites: {rewrites or 'none'}"]
         fixed = [name for name, free in self.free.items() if not free]
         lines += [f"fixed by the model: size of {' and '.join(fixed)}"] if fixed else []
         return "\n".join(lines + [f"note: {note}" for note in self.notes])
 
 
-def convert(model: Any, path: Any = None, *, sparse: Any = "auto", sparse_threshold: float = 0.5,
-            input_shapes: Optional[Mapping[str, Sequence[Optional[int]]]] = None, prune: Any = None,
-            block: Any = None) -> ConversionReport:
+def convert(
+    model: Any,
+    path: Any = None,
+    *,
+    sparse: Any = "auto",
+    sparse_threshold: float = 0.5,
+    input_shapes: Mapping[str, Sequence[int | None]] | None = None,
+    prune: Any = None,
+    block: Any = None,
+) -> ConversionReport:
     """Converts a model.
 
     model             path of an ONNX file, its bytes, or an onnx.ModelProto
     path              where to write the .spr file; None: the report's `data` holds it
-    sparse            "auto" stores the 1x1 convolutions and fully connected layers sparse whose share of zeros reaches the
-                      threshold, "always" all of them that have a zero, "never" none; True is "auto", False "never". Sessions
-                      made without a `sparse` of their own follow it too
+    sparse            "auto" stores those 1x1 convolutions and fully connected layers sparse whose share of zeros
+                      reaches the threshold, "always" all of them that have a zero, "never" none; True is "auto",
+                      False "never". Sessions made without a `sparse` of their own follow it too
     sparse_threshold  share of zeros, 0 to 1
     input_shapes      {input: dims} in place of the model's own; -1 or None leaves a dimension free
-    prune             share of the smallest weights of each such layer to zero first, or {layer: share} (sparse_runtime.prune)
+    prune             share of the smallest weights of each such layer to zero first, or {layer: share}; see
+                      sparse_runtime.prune
     block             (2, 1) or "2x1": prune in blocks of two output channels
 
     Raises ArgumentError, ModelFormatError, ModelIOError, UnsupportedError (naming every node that is not supported) or
     ShapeError."""
     policy = _policy(sparse)
     threshold = _threshold(sparse_threshold)
-    notes: List[str] = []
+    notes: list[str] = []
     label = os.fspath(model) if isinstance(model, (str, os.PathLike)) else type(model).__name__
     if prune is not None:
         from .prune import magnitude
+
         model = magnitude(model, ratio=prune, block=_block(block))
     elif block is not None:
         raise ArgumentError(f"block={block!r} says how to prune, but prune is not given")
@@ -117,9 +142,17 @@ def convert(model: Any, path: Any = None, *, sparse: Any = "auto", sparse_thresh
     layers, encodings = _decide(graph, policy, threshold)
     data = graph.to_bytes(encodings, policy)
     report = ConversionReport(
-        model=label, path=None if path is None else os.fspath(path), sparse=policy, sparse_threshold=threshold, layers=layers,
-        passes=outcome.counts, free=outcome.free, inputs={v.name: v.dims for v in graph.inputs}, file_bytes=len(data),
-        notes=notes)
+        model=label,
+        path=None if path is None else os.fspath(path),
+        sparse=policy,
+        sparse_threshold=threshold,
+        layers=layers,
+        passes=outcome.counts,
+        free=outcome.free,
+        inputs={v.name: v.dims for v in graph.inputs},
+        file_bytes=len(data),
+        notes=notes,
+    )
     if path is None:
         report.data = data
     else:
@@ -129,10 +162,10 @@ def convert(model: Any, path: Any = None, *, sparse: Any = "auto", sparse_thresh
 
 def _short(name: str, width: int = 48) -> str:
     """A long name without its middle."""
-    return name if len(name) <= width else f"{name[:width // 2 - 2]} .. {name[len(name) - width // 2 + 2:]}"
+    return name if len(name) <= width else f"{name[: width // 2 - 2]} .. {name[len(name) - width // 2 + 2 :]}"
 
 
-# ---- arguments ---------------------------------------------------------------------------------------------------------
+# ---- arguments -----------------------------------------------------------------------------------
 
 
 def _policy(sparse: Any) -> str:
@@ -140,7 +173,9 @@ def _policy(sparse: Any) -> str:
         return "auto" if sparse else "never"
     if isinstance(sparse, str) and sparse in _SPARSE:
         return sparse
-    raise ArgumentError(f"sparse={sparse!r} is not understood; accepted are 'auto', 'always', 'never', True (auto) and False (never)")
+    raise ArgumentError(
+        f"sparse={sparse!r} is not understood; accepted are 'auto', 'always', 'never', True (auto) and False (never)"
+    )
 
 
 def _threshold(value: Any) -> float:
@@ -153,7 +188,7 @@ def _threshold(value: Any) -> float:
     return number
 
 
-def _block(block: Any) -> Tuple[int, int]:
+def _block(block: Any) -> tuple[int, int]:
     if block is None:
         return (1, 1)
     if isinstance(block, str):
@@ -164,10 +199,10 @@ def _block(block: Any) -> Tuple[int, int]:
     return tuple(block) if isinstance(block, (tuple, list)) else block
 
 
-# ---- what is stored how ------------------------------------------------------------------------------------------------
+# ---- what is stored how --------------------------------------------------------------------------
 
 
-def _decide(graph: Graph, policy: str, threshold: float) -> Tuple[List[LayerReport], Dict[str, str]]:
+def _decide(graph: Graph, policy: str, threshold: float) -> tuple[list[LayerReport], dict[str, str]]:
     """Every layer with weights, and {constant: encoding} for those stored sparse."""
     layers, encodings = [], {}
     for node in graph.nodes:
@@ -179,14 +214,25 @@ def _decide(graph: Graph, policy: str, threshold: float) -> Tuple[List[LayerRepo
         encoding, reason = _choose(node, sparsity, fill, policy, threshold)
         if encoding != "dense":
             encodings[weight.name] = encoding
-        layers.append(LayerReport(
-            name=node.name, op=node.op, shape=weight.const.shape, sparsity=sparsity, fill_2x1=fill, encoding=encoding,
-            reason=reason, dense_bytes=weight.const.nbytes, stored_bytes=_stored(matrix, encoding)))
+        layers.append(
+            LayerReport(
+                name=node.name,
+                op=node.op,
+                shape=weight.const.shape,
+                sparsity=sparsity,
+                fill_2x1=fill,
+                encoding=encoding,
+                reason=reason,
+                dense_bytes=weight.const.nbytes,
+                stored_bytes=_stored(matrix, encoding),
+            )
+        )
     return layers, encodings
 
 
-def _measure(matrix: np.ndarray) -> Tuple[float, float]:
-    """Share of zeros, and share of nonzeros in the nonempty 2x1 blocks of rows (0, 1), (2, 3) ...; an odd last row's are 1x1."""
+def _measure(matrix: np.ndarray) -> tuple[float, float]:
+    """Share of zeros, and share of nonzeros in the nonempty 2x1 blocks of rows (0, 1), (2, 3) ...; an odd last row's
+    are 1x1."""
     if not matrix.size:
         return 0.0, 1.0
     nonzero = matrix != 0
@@ -197,7 +243,7 @@ def _measure(matrix: np.ndarray) -> Tuple[float, float]:
     return 1.0 - count / matrix.size, count / held if held else 1.0
 
 
-def _choose(node: Node, sparsity: float, fill: float, policy: str, threshold: float) -> Tuple[str, str]:
+def _choose(node: Node, sparsity: float, fill: float, policy: str, threshold: float) -> tuple[str, str]:
     """Encoding and why."""
     weight = node.input("W")
     shape = weight.const.shape
@@ -205,8 +251,14 @@ def _choose(node: Node, sparsity: float, fill: float, policy: str, threshold: fl
         return "dense", f"kernel {shape[2]}x{shape[3]}: only 1x1 and fully connected layers run sparse"
     if policy == "never":
         return "dense", "sparse='never'"
-    other = next((u for u in weight.uses if u.op not in ("Conv", "FullyConnected") or u.inputs.count(weight) != 1
-                  or u.input("W") is not weight), None)
+    other = next(
+        (
+            u
+            for u in weight.uses
+            if u.op not in ("Conv", "FullyConnected") or u.inputs.count(weight) != 1 or u.input("W") is not weight
+        ),
+        None,
+    )
     if other is not None:
         return "dense", f"node {other.name!r} reads these weights as data"
     if policy == "auto" and sparsity < threshold:

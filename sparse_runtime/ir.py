@@ -1,16 +1,16 @@
 """The graph between an importer and the file: values, nodes, and what passes need to rewrite them.
 
-Operators, their inputs, outputs and attributes are those of csrc/include/spr/ops.inc, read through `_core.schema()`; a node that
-does not follow them cannot be made. Shapes and types come from the C core (`Graph.annotate`), which runs the same inference as
-the runtime, so Python never guesses them.
-"""
+Operators, their inputs, outputs and attributes are those of csrc/include/spr/ops.inc, read through `_core.schema()`; a
+node that does not follow them cannot be made. Shapes and types come from the C core (`Graph.annotate`), which runs the
+same inference as the runtime, so Python never guesses them."""
 
 from __future__ import annotations
 
 import functools
 import heapq
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any
 
 import numpy as np
 
@@ -19,13 +19,23 @@ from .errors import ModelFormatError, ShapeError, UnsupportedError
 
 # Element types of spr.h; the numbers are ONNX's. Constants of any other type cannot be stored.
 DTYPES = {
-    1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16",
-    11: "float64", 12: "uint32", 13: "uint64",
+    1: "float32",
+    2: "uint8",
+    3: "int8",
+    4: "uint16",
+    5: "int16",
+    6: "int32",
+    7: "int64",
+    9: "bool",
+    10: "float16",
+    11: "float64",
+    12: "uint32",
+    13: "uint64",
 }
 MAX_RANK = 8
 _KINDS = {"INT": int, "FLOAT": float, "STRING": str, "INTS": tuple}
 
-Shape = Tuple[int, ...]
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,7 @@ class OpSchema:
         self.name = name
         self.inputs = _parameters(row["inputs"])
         self.outputs = _parameters(row["outputs"])
-        self.attrs: Dict[str, Tuple[type, Any]] = {}
+        self.attrs: dict[str, tuple[type, Any]] = {}
         for key, (kind, text) in row["attrs"].items():
             self.attrs[key] = (_KINDS[kind], _attribute(_KINDS[kind], text.split() if kind == "INTS" else text))
 
@@ -52,7 +62,7 @@ class OpSchema:
         return [p.name for p in self.inputs].index(name)
 
 
-def _parameters(text: str) -> Tuple[Parameter, ...]:
+def _parameters(text: str) -> tuple[Parameter, ...]:
     return tuple(Parameter(word.rstrip("?*"), word.endswith("?"), word.endswith("*")) for word in text.split())
 
 
@@ -71,8 +81,8 @@ def _attribute(kind: type, value: Any) -> Any:
     return value
 
 
-@functools.lru_cache(maxsize=None)
-def schema() -> Dict[str, OpSchema]:
+@functools.cache
+def schema() -> dict[str, OpSchema]:
     """All operators of the IR by name."""
     return {name: OpSchema(name, row) for name, row in _core.schema().items()}
 
@@ -80,19 +90,20 @@ def schema() -> Dict[str, OpSchema]:
 class Value:
     """A tensor: a graph input (`dims` set), a constant (`const` set) or the result of a node (`producer` set).
 
-    `uses` has one entry per node input that reads it. `dtype` and `shapes` are filled in by Graph.annotate: one shape per probe."""
+    `uses` has one entry per node input that reads it. `dtype` and `shapes` are filled in by Graph.annotate: one shape
+    per probe."""
 
     __slots__ = ("name", "const", "dims", "dim_names", "producer", "uses", "dtype", "shapes")
 
     def __init__(self, name: str):
         self.name = name
-        self.const: Optional[np.ndarray] = None
-        self.dims: Optional[Shape] = None
-        self.dim_names: Tuple[str, ...] = ()
-        self.producer: Optional[Node] = None
-        self.uses: List[Node] = []
-        self.dtype: Optional[str] = None
-        self.shapes: Tuple[Shape, ...] = ()
+        self.const: np.ndarray | None = None
+        self.dims: Shape | None = None
+        self.dim_names: tuple[str, ...] = ()
+        self.producer: Node | None = None
+        self.uses: list[Node] = []
+        self.dtype: str | None = None
+        self.shapes: tuple[Shape, ...] = ()
 
     @property
     def is_const(self) -> bool:
@@ -103,12 +114,12 @@ class Value:
         return self.dims is not None
 
     @property
-    def shape(self) -> Optional[Shape]:
+    def shape(self) -> Shape | None:
         """Shape at the first probe, the one converted with; None where it is not known."""
         return self.shapes[0] if self.shapes else None
 
     @property
-    def rank(self) -> Optional[int]:
+    def rank(self) -> int | None:
         return len(self.shapes[0]) if self.shapes else None
 
     def __repr__(self) -> str:
@@ -120,15 +131,16 @@ class Node:
 
     __slots__ = ("op", "name", "inputs", "outputs", "attrs", "schema")
 
-    def __init__(self, op: str, name: str, inputs: Sequence[Optional[Value]], outputs: Sequence[Value],
-                 attrs: Mapping[str, Any]):
+    def __init__(
+        self, op: str, name: str, inputs: Sequence[Value | None], outputs: Sequence[Value], attrs: Mapping[str, Any]
+    ):
         try:
             self.schema = schema()[op]
         except KeyError:
             raise UnsupportedError(f"node {name!r}: the IR has no operator {op!r}") from None
         self.op, self.name = op, name
         self.inputs, self.outputs = list(inputs), list(outputs)
-        self.attrs: Dict[str, Any] = {}
+        self.attrs: dict[str, Any] = {}
         _check_count(self, "inputs", self.inputs, self.schema.inputs)
         _check_count(self, "outputs", self.outputs, self.schema.outputs)
         for key, value in attrs.items():
@@ -146,13 +158,14 @@ class Node:
         except (TypeError, ValueError) as error:
             raise ModelFormatError(f"node {self.name!r}: attribute {key} of {self.op}: {error}") from None
 
-    def input(self, name: str) -> Optional[Value]:
+    def input(self, name: str) -> Value | None:
         """Input by its name in the schema; None where it is not given."""
         index = self.schema.input_index(name)
         return self.inputs[index] if index < len(self.inputs) else None
 
-    def set_input(self, which: Any, value: Optional[Value]) -> None:
-        """Replaces an input given by index or schema name, keeping `uses` right. Missing optional inputs before it become None."""
+    def set_input(self, which: Any, value: Value | None) -> None:
+        """Replaces an input given by index or schema name, keeping `uses` right. Missing optional inputs before it
+        become None."""
         index = which if isinstance(which, int) else self.schema.input_index(which)
         self.inputs.extend([None] * (index + 1 - len(self.inputs)))
         if self.inputs[index] is not None:
@@ -170,14 +183,16 @@ class Node:
         return f"<{self.op} {self.name}>"
 
 
-def _check_count(node: Node, what: str, values: Sequence[Optional[Value]], parameters: Sequence[Parameter]) -> None:
+def _check_count(node: Node, what: str, values: Sequence[Value | None], parameters: Sequence[Parameter]) -> None:
     variadic = bool(parameters) and parameters[-1].variadic
     if len(values) > len(parameters) and not variadic:
-        raise ModelFormatError(f"node {node.name!r}: {node.op} takes at most {len(parameters)} {what}, got {len(values)}")
+        raise ModelFormatError(
+            f"node {node.name!r}: {node.op} takes at most {len(parameters)} {what}, got {len(values)}"
+        )
     for i, p in enumerate(parameters):
         if not p.optional and (i >= len(values) or values[i] is None):
             raise ModelFormatError(f"node {node.name!r}: {node.op} needs {what[:-1]} {i} ({p.name})")
-    if any(v is None for v in values[len(parameters):]):
+    if any(v is None for v in values[len(parameters) :]):
         raise ModelFormatError(f"node {node.name!r}: {node.op} cannot leave out one of its {parameters[-1].name}")
 
 
@@ -186,10 +201,10 @@ class Graph:
 
     def __init__(self, name: str = ""):
         self.name = name
-        self.nodes: List[Node] = []
-        self.inputs: List[Value] = []
-        self.outputs: List[Value] = []
-        self._values: Dict[str, Value] = {}
+        self.nodes: list[Node] = []
+        self.inputs: list[Value] = []
+        self.outputs: list[Value] = []
+        self._values: dict[str, Value] = {}
 
     # ---- building --------------------------------------------------------------------------------------------------
 
@@ -222,9 +237,18 @@ class Graph:
         value.dtype, value.shapes = value.const.dtype.name, (value.const.shape,)
         return value
 
-    def add_node(self, op: str, inputs: Sequence[Optional[Value]], name: str, outputs: Sequence[str] = (),
-                 before: Optional[Node] = None, after: Optional[Node] = None, **attrs: Any) -> Node:
-        """`outputs`: names, by default one named after the node. `before`, `after`: where to insert; at the end by default."""
+    def add_node(
+        self,
+        op: str,
+        inputs: Sequence[Value | None],
+        name: str,
+        outputs: Sequence[str] = (),
+        before: Node | None = None,
+        after: Node | None = None,
+        **attrs: Any,
+    ) -> Node:
+        """`outputs`: names, by default one named after the node. `before`, `after`: where to insert; at the end by
+        default."""
         given = list(inputs)
         while given and given[-1] is None:
             given.pop()
@@ -247,17 +271,18 @@ class Graph:
 
     # ---- rewriting -------------------------------------------------------------------------------------------------
 
-    def sole_user(self, value: Value) -> Optional[Node]:
+    def sole_user(self, value: Value) -> Node | None:
         """The only node that reads a value which is not a graph output, else None."""
         return value.uses[0] if len(value.uses) == 1 and value not in self.outputs else None
 
     def can_replace(self, old: Value, new: Value) -> bool:
-        """Whether `new` can take the place of `old` everywhere. A graph output keeps its name, so only the result of a node that
-        is no other graph output can become one."""
+        """Whether `new` can take the place of `old` everywhere. A graph output keeps its name, so only the result of a
+        node that is no other graph output can become one."""
         return old not in self.outputs or (new.producer is not None and new not in self.outputs)
 
     def replace(self, old: Value, new: Value) -> None:
-        """Lets everything that reads `old`, but the node that makes `new`, read `new`; a graph output passes its name on."""
+        """Lets everything that reads `old`, but the node that makes `new`, read `new`; a graph output passes its name
+        on."""
         assert self.can_replace(old, new), (old, new)
         for node in [n for n in old.uses if n is not new.producer]:
             for i, value in enumerate(node.inputs):
@@ -267,7 +292,7 @@ class Graph:
             self.outputs[self.outputs.index(old)] = new
             self.rename(old, self.unique(old.name + "/replaced"), new)
 
-    def rename(self, value: Value, name: str, heir: Optional[Value] = None) -> None:
+    def rename(self, value: Value, name: str, heir: Value | None = None) -> None:
         """Gives a value another name, which must be free, and its old one to `heir`."""
         old = value.name
         assert name not in self._values
@@ -287,8 +312,9 @@ class Graph:
             del self._values[value.name]
         self.nodes.remove(node)
 
-    def rewrite(self, old: Value, op: str, inputs: Sequence[Optional[Value]], **attrs: Any) -> Node:
-        """Puts a new node, under the same name, in the place of the one that made `old`, and removes what is dead then."""
+    def rewrite(self, old: Value, op: str, inputs: Sequence[Value | None], **attrs: Any) -> Node:
+        """Puts a new node, under the same name, in the place of the one that made `old`, and removes what is dead
+        then."""
         name = old.name
         node = self.add_node(op, inputs, old.producer.name, (name,), before=old.producer, **attrs)
         node.output.dtype, node.output.shapes = old.dtype, old.shapes
@@ -312,7 +338,7 @@ class Graph:
         order = {node: i for i, node in enumerate(self.nodes)}
         waiting = {node: sum(v is not None and v.producer is not None for v in node.inputs) for node in self.nodes}
         ready = [i for i, node in enumerate(self.nodes) if not waiting[node]]
-        done: List[Node] = []
+        done: list[Node] = []
         while ready:
             node = self.nodes[heapq.heappop(ready)]
             done.append(node)
@@ -326,7 +352,7 @@ class Graph:
 
     # ---- looking ---------------------------------------------------------------------------------------------------
 
-    def constants(self) -> List[Value]:
+    def constants(self) -> list[Value]:
         """Constants that something reads, in order of first use."""
         used = [v for node in self.nodes for v in node.inputs if v is not None] + self.outputs
         return list(dict.fromkeys(v for v in used if v.is_const))
@@ -339,7 +365,8 @@ class Graph:
             yield from node.outputs
 
     def __iter__(self) -> Iterator[Node]:
-        """Over a copy of the node list, so that the graph may change meanwhile; skips nodes removed before their turn."""
+        """Over a copy of the node list, so that the graph may change meanwhile; skips nodes removed before their
+        turn."""
         for node in list(self.nodes):
             if node.output.producer is node and self._values.get(node.output.name) is node.output:
                 yield node
@@ -347,7 +374,7 @@ class Graph:
     def check(self) -> None:
         """Raises ModelFormatError unless the graph is well formed: order, uses, names, types of constants."""
         seen = set(self.inputs)
-        uses: Dict[Value, int] = {}
+        uses: dict[Value, int] = {}
         for node in self.nodes:
             for value in node.inputs:
                 if value is None:
@@ -365,8 +392,10 @@ class Graph:
             if len(value.uses) != uses.get(value, 0):
                 raise ModelFormatError(f"the users of {value.name!r} are out of step with the nodes")
             if value.is_const and value.const.dtype.name not in DTYPES.values():
-                raise UnsupportedError(f"constant {value.name!r} has type {value.const.dtype.name}; "
-                                       f"supported: {', '.join(DTYPES.values())}")
+                raise UnsupportedError(
+                    f"constant {value.name!r} has type {value.const.dtype.name}; "
+                    f"supported: {', '.join(DTYPES.values())}"
+                )
         for value in self.outputs:
             if not value.is_const and value not in seen:
                 raise ModelFormatError(f"nothing makes the graph output {value.name!r}")
@@ -377,20 +406,23 @@ class Graph:
         for node in self.nodes:
             made = ", ".join(v.name + ("" if v.shape is None else f": {v.dtype}{_dims(v.shape)}") for v in node.outputs)
             attrs = " ".join(f"{k}={_text(v)}" for k, v in node.attrs.items())
-            lines.append(f"  {made} = {node.op}({', '.join(_argument(v) for v in node.inputs)})" + (f"  {attrs}" if attrs else ""))
+            lines.append(
+                f"  {made} = {node.op}({', '.join(_argument(v) for v in node.inputs)})"
+                + (f"  {attrs}" if attrs else "")
+            )
         return "\n".join(lines + [f"  output {v.name}" for v in self.outputs])
 
-    def upto(self, values: Sequence[Value]) -> "Graph":
+    def upto(self, values: Sequence[Value]) -> Graph:
         """A copy of the part that computes some values, which are its outputs."""
         copy = self.clone()
         copy.outputs = [copy._values[v.name] for v in values]
         copy.remove_dead()
         return copy
 
-    def clone(self) -> "Graph":
+    def clone(self) -> Graph:
         """A copy that can be rewritten on its own; constants' arrays are shared."""
         copy = Graph(self.name)
-        twin: Dict[Value, Value] = {}
+        twin: dict[Value, Value] = {}
         for value in self.values():
             new = twin[value] = copy._add(value.name)
             new.const, new.dims, new.dim_names = value.const, value.dims, value.dim_names
@@ -398,8 +430,13 @@ class Graph:
         copy.inputs = [twin[v] for v in self.inputs]
         copy.outputs = [twin[v] for v in self.outputs]
         for node in self.nodes:
-            new_node = Node(node.op, node.name, [None if v is None else twin[v] for v in node.inputs],
-                            [twin[v] for v in node.outputs], node.attrs)
+            new_node = Node(
+                node.op,
+                node.name,
+                [None if v is None else twin[v] for v in node.inputs],
+                [twin[v] for v in node.outputs],
+                node.attrs,
+            )
             copy.nodes.append(new_node)
             for v in new_node.outputs:
                 v.producer = new_node
@@ -408,17 +445,17 @@ class Graph:
                     v.uses.append(new_node)
         return copy
 
-    def adopt(self, other: "Graph") -> None:
+    def adopt(self, other: Graph) -> None:
         """Becomes another graph, which must not be used any more."""
         self.__dict__.update(other.__dict__)
 
     # ---- to the core -----------------------------------------------------------------------------------------------
 
-    def to_bytes(self, encodings: Optional[Mapping[str, str]] = None, sparse: str = "auto") -> bytes:
+    def to_bytes(self, encodings: Mapping[str, str] | None = None, sparse: str = "auto") -> bytes:
         """The graph as a .spr file. `encodings`: {constant: "dense" | "bitmap" | "bitmap_2x1"}, dense where not given;
         `sparse`: what sessions do by default."""
         builder = _core.GraphBuilder()
-        index: Dict[Value, int] = {}
+        index: dict[Value, int] = {}
         for value in self.inputs:
             index[value] = builder.add_input(value.name, value.dtype, list(value.dims or ()))
         for value in self.constants():
@@ -426,14 +463,19 @@ class Graph:
         for node in self.nodes:
             for value in node.outputs:
                 index[value] = builder.add_value(value.name)
-            builder.add_node(node.op, node.name, [-1 if v is None else index[v] for v in node.inputs],
-                             [index[v] for v in node.outputs], dict(node.attrs))
+            builder.add_node(
+                node.op,
+                node.name,
+                [-1 if v is None else index[v] for v in node.inputs],
+                [index[v] for v in node.outputs],
+                dict(node.attrs),
+            )
         for value in self.outputs:
             builder.add_output(index[value])
         builder.set_sparse(sparse)
         return builder.to_bytes()
 
-    def infer(self, *probes: Mapping[str, Shape]) -> List[Dict[str, Tuple[str, Shape]]]:
+    def infer(self, *probes: Mapping[str, Shape]) -> list[dict[str, tuple[str, Shape]]]:
         """{value: (dtype, shape)} for each {input: shape}. Raises what the core's inference raises."""
         model = _core.Model(self.to_bytes())
         return [model.infer(probe) for probe in probes]
@@ -452,18 +494,23 @@ class Graph:
             value.shapes = tuple(tuple(f[value.name][1]) for f in found)
 
 
-def _dims(dims: Optional[Sequence[int]], names: Sequence[str] = ()) -> str:
-    shown = [names[i] if d < 0 and i < len(names) and names[i] else ("?" if d < 0 else str(d))
-             for i, d in enumerate(dims or ())]
+def _dims(dims: Sequence[int] | None, names: Sequence[str] = ()) -> str:
+    shown = [
+        names[i] if d < 0 and i < len(names) and names[i] else ("?" if d < 0 else str(d))
+        for i, d in enumerate(dims or ())
+    ]
     return "[" + ",".join(shown) + "]"
 
 
 def _text(value: Any) -> str:
-    return "[" + ",".join(map(str, value)) + "]" if isinstance(value, tuple) else (
-        f"{value:g}" if isinstance(value, float) else str(value))
+    return (
+        "[" + ",".join(map(str, value)) + "]"
+        if isinstance(value, tuple)
+        else (f"{value:g}" if isinstance(value, float) else str(value))
+    )
 
 
-def _argument(value: Optional[Value]) -> str:
+def _argument(value: Value | None) -> str:
     if value is None:
         return "-"
     if not value.is_const:

@@ -1,4 +1,5 @@
-"""One model three ways: by onnxruntime as it is, imported and rewritten and given back as ONNX, and by our own runtime."""
+"""One model three ways: by onnxruntime as it is, imported and rewritten and given back as ONNX, and by our own
+runtime."""
 
 from collections import Counter
 
@@ -13,7 +14,8 @@ from sparse_runtime.importers import import_model
 
 
 def random_feeds(model, seed=0, low=-3.0, high=3.0):
-    """{input: array} for the inputs of a ModelProto with fixed shapes: floats from [low, high), integers from 0 to 9."""
+    """{input: array} for the inputs of a ModelProto with fixed shapes: floats from [low, high), integers from 0 to
+    9."""
     rng = np.random.default_rng(seed)
     stored = {t.name for t in model.graph.initializer}
     feeds = {}
@@ -22,8 +24,11 @@ def random_feeds(model, seed=0, low=-3.0, high=3.0):
             continue
         dtype = helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type)
         shape = [d.dim_value for d in info.type.tensor_type.shape.dim]
-        feeds[info.name] = (rng.uniform(low, high, shape).astype(dtype) if dtype.kind == "f"
-                            else rng.integers(0, 10, shape).astype(dtype))
+        feeds[info.name] = (
+            rng.uniform(low, high, shape).astype(dtype)
+            if dtype.kind == "f"
+            else rng.integers(0, 10, shape).astype(dtype)
+        )
     return feeds
 
 
@@ -34,7 +39,9 @@ def assert_close(actual, expected, tolerance=1e-5):
         got = actual[name]
         assert got.shape == want.shape and got.dtype == want.dtype, name
         finite = np.abs(want[np.isfinite(want)]) if want.dtype.kind == "f" else np.abs(want.astype(np.int64))
-        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance * max(1.0, finite.max(initial=0)), err_msg=name)
+        np.testing.assert_allclose(
+            got, want, rtol=tolerance, atol=tolerance * max(1.0, finite.max(initial=0)), err_msg=name
+        )
 
 
 def rewritten(model, names=None, **kwargs):

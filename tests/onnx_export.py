@@ -1,4 +1,5 @@
-"""The IR back as ONNX, operator by operator, so that onnxruntime can say whether importing and rewriting kept the meaning.
+"""The IR back as ONNX, operator by operator, so that onnxruntime can say whether importing and rewriting kept the
+meaning.
 
 The IR's own operators are spelled out by ONNX primitives. Shapes must be annotated for prelu and ChannelShuffle."""
 
@@ -10,12 +11,38 @@ from sparse_runtime.ir import DTYPES
 
 OPSET = 21
 _NUMBER = {name: number for number, name in DTYPES.items()}
-_UNARY = {"sigmoid": "Sigmoid", "tanh": "Tanh", "gelu": "Gelu", "softplus": "Softplus", "mish": "Mish", "exp": "Exp", "log": "Log",
-          "sqrt": "Sqrt", "reciprocal": "Reciprocal", "abs": "Abs", "neg": "Neg", "floor": "Floor", "ceil": "Ceil", "round": "Round",
-          "sign": "Sign", "erf": "Erf", "none": "Identity"}
+_UNARY = {
+    "sigmoid": "Sigmoid",
+    "tanh": "Tanh",
+    "gelu": "Gelu",
+    "softplus": "Softplus",
+    "mish": "Mish",
+    "exp": "Exp",
+    "log": "Log",
+    "sqrt": "Sqrt",
+    "reciprocal": "Reciprocal",
+    "abs": "Abs",
+    "neg": "Neg",
+    "floor": "Floor",
+    "ceil": "Ceil",
+    "round": "Round",
+    "sign": "Sign",
+    "erf": "Erf",
+    "none": "Identity",
+}
 _BINARY = {"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "min": "Min", "max": "Max", "pow": "Pow"}
-_REDUCE = {"mean": "ReduceMean", "sum": "ReduceSum", "max": "ReduceMax", "min": "ReduceMin", "prod": "ReduceProd", "l1": "ReduceL1",
-           "l2": "ReduceL2", "sum_square": "ReduceSumSquare", "log_sum": "ReduceLogSum", "log_sum_exp": "ReduceLogSumExp"}
+_REDUCE = {
+    "mean": "ReduceMean",
+    "sum": "ReduceSum",
+    "max": "ReduceMax",
+    "min": "ReduceMin",
+    "prod": "ReduceProd",
+    "l1": "ReduceL1",
+    "l2": "ReduceL2",
+    "sum_square": "ReduceSumSquare",
+    "log_sum": "ReduceLogSum",
+    "log_sum_exp": "ReduceLogSumExp",
+}
 
 
 class _Exporter:
@@ -91,8 +118,15 @@ class _Exporter:
         self.act(node, y, out[0], names[4], axis=node.output.rank and node.output.rank - 1)
 
     def pool(self, node, names, out, *more):
-        self.node(node.op, names, out, kernel_shape=list(node["kernel_shape"]), ceil_mode=node["ceil_mode"],
-                  **{k: node[k] for k in more}, **self.window(node))
+        self.node(
+            node.op,
+            names,
+            out,
+            kernel_shape=list(node["kernel_shape"]),
+            ceil_mode=node["ceil_mode"],
+            **{k: node[k] for k in more},
+            **self.window(node),
+        )
 
     def do_MaxPool(self, node, names, out):
         self.pool(node, names, out)
@@ -101,13 +135,21 @@ class _Exporter:
         self.pool(node, names, out, "count_include_pad")
 
     def do_Unary(self, node, names, out):
-        self.unary(node["fn"], node["a"], node["b"], names[0], out[0], names[1] if len(names) > 1 else None, node.output.rank)
+        self.unary(
+            node["fn"], node["a"], node["b"], names[0], out[0], names[1] if len(names) > 1 else None, node.output.rank
+        )
 
     def do_Binary(self, node, names, out):
         self.act(node, self.node(_BINARY[node["fn"]], names), out[0])
 
     def do_Reduce(self, node, names, out):
-        self.node(_REDUCE[node["fn"]], names, out, keepdims=node["keepdims"], noop_with_empty_axes=node["noop_with_empty_axes"])
+        self.node(
+            _REDUCE[node["fn"]],
+            names,
+            out,
+            keepdims=node["keepdims"],
+            noop_with_empty_axes=node["noop_with_empty_axes"],
+        )
 
     def do_Split(self, node, names, out):
         attrs = {} if len(names) > 1 else {"num_outputs": len(out)}
@@ -135,6 +177,7 @@ def to_onnx(graph, outputs=None):
     for info in made:
         info.type.tensor_type.elem_type = TensorProto.UNDEFINED
     constants = [numpy_helper.from_array(v.const, v.name) for v in graph.constants()]
-    proto = helper.make_graph(exporter.nodes, "export", inputs, [onnx.ValueInfoProto(name=m.name) for m in made],
-                              constants + exporter.extra)
+    proto = helper.make_graph(
+        exporter.nodes, "export", inputs, [onnx.ValueInfoProto(name=m.name) for m in made], constants + exporter.extra
+    )
     return helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)

@@ -30,7 +30,7 @@ def weights(*shape, zeros=0.0, blocks=False):
 
 def _pattern(size, zeros):
     pattern = np.zeros(size, bool)
-    pattern[RNG.permutation(size)[:round(zeros * size)]] = True
+    pattern[RNG.permutation(size)[: round(zeros * size)]] = True
     return pattern
 
 
@@ -57,16 +57,27 @@ def only(model, **kwargs):
     return layer
 
 
-# ---- encodings ----------------------------------------------------------------------------------------------------------
+# ---- encodings -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("zeros, encoding", [(0.0, "dense"), (0.45, "dense"), (0.5, "bitmap"), (0.9, "bitmap"), (1.0, "bitmap_2x1")])
-@pytest.mark.parametrize("layer", [lambda w: conv(w.reshape(24, 40, 1, 1)), gemm, lambda w: conv(w.reshape(24, 40, 1, 1), strides=[2, 2]),
-                                   lambda w: conv(w.reshape(48, 20, 1, 1), group=2)])
+@pytest.mark.parametrize(
+    "zeros, encoding", [(0.0, "dense"), (0.45, "dense"), (0.5, "bitmap"), (0.9, "bitmap"), (1.0, "bitmap_2x1")]
+)
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda w: conv(w.reshape(24, 40, 1, 1)),
+        gemm,
+        lambda w: conv(w.reshape(24, 40, 1, 1), strides=[2, 2]),
+        lambda w: conv(w.reshape(48, 20, 1, 1), group=2),
+    ],
+)
 def test_encoding_by_sparsity(layer, zeros, encoding):
     report = only(layer(weights(24, 40, zeros=zeros)))
     assert report.encoding == encoding
-    assert report.stored_bytes == report.dense_bytes if encoding == "dense" else report.stored_bytes < report.dense_bytes
+    assert (
+        report.stored_bytes == report.dense_bytes if encoding == "dense" else report.stored_bytes < report.dense_bytes
+    )
     assert ("<" if zeros < 0.5 else ">=") in report.reason and "threshold 0.5" in report.reason
 
 
@@ -108,9 +119,17 @@ def test_larger_kernels_stay_dense():
     assert layer.encoding == "dense" and "kernel 3x3" in layer.reason
 
 
-@pytest.mark.parametrize("sparse, zeros, encoding, reason", [
-    ("always", 0.3, "bitmap", "sparse='always'"), ("always", 0.0, "dense", "no zeros"), ("never", 0.9, "dense", "sparse='never'"),
-    (False, 0.9, "dense", "sparse='never'"), (True, 0.9, "bitmap", "sparsity 0.90"), (True, 0.1, "dense", "sparsity 0.10")])
+@pytest.mark.parametrize(
+    "sparse, zeros, encoding, reason",
+    [
+        ("always", 0.3, "bitmap", "sparse='always'"),
+        ("always", 0.0, "dense", "no zeros"),
+        ("never", 0.9, "dense", "sparse='never'"),
+        (False, 0.9, "dense", "sparse='never'"),
+        (True, 0.9, "bitmap", "sparsity 0.90"),
+        (True, 0.1, "dense", "sparsity 0.10"),
+    ],
+)
 def test_policies(sparse, zeros, encoding, reason):
     layer = only(gemm(weights(20, 30, zeros=zeros)), sparse=sparse)
     assert layer.encoding == encoding and layer.reason.startswith(reason)
@@ -131,7 +150,10 @@ def test_nan_and_infinite_weights_are_no_zeros():
 
 def test_weights_that_are_read_as_data_stay_dense():
     weight = weights(6, 6, 1, 1, zeros=0.8)
-    nodes = [helper.make_node("Conv", ["x", "w"], ["y"], name="it"), helper.make_node("Add", ["z", "w"], ["s"], name="sum")]
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["y"], name="it"),
+        helper.make_node("Add", ["z", "w"], ["s"], name="sum"),
+    ]
     shared = make_model(nodes, {"x": (1, 6, 3, 3), "z": (6, 6, 1, 1)}, ["y", "s"], {"w": weight})
     feeds = random_feeds(shared)
     report = sr.convert(shared)
@@ -148,7 +170,7 @@ def test_weights_of_two_layers_are_stored_once():
     assert report.file_bytes < 1.5 * report.layers[0].stored_bytes
 
 
-# ---- arguments ------------------------------------------------------------------------------------------------------------
+# ---- arguments -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sparse", ["true", "True", "TRUE", "false", "on", "Auto", "", "model", None, 1, 0, ["auto"]])
@@ -178,9 +200,16 @@ def only_pruned(block):
     return layer
 
 
-@pytest.mark.parametrize("kwargs, message", [({"block": "2x1"}, "prune is not given"), ({"prune": 0.5, "block": "2by1"}, "'2x1'"),
-                                             ({"prune": 0.5, "block": (3, 1)}, "3, 1"), ({"prune": 1.5}, "ratio"),
-                                             ({"prune": 0.5, "block": 2}, "block")])
+@pytest.mark.parametrize(
+    "kwargs, message",
+    [
+        ({"block": "2x1"}, "prune is not given"),
+        ({"prune": 0.5, "block": "2by1"}, "'2x1'"),
+        ({"prune": 0.5, "block": (3, 1)}, "3, 1"),
+        ({"prune": 1.5}, "ratio"),
+        ({"prune": 0.5, "block": 2}, "block"),
+    ],
+)
 def test_wrong_pruning(kwargs, message):
     with pytest.raises(sr.ArgumentError, match=message):
         sr.convert(gemm(weights(4, 4)), **kwargs)
@@ -195,14 +224,22 @@ def test_input_shapes():
         sr.convert(model, input_shapes={"q": (1,)})
 
 
-# ---- the report and the file -------------------------------------------------------------------------------------------------
+# ---- the report and the file ---------------------------------------------------------------------
 
 
 def network():
-    nodes = [helper.make_node("Conv", ["x", "a"], ["h"], name="first", pads=[1, 1, 1, 1]), helper.make_node("Relu", ["h"], ["r"]),
-             helper.make_node("Conv", ["r", "b"], ["c"], name="second"), helper.make_node("Conv", ["c", "d"], ["y"], name="third")]
-    return make_model(nodes, {"x": (1, 3, 8, 8)}, ["y"], {
-        "a": weights(16, 3, 3, 3), "b": weights(32, 16, 1, 1, zeros=0.8), "d": weights(10, 32, 1, 1, zeros=0.3)})
+    nodes = [
+        helper.make_node("Conv", ["x", "a"], ["h"], name="first", pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("Conv", ["r", "b"], ["c"], name="second"),
+        helper.make_node("Conv", ["c", "d"], ["y"], name="third"),
+    ]
+    return make_model(
+        nodes,
+        {"x": (1, 3, 8, 8)},
+        ["y"],
+        {"a": weights(16, 3, 3, 3), "b": weights(32, 16, 1, 1, zeros=0.8), "d": weights(10, 32, 1, 1, zeros=0.3)},
+    )
 
 
 def test_report():
@@ -212,7 +249,15 @@ def test_report():
     assert report.dense_bytes == 4 * (16 * 27 + 32 * 16 + 10 * 32) and report.stored_bytes < report.dense_bytes
     assert report.file_bytes == len(report.data) and report.free == {"batch": True, "planes": True}
     text = str(report)
-    for wanted in ("second", "32x16x1x1", "80.", "bitmap", "sparsity 0.30 < threshold 0.5", "1 of 3 layers sparse", "fuse_activation 1"):
+    for wanted in (
+        "second",
+        "32x16x1x1",
+        "80.",
+        "bitmap",
+        "sparsity 0.30 < threshold 0.5",
+        "1 of 3 layers sparse",
+        "fuse_activation 1",
+    ):
         assert wanted in text
     as_dict = json.loads(json.dumps(report.to_dict()))
     assert as_dict["layers"][1]["encoding"] == "bitmap" and as_dict["sparse_layers"] == 1 and "data" not in as_dict

@@ -1,22 +1,35 @@
 """Rewrites of the IR that keep its meaning: one file each, in the order in which they are run.
 
-Every pass has `run(graph) -> int`, the number of rewrites it made, and needs the graph annotated (passes/probes.py tells at which
-shapes). Meaning is ONNX's: a pass checks constants, users, ranks and broadcasting before it touches anything."""
+Every pass has `run(graph) -> int`, the number of rewrites it made, and needs the graph annotated (passes/probes.py
+tells at which shapes). Meaning is ONNX's: a pass checks constants, users, ranks and broadcasting before it touches
+anything."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Callable
 
 from ..errors import SparseRuntimeError
 from ..ir import Graph
-from . import (fold_affine, fold_pad, free_shapes, fuse_activation, fuse_functions, fuse_global_pool, fuse_residual, fuse_shuffle,
-               move_transposes, probes, remove_noops)
+from . import (
+    fold_affine,
+    fold_pad,
+    free_shapes,
+    fuse_activation,
+    fuse_functions,
+    fuse_global_pool,
+    fuse_residual,
+    fuse_shuffle,
+    move_transposes,
+    probes,
+    remove_noops,
+)
 
-# name -> pass; what one makes possible comes behind it. The first group makes the graph independent of the sizes it was exported with,
-# the second is repeated until nothing changes.
-_FIRST: Dict[str, Callable[[Graph], int]] = {"remove_noops": remove_noops.run, "fuse_shuffle": fuse_shuffle.run}
-_REPEATED: Dict[str, Callable[[Graph], int]] = {
+# name -> pass; what one makes possible comes behind it. The first group makes the graph independent of the sizes it
+# was exported with, the second is repeated until nothing changes.
+_FIRST: dict[str, Callable[[Graph], int]] = {"remove_noops": remove_noops.run, "fuse_shuffle": fuse_shuffle.run}
+_REPEATED: dict[str, Callable[[Graph], int]] = {
     "remove_noops": remove_noops.run,
     "fuse_functions": fuse_functions.run,
     "move_transposes": move_transposes.run,
@@ -34,20 +47,22 @@ _ROUNDS = 8
 class Outcome:
     """What the passes did. `free`: for "batch" and "planes", whether the graph also takes another size."""
 
-    counts: Dict[str, int] = field(default_factory=dict)
-    free: Dict[str, bool] = field(default_factory=dict)
-    probe: Optional[probes.Probe] = None  # the shapes looked at first
+    counts: dict[str, int] = field(default_factory=dict)
+    free: dict[str, bool] = field(default_factory=dict)
+    probe: probes.Probe | None = None  # the shapes looked at first
     note: str = ""  # why passes were left out
 
 
-def optimize(graph: Graph, names: Optional[Sequence[str]] = None) -> Outcome:
+def optimize(graph: Graph, names: Sequence[str] | None = None) -> Outcome:
     """Runs the passes (all, or those named) on a graph in place."""
     outcome = Outcome()
     outcome.probe, reason = probes.base(graph)
     if outcome.probe is None:
         if not any(d < 0 for v in graph.inputs for d in v.dims):
             graph.infer({})  # raises: these shapes are the model's own
-        outcome.note = f"no passes were run: give input_shapes, as no sizes were found that the network takes ({reason})"
+        outcome.note = (
+            f"no passes were run: give input_shapes, as no sizes were found that the network takes ({reason})"
+        )
         return outcome
     wanted = NAMES if names is None else tuple(names)
     others = probes.others(graph, outcome.probe)
@@ -67,8 +82,9 @@ def optimize(graph: Graph, names: Optional[Sequence[str]] = None) -> Outcome:
     return outcome
 
 
-def _free_shapes(graph: Graph, outcome: Outcome, others: Sequence[Tuple[str, probes.Probe]]) -> None:
-    """Frees the sizes that can be freed altogether: a model that ends up with a fixed size anyway keeps its simple constants."""
+def _free_shapes(graph: Graph, outcome: Outcome, others: Sequence[tuple[str, probes.Probe]]) -> None:
+    """Frees the sizes that can be freed altogether: a model that ends up with a fixed size anyway keeps its simple
+    constants."""
     for wanted in ([p for _, p in others], *([p] for _, p in others)):
         trial = graph.clone()
         count = free_shapes.run(trial, [outcome.probe] + wanted)

@@ -1,17 +1,17 @@
-"""BatchNormalization and products and sums with constants per channel, into the weights of the Conv or FullyConnected next to them.
+"""BatchNormalization and products and sums with constants per channel, into the weights of the Conv or FullyConnected
+next to them.
 
-Behind it always; before it only where no padding (which is zero for the layer, but not for what was folded) comes between."""
+Behind it always; before it only where no padding (which is zero for the layer, but not for what was folded) comes
+between."""
 
 from __future__ import annotations
-
-from typing import Optional, Tuple
 
 import numpy as np
 
 from ..ir import Graph, Node, Value
 from .match import is_float, only_reader, per_channel
 
-Affine = Tuple[Value, np.ndarray, np.ndarray]  # x, scale, shift: value = x * scale + shift, float64 per channel
+Affine = tuple[Value, np.ndarray, np.ndarray]  # x, scale, shift: value = x * scale + shift, float64 per channel
 
 
 def run(graph: Graph) -> int:
@@ -34,8 +34,9 @@ def _fold_behind(graph: Graph, node: Node) -> bool:
         return False
     _, scale, shift = found
     old = np.zeros(len(scale)) if bias is None else bias.const.astype(np.float64)
-    return _set(graph, node, weight.const * scale.reshape((-1,) + (1,) * (weight.const.ndim - 1)), old * scale + shift) and (
-        _bypass(graph, user, node.output))
+    return _set(
+        graph, node, weight.const * scale.reshape((-1,) + (1,) * (weight.const.ndim - 1)), old * scale + shift
+    ) and (_bypass(graph, user, node.output))
 
 
 def _fold_before(graph: Graph, node: Node) -> bool:
@@ -62,15 +63,15 @@ def _fold_before(graph: Graph, node: Node) -> bool:
     return True
 
 
-def _plain(weight: Value, bias: Optional[Value]) -> bool:
+def _plain(weight: Value, bias: Value | None) -> bool:
     return weight.is_const and weight.const.dtype == np.float32 and (bias is None or bias.is_const)
 
 
-def _channel_axis(node: Node) -> Optional[int]:
+def _channel_axis(node: Node) -> int | None:
     return 1 if node.op == "Conv" else (node.output.rank - 1 if node.output.rank else None)
 
 
-def _affine(node: Node, axis: Optional[int], channels: int) -> Optional[Affine]:
+def _affine(node: Node, axis: int | None, channels: int) -> Affine | None:
     """What `node` does to an input per index of `axis`, without changing its shape; None if it does anything else."""
     if axis is None or not is_float(node.output):
         return None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
-
 from ..ir import Graph, Node, Value
 from .match import FLT_MAX, ints, scalar
 
@@ -28,7 +26,7 @@ def run(graph: Graph) -> int:
     return count
 
 
-def _plane_pads(pad: Node) -> Optional[List[int]]:
+def _plane_pads(pad: Node) -> list[int] | None:
     """[top, left, bottom, right] of a Pad with a constant that touches nothing but the planes."""
     pads, axes, rank = ints(pad.input("pads")), ints(pad.input("axes")), pad.output.rank
     if pad["mode"] != "constant" or pads is None or rank != 4 or (pad.input("axes") is not None and axes is None):
@@ -42,7 +40,7 @@ def _plane_pads(pad: Node) -> Optional[List[int]]:
     return begin[2:] + end[2:]
 
 
-def _allowed(node: Node, pad: Node, extra: List[int]) -> bool:
+def _allowed(node: Node, pad: Node, extra: list[int]) -> bool:
     value = 0.0 if pad.input("value") is None else scalar(pad.input("value"))
     if node.op == "Conv":
         return value == 0.0

@@ -1,11 +1,13 @@
-"""Sizes that exporters wrote into constants, made to follow the input again: targets of Reshape and Expand, sizes of Resize.
+"""Sizes that exporters wrote into constants, made to follow the input again: targets of Reshape and Expand, sizes of
+Resize.
 
-A target is only replaced by one that means the same at the shapes converted with. What it should be elsewhere follows from how the
-dimensions on both sides factor: a dimension kept, several merged, or one split."""
+A target is only replaced by one that means the same at the shapes converted with. What it should be elsewhere follows
+from how the dimensions on both sides factor: a dimension kept, several merged, or one split."""
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,10 +30,10 @@ def run(graph: Graph, probes: Sequence[Probe]) -> int:
     return count
 
 
-def _shapes(graph: Graph, value: Value, probes: Sequence[Probe]) -> Optional[List[Shape]]:
+def _shapes(graph: Graph, value: Value, probes: Sequence[Probe]) -> list[Shape] | None:
     """Shapes of a value at those probes at which it can be computed; None if the first is not one of them."""
     part = graph.upto([value])
-    found: List[Shape] = []
+    found: list[Shape] = []
     for i, probe in enumerate(probes):
         try:
             found.append(tuple(part.infer(probe)[0][value.name][1]))
@@ -41,13 +43,13 @@ def _shapes(graph: Graph, value: Value, probes: Sequence[Probe]) -> Optional[Lis
     return found
 
 
-# ---- Reshape -----------------------------------------------------------------------------------------------------------
+# ---- Reshape -------------------------------------------------------------------------------------
 
 
 class _Dim(NamedTuple):
     """One dimension of a target: the product of the input's dimensions `axes`, over or as `number`."""
 
-    axes: Tuple[int, ...]  # () for a constant
+    axes: tuple[int, ...]  # () for a constant
     number: int  # the constant, or what divides the product
 
 
@@ -67,7 +69,7 @@ def _reshape(graph: Graph, node: Node, shapes: Sequence[Shape]) -> bool:
     return True
 
 
-def _resolve(target: Sequence[int], shape: Shape) -> List[int]:
+def _resolve(target: Sequence[int], shape: Shape) -> list[int]:
     """A target's dimensions for an input shape: 0 is the input's, -1 what is left."""
     dims = [shape[i] if t == 0 and i < len(shape) else t for i, t in enumerate(target)]
     if -1 in dims:
@@ -76,17 +78,17 @@ def _resolve(target: Sequence[int], shape: Shape) -> List[int]:
     return dims
 
 
-def _evaluate(dims: Sequence[_Dim], shape: Shape) -> List[int]:
+def _evaluate(dims: Sequence[_Dim], shape: Shape) -> list[int]:
     return [int(np.prod([shape[i] for i in d.axes], dtype=np.int64)) // d.number if d.axes else d.number for d in dims]
 
 
-def _plan(shapes: Sequence[Shape], target: Sequence[int]) -> Optional[List[_Dim]]:
+def _plan(shapes: Sequence[Shape], target: Sequence[int]) -> list[_Dim] | None:
     """Pairs dimensions of the input with those of the target by their products."""
     source = shapes[0]
     varies = [any(s[i] != source[i] for s in shapes) for i in range(len(source))]
     if len(shapes) < 2 or not any(varies):
         return None
-    plan: List[_Dim] = []
+    plan: list[_Dim] = []
     i = j = 0
     while i < len(source) or j < len(target):
         if i < len(source) and source[i] == 1 and not varies[i]:
@@ -113,7 +115,7 @@ def _plan(shapes: Sequence[Shape], target: Sequence[int]) -> Optional[List[_Dim]
     return plan
 
 
-def _block(source: Shape, target: Sequence[int], i: int, j: int) -> Optional[Tuple[int, int]]:
+def _block(source: Shape, target: Sequence[int], i: int, j: int) -> tuple[int, int] | None:
     """Ends of the shortest runs from i and j with equal products."""
     if i >= len(source) or j >= len(target):
         return None
@@ -128,7 +130,9 @@ def _block(source: Shape, target: Sequence[int], i: int, j: int) -> Optional[Tup
     return i, j
 
 
-def _pair(shapes: Sequence[Shape], varies: Sequence[bool], target: Sequence[int], left: range, right: range) -> Optional[List[_Dim]]:
+def _pair(
+    shapes: Sequence[Shape], varies: Sequence[bool], target: Sequence[int], left: range, right: range
+) -> list[_Dim] | None:
     if not any(varies[i] for i in left):
         return [_Dim((), target[j]) for j in right]
     if any(varies[i] and shapes[0][i] == 1 for i in left):
@@ -144,7 +148,7 @@ def _pair(shapes: Sequence[Shape], varies: Sequence[bool], target: Sequence[int]
 
 def _spell(graph: Graph, node: Node, dims: Sequence[_Dim]) -> Value:
     """The target as a constant with 0 and -1, or computed from the input's shape where these do not suffice."""
-    out: List[Optional[int]] = []
+    out: list[int | None] = []
     for j, d in enumerate(dims):
         out.append(d.number if not d.axes else (0 if d == ((j,), 1) else None))
     if out.count(None) <= 1:
@@ -168,7 +172,7 @@ def _ints(graph: Graph, node: Node, values: Sequence[int]) -> Value:
     return graph.add_const(f"{node.name}/shape", np.array(values, np.int64))
 
 
-# ---- Expand, Resize ------------------------------------------------------------------------------------------------------
+# ---- Expand, Resize ------------------------------------------------------------------------------
 
 
 def _expand(graph: Graph, node: Node, shapes: Sequence[Shape]) -> bool:
@@ -177,7 +181,7 @@ def _expand(graph: Graph, node: Node, shapes: Sequence[Shape]) -> bool:
     if target is None:
         return False
     source = (1,) * (len(target) - len(shapes[0])) + shapes[0]
-    source = source[len(source) - len(target):]
+    source = source[len(source) - len(target) :]
     new = [1 if t == s else t for t, s in zip(target, source)]
     if new == target:
         return False
@@ -191,7 +195,7 @@ def _resize(graph: Graph, node: Node, shapes: Sequence[Shape]) -> bool:
     if sizes is None or node.input("roi") is not None or node["keep_aspect_ratio_policy"] != "stretch":
         return False
     axes = [a % len(shapes[0]) for a in node["axes"]] or list(range(len(shapes[0])))
-    scales: List[float] = []
+    scales: list[float] = []
     for size, axis in zip(sizes, axes):
         old = shapes[0][axis]
         if not old or size % old and (old % size or (old // size) & (old // size - 1)):

@@ -4,8 +4,6 @@ Reshapes and transposes between the two do not matter to a function of single el
 
 from __future__ import annotations
 
-from typing import Optional
-
 import numpy as np
 
 from ..ir import Graph, Node, Value
@@ -32,7 +30,7 @@ def run(graph: Graph) -> int:
     return count
 
 
-def _layer(graph: Graph, node: Node) -> Optional[Node]:
+def _layer(graph: Graph, node: Node) -> Node | None:
     """The layer whose result reaches nothing but `node`."""
     value: Value = node.inputs[0]
     user = node

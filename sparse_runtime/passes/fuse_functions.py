@@ -1,14 +1,15 @@
-"""Functions that exporters spell out by several nodes, as one: softplus, mish, silu, gelu, hard_sigmoid, hard_swish, clip, leaky_relu."""
+"""Functions that exporters spell out by several nodes, as one: softplus, mish, silu, gelu, hard_sigmoid, hard_swish,
+clip, leaky_relu."""
 
 from __future__ import annotations
 
 import math
-from typing import Optional, Tuple
+from typing import Optional
 
 from ..ir import Graph, Node, Value
 from .match import affine, close, is_float, product, same_shape, unary, with_scalar
 
-Found = Optional[Tuple[Value, str, float, float]]  # x, fn, a, b
+Found = Optional[tuple[Value, str, float, float]]  # x, fn, a, b
 
 
 def run(graph: Graph) -> int:
@@ -24,8 +25,9 @@ def run(graph: Graph) -> int:
 
 def _find(graph: Graph, node: Node) -> Found:
     if node.op == "Unary":
-        return _softplus(node) or (_clip(graph, node.output, node["a"], node["b"], node.inputs[0])
-                                   if node["fn"] == "clip" else None)
+        return _softplus(node) or (
+            _clip(graph, node.output, node["a"], node["b"], node.inputs[0]) if node["fn"] == "clip" else None
+        )
     if node["act"] != "none":
         return None
     return _min_max(graph, node) or _leaky_relu(node) or _product(node)

@@ -15,8 +15,11 @@ def run(graph: Graph) -> int:
         if a is b or not same_shape(a, b):
             continue
         # The later layer takes the sum: the other operand is there already, and the result is needed last.
-        candidates = [(layer, other) for layer, other in ((a.producer, b), (b.producer, a))
-                      if layer is not None and _is_free(graph, layer, add) and not other.is_const]
+        candidates = [
+            (layer, other)
+            for layer, other in ((a.producer, b), (b.producer, a))
+            if layer is not None and _is_free(graph, layer, add) and not other.is_const
+        ]
         if candidates:
             layer, other = max(candidates, key=lambda c: graph.nodes.index(c[0]))
             layer.set_input("Z", other)
@@ -31,5 +34,9 @@ def run(graph: Graph) -> int:
 
 
 def _is_free(graph: Graph, layer: Node, add: Node) -> bool:
-    return (layer.op in ("Conv", "FullyConnected") and layer["act"] == "none" and layer.input("Z") is None
-            and graph.sole_user(layer.output) is add)
+    return (
+        layer.op in ("Conv", "FullyConnected")
+        and layer["act"] == "none"
+        and layer.input("Z") is None
+        and graph.sole_user(layer.output) is add
+    )

@@ -27,7 +27,7 @@ def _group(graph: Graph, node: Node) -> int:
     if first is None or first.op != "Reshape" or graph.sole_user(first.output) is not swap:
         return 0
     x, middle = first.inputs[0], first.output
-    if x.rank != 4 or middle.rank not in (4, 5) or swap["perm"] != (0, 2, 1, 3, 4)[:middle.rank]:
+    if x.rank != 4 or middle.rank not in (4, 5) or swap["perm"] != (0, 2, 1, 3, 4)[: middle.rank]:
         return 0
     if not x.shapes or node.output.shapes != x.shapes:
         return 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Tuple
-
 import numpy as np
 
 from ..ir import Graph, Node, Value
@@ -11,7 +9,7 @@ from ..ir import Graph, Node, Value
 FLT_MAX = float(np.finfo(np.float32).max)
 
 
-def only_reader(graph: Graph, value: Value) -> Optional[Node]:
+def only_reader(graph: Graph, value: Value) -> Node | None:
     """The only node that reads the contents of a value; others may ask for its shape. None for a graph output."""
     readers = [node for node in value.uses if node.op != "Shape"]
     return readers[0] if len(readers) == 1 and value not in graph.outputs else None
@@ -26,33 +24,33 @@ def is_float(value: Value) -> bool:
     return value.dtype == "float32"
 
 
-def scalar(value: Optional[Value]) -> Optional[float]:
+def scalar(value: Value | None) -> float | None:
     """The number that a constant of one element holds."""
     if value is None or not value.is_const or value.const.size != 1 or value.const.dtype.kind not in "fiu":
         return None
     return float(value.const.reshape(()))
 
 
-def ints(value: Optional[Value]) -> Optional[List[int]]:
+def ints(value: Value | None) -> list[int] | None:
     """A constant list of integers."""
     if value is None or not value.is_const or value.const.dtype.kind not in "iu":
         return None
     return [int(v) for v in value.const.reshape(-1)]
 
 
-def unary(value: Optional[Value], fn: str) -> Optional[Node]:
+def unary(value: Value | None, fn: str) -> Node | None:
     """The node that computes fn for this value, if one does."""
     node = value.producer if value is not None else None
     return node if node is not None and node.op == "Unary" and node["fn"] == fn else None
 
 
-def binary(value: Optional[Value], *fns: str) -> Optional[Node]:
+def binary(value: Value | None, *fns: str) -> Node | None:
     """The node without activation that computes one of fns for this value."""
     node = value.producer if value is not None else None
     return node if node is not None and node.op == "Binary" and node["fn"] in fns and node["act"] == "none" else None
 
 
-def with_scalar(value: Optional[Value], *fns: str) -> Optional[Tuple[str, Value, float, bool]]:
+def with_scalar(value: Value | None, *fns: str) -> tuple[str, Value, float, bool] | None:
     """(fn, x, number, number is first) if a binary node combines x with a number without changing x's shape or type."""
     node = binary(value, *fns)
     if node is None or not is_float(node.output):
@@ -64,7 +62,7 @@ def with_scalar(value: Optional[Value], *fns: str) -> Optional[Tuple[str, Value,
     return None
 
 
-def product(value: Value) -> Tuple[float, List[Value]]:
+def product(value: Value) -> tuple[float, list[Value]]:
     """(k, factors): value = k * factor * ..., through products and divisions by numbers."""
     found = with_scalar(value, "mul", "div")
     if found:
@@ -83,7 +81,7 @@ def product(value: Value) -> Tuple[float, List[Value]]:
     return 1.0, [value]
 
 
-def affine(value: Value) -> Tuple[Value, float, float]:
+def affine(value: Value) -> tuple[Value, float, float]:
     """(x, a, b): value = a * x + b with numbers a and b."""
     found = with_scalar(value, "add", "sub", "mul", "div")
     if found:
@@ -100,9 +98,9 @@ def affine(value: Value) -> Tuple[Value, float, float]:
     return value, 1.0, 0.0
 
 
-def per_channel(value: Optional[Value], rank: int, axis: int, channels: int) -> Optional[np.ndarray]:
-    """A float32 constant that numpy broadcasting applies per index of `axis` of a tensor of `rank`, as float64 [channels].
-    None if it is anything else, or would make the tensor larger."""
+def per_channel(value: Value | None, rank: int, axis: int, channels: int) -> np.ndarray | None:
+    """A float32 constant that numpy broadcasting applies per index of `axis` of a tensor of `rank`, as float64
+    [channels]. None if it is anything else, or would make the tensor larger."""
     if value is None or not value.is_const or value.const.dtype != np.float32 or value.const.ndim > rank:
         return None
     shape = (1,) * (rank - value.const.ndim) + value.const.shape

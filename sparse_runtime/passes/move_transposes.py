@@ -1,16 +1,18 @@
-"""Transposes, as left by exporters from NHWC frameworks: merged, moved before Pad, and moved down through whatever can work on the
-other layout until they meet their inverse. The last is tried on a copy and kept only if less is transposed in the end."""
+"""Transposes, as left by exporters from NHWC frameworks: merged, moved before Pad, and moved down through whatever can
+work on the other layout until they meet their inverse. The last is tried on a copy and kept only if less is transposed
+in the end."""
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Callable
 
 import numpy as np
 
 from ..ir import Graph, Node, Value
 from .match import ints
 
-Perm = Tuple[int, ...]
+Perm = tuple[int, ...]
 
 
 def run(graph: Graph) -> int:
@@ -25,7 +27,7 @@ def run(graph: Graph) -> int:
     return count
 
 
-def _perm(node: Optional[Node]) -> Optional[Perm]:
+def _perm(node: Node | None) -> Perm | None:
     """The permutation of a Transpose of known rank."""
     if node is None or node.op != "Transpose" or not node.output.rank:
         return None
@@ -47,7 +49,7 @@ def _cost(graph: Graph) -> int:
 def _merge(graph: Graph) -> int:
     """Transposes of transposes, transposes that move nothing, and equal transposes of one value."""
     count = 0
-    seen: Dict[Tuple[Value, Perm], Value] = {}
+    seen: dict[tuple[Value, Perm], Value] = {}
     for node in graph:
         perm = _perm(node)
         if perm is None:
@@ -83,8 +85,9 @@ def _raise_above_pad(graph: Graph) -> int:
         moved = graph.add_node("Transpose", [x], node.name, before=node, perm=perm)
         moved.output.dtype, moved.output.shapes = x.dtype, tuple(tuple(s[i] for i in perm) for s in x.shapes)
         new = [pads[i] for i in perm] + [pads[rank + i] for i in perm]
-        graph.rewrite(node.output, "Pad", [moved.output, _ints(graph, pad, "pads", new), pad.input("value")],
-                      mode=pad["mode"]).name = pad.name
+        graph.rewrite(
+            node.output, "Pad", [moved.output, _ints(graph, pad, "pads", new), pad.input("value")], mode=pad["mode"]
+        ).name = pad.name
         count += 1
     return count
 
@@ -121,23 +124,23 @@ def _transpose_behind(graph: Graph, node: Node, value: Value, perm: Perm) -> Non
     value.shapes = tuple(tuple(s[i] for i in _inverse(perm)) for s in value.shapes)
 
 
-# Each of these prepares a node for inputs before their transposition by `perm`, and returns the permutation that its outputs then
-# need; or returns None and leaves the node alone.
+# Each of these prepares a node for inputs before their transposition by `perm`, and returns the permutation that its
+# outputs then need; or returns None and leaves the node alone.
 
 
-def _elementwise(graph: Graph, node: Node, perm: Perm) -> Optional[Perm]:
+def _elementwise(graph: Graph, node: Node, perm: Perm) -> Perm | None:
     return perm
 
 
-def _unary(graph: Graph, node: Node, perm: Perm) -> Optional[Perm]:
+def _unary(graph: Graph, node: Node, perm: Perm) -> Perm | None:
     return None if node["fn"] == "prelu" else perm
 
 
-def _per_tensor(graph: Graph, node: Node, perm: Perm) -> Optional[Perm]:
+def _per_tensor(graph: Graph, node: Node, perm: Perm) -> Perm | None:
     return perm if all(v.is_const and v.const.size == 1 for v in node.inputs[1:] if v is not None) else None
 
 
-def _binary(graph: Graph, node: Node, perm: Perm) -> Optional[Perm]:
+def _binary(graph: Graph, node: Node, perm: Perm) -> Perm | None:
     rank = len(perm)
     if node.output.rank != rank:
         return None
@@ -156,18 +159,18 @@ def _binary(graph: Graph, node: Node, perm: Perm) -> Optional[Perm]:
     return perm
 
 
-def _concat(graph: Graph, node: Node, perm: Perm) -> Optional[Perm]:
+def _concat(graph: Graph, node: Node, perm: Perm) -> Perm | None:
     if any(_perm(v.producer) != perm for v in node.inputs):
         return None
     return _axis(graph, node, perm)
 
 
-def _axis(graph: Graph, node: Node, perm: Perm) -> Optional[Perm]:
+def _axis(graph: Graph, node: Node, perm: Perm) -> Perm | None:
     node["axis"] = perm[node["axis"] % len(perm)]
     return perm
 
 
-def _pad(graph: Graph, node: Node, perm: Perm) -> Optional[Perm]:
+def _pad(graph: Graph, node: Node, perm: Perm) -> Perm | None:
     pads = _full_pads(node)
     if pads is None:
         return None
@@ -178,7 +181,7 @@ def _pad(graph: Graph, node: Node, perm: Perm) -> Optional[Perm]:
     return perm
 
 
-def _slice(graph: Graph, node: Node, perm: Perm) -> Optional[Perm]:
+def _slice(graph: Graph, node: Node, perm: Perm) -> Perm | None:
     starts = ints(node.input("starts"))
     axes = ints(node.input("axes")) if node.input("axes") is not None else list(range(len(starts or ())))
     if starts is None or axes is None:
@@ -187,7 +190,7 @@ def _slice(graph: Graph, node: Node, perm: Perm) -> Optional[Perm]:
     return perm
 
 
-def _reduce(graph: Graph, node: Node, perm: Perm) -> Optional[Perm]:
+def _reduce(graph: Graph, node: Node, perm: Perm) -> Perm | None:
     rank, given = len(perm), node.input("axes")
     axes = ints(given) if given is not None else []
     if axes is None or (not axes and node["noop_with_empty_axes"]):
@@ -201,7 +204,7 @@ def _reduce(graph: Graph, node: Node, perm: Perm) -> Optional[Perm]:
     return tuple(sorted(left).index(a) for a in left)
 
 
-def _resize(graph: Graph, node: Node, perm: Perm) -> Optional[Perm]:
+def _resize(graph: Graph, node: Node, perm: Perm) -> Perm | None:
     rank, which = len(perm), "scales" if node.input("scales") is not None else "sizes"
     given = node.input(which)
     if node.input("roi") is not None or not given.is_const or node["keep_aspect_ratio_policy"] != "stretch":
@@ -213,14 +216,24 @@ def _resize(graph: Graph, node: Node, perm: Perm) -> Optional[Perm]:
     return perm
 
 
-_MOVES: Dict[str, Callable[[Graph, Node, Perm], Optional[Perm]]] = {
-    "Unary": _unary, "Identity": _elementwise, "Cast": _elementwise, "Binary": _binary, "Concat": _concat, "Split": _axis,
-    "Softmax": _axis, "Pad": _pad, "Slice": _slice, "Reduce": _reduce, "Resize": _resize, "QuantizeLinear": _per_tensor,
+_MOVES: dict[str, Callable[[Graph, Node, Perm], Perm | None]] = {
+    "Unary": _unary,
+    "Identity": _elementwise,
+    "Cast": _elementwise,
+    "Binary": _binary,
+    "Concat": _concat,
+    "Split": _axis,
+    "Softmax": _axis,
+    "Pad": _pad,
+    "Slice": _slice,
+    "Reduce": _reduce,
+    "Resize": _resize,
+    "QuantizeLinear": _per_tensor,
     "DequantizeLinear": _per_tensor,
 }
 
 
-def _full_pads(pad: Node) -> Optional[List[int]]:
+def _full_pads(pad: Node) -> list[int] | None:
     """begin and end of every axis of a Pad with constant pads."""
     pads, axes, rank = ints(pad.input("pads")), ints(pad.input("axes")), pad.output.rank
     if pads is None or not rank or (pad.input("axes") is not None and axes is None):

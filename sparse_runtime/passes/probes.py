@@ -4,17 +4,17 @@ A rewrite that depends on shapes is made only if it holds at all of them, so tha
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, Optional, Tuple
+from collections.abc import Iterator
 
 from ..errors import SparseRuntimeError
 from ..ir import Graph, Shape, Value
 
-Probe = Dict[str, Shape]
+Probe = dict[str, Shape]
 # Sizes tried for free dimensions that nothing else is known of.
 _BATCHES, _PLANES = (1, 2), (320, 224, 256, 128, 640, 96, 64, 48, 32)
 
 
-def planes(value: Value) -> Tuple[int, ...]:
+def planes(value: Value) -> tuple[int, ...]:
     """The spatial axes of an input: of [N, C, ...], or of [N, H, W, C] where the last dimension looks like colours."""
     rank, dims = len(value.dims), value.dims
     if rank == 4 and 0 < dims[3] <= 4 and not 0 < dims[1] <= 4:
@@ -22,7 +22,7 @@ def planes(value: Value) -> Tuple[int, ...]:
     return tuple(range(2, rank))
 
 
-def base(graph: Graph) -> Tuple[Optional[Probe], str]:
+def base(graph: Graph) -> tuple[Probe | None, str]:
     """The shapes to convert with, free dimensions filled in by sizes that the network takes; or None, and why."""
     reason = ""
     for probe in _candidates(graph):
@@ -41,15 +41,19 @@ def _candidates(graph: Graph) -> Iterator[Probe]:
         return
     for batch in _BATCHES:
         for plane in _PLANES:
-            yield {v.name: tuple(d if d >= 0 else (plane if i in planes(v) else batch) for i, d in enumerate(v.dims))
-                   for v in graph.inputs}
+            yield {
+                v.name: tuple(d if d >= 0 else (plane if i in planes(v) else batch) for i, d in enumerate(v.dims))
+                for v in graph.inputs
+            }
 
 
-def others(graph: Graph, probe: Probe) -> List[Tuple[str, Probe]]:
+def others(graph: Graph, probe: Probe) -> list[tuple[str, Probe]]:
     """The same with another batch, and with other planes: ("batch" | "planes", shapes)."""
     batch = {v.name: tuple(d + 2 if i == 0 else d for i, d in enumerate(probe[v.name])) for v in graph.inputs}
     plane = {}
     for value in graph.inputs:
         axes = planes(value)
-        plane[value.name] = tuple(d + 64 * (axes.index(i) + 1) if i in axes else d for i, d in enumerate(probe[value.name]))
+        plane[value.name] = tuple(
+            d + 64 * (axes.index(i) + 1) if i in axes else d for i, d in enumerate(probe[value.name])
+        )
     return [(name, other) for name, other in (("batch", batch), ("planes", plane)) if other != probe]

@@ -1,11 +1,10 @@
-"""Nodes that return what they get: Identity, Cast to the same type, Reshape to the same shape, Transpose that moves nothing,
-Pad by nothing, Slice of everything, Concat of one, multiplication by one and the like; Unsqueeze and Squeeze of the same axes. Of two
-reshapings in a row, the first."""
+"""Nodes that return what they get: Identity, Cast to the same type, Reshape to the same shape, Transpose that moves
+nothing, Pad by nothing, Slice of everything, Concat of one, multiplication by one and the like; Unsqueeze and Squeeze
+of the same axes. Of two reshapings in a row, the first."""
 
 from __future__ import annotations
 
 import math
-from typing import List, Optional
 
 from ..ir import DTYPES, Graph, Node
 from .match import ints, same_shape, scalar
@@ -74,9 +73,14 @@ def _kept(node: Node):
     return None
 
 
-def _axes(node: Optional[Node]) -> Optional[List[int]]:
+def _axes(node: Node | None) -> list[int] | None:
     """The axes of a Squeeze or Unsqueeze, counted in the tensor that has them."""
-    if node is None or node.op not in ("Squeeze", "Unsqueeze") or node.output.rank is None or node.inputs[0].rank is None:
+    if (
+        node is None
+        or node.op not in ("Squeeze", "Unsqueeze")
+        or node.output.rank is None
+        or node.inputs[0].rank is None
+    ):
         return None
     axes, rank = ints(node.input("axes")), max(node.inputs[0].rank, node.output.rank)
     return None if axes is None else sorted(a % rank for a in axes)
@@ -87,7 +91,11 @@ def _unchanged_operand(node: Node):
         return None
     for i in (1, 0) if node["fn"] in ("add", "mul") else (1,):
         x = node.inputs[1 - i]
-        if scalar(node.inputs[i]) == _NEUTRAL[node["fn"]] and same_shape(x, node.output) and x.dtype == node.output.dtype:
+        if (
+            scalar(node.inputs[i]) == _NEUTRAL[node["fn"]]
+            and same_shape(x, node.output)
+            and x.dtype == node.output.dtype
+        ):
             return None if x.is_const else x
     return None
 

@@ -17,8 +17,14 @@ W = RNG.standard_normal((4, 3, 1, 1)).astype(np.float32)
 
 
 def conv_model(opset=13, weight=W, **kwargs):
-    return make_model([helper.make_node("Conv", ["x", "w"], ["y"], name="conv")], {"x": (1, 3, 5, 6)}, ["y"], {"w": weight}, opset,
-                      **kwargs)
+    return make_model(
+        [helper.make_node("Conv", ["x", "w"], ["y"], name="conv")],
+        {"x": (1, 3, 5, 6)},
+        ["y"],
+        {"w": weight},
+        opset,
+        **kwargs,
+    )
 
 
 def external_model(folder, data_name="weights.bin"):
@@ -105,15 +111,16 @@ def test_wrong_kind_of_argument():
 
 
 def test_local_functions_are_inlined():
-    twice = helper.make_function("local", "Twice", ["a"], ["b"], [helper.make_node("Add", ["a", "a"], ["b"])],
-                                 [helper.make_opsetid("", 17)])
+    twice = helper.make_function(
+        "local", "Twice", ["a"], ["b"], [helper.make_node("Add", ["a", "a"], ["b"])], [helper.make_opsetid("", 17)]
+    )
     model = make_model([helper.make_node("Twice", ["x"], ["y"], domain="local")], {"x": (2, 3)}, ["y"])
     model.functions.append(twice)
     model.opset_import.append(helper.make_opsetid("local", 1))
     assert ops(agree(model)) == {"Binary": 1}
 
 
-# ---- opsets ------------------------------------------------------------------------------------------------------------
+# ---- opsets --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("opset", range(7, 21))
@@ -137,8 +144,12 @@ def test_no_opset():
 def test_swish_of_opset_24():
     if onnx.defs.onnx_opset_version() < 24:
         pytest.skip("the installed onnx is older")
-    model = make_model([helper.make_node("Swish", ["x"], ["y"], alpha=1.0), helper.make_node("Swish", ["x"], ["z"], alpha=0.5)],
-                       {"x": (3,)}, ["y", "z"], opset=24)
+    model = make_model(
+        [helper.make_node("Swish", ["x"], ["y"], alpha=1.0), helper.make_node("Swish", ["x"], ["z"], alpha=0.5)],
+        {"x": (3,)},
+        ["y", "z"],
+        opset=24,
+    )
     x = np.array([-1, 0.5, 2], np.float32)
     session = sr.Session(sr.convert(model).data)
     y, z = session.run(None, {"x": x})
@@ -146,7 +157,7 @@ def test_swish_of_opset_24():
     np.testing.assert_allclose(z, x / (1 + np.exp(-x / 2)), rtol=1e-6)
 
 
-# ---- inputs, initializers, outputs ---------------------------------------------------------------------------------------
+# ---- inputs, initializers, outputs ---------------------------------------------------------------
 
 
 def test_initializers_repeated_among_the_inputs():
@@ -157,7 +168,9 @@ def test_initializers_repeated_among_the_inputs():
 
 
 def test_missing_weights():
-    model = make_model([helper.make_node("Conv", ["x", "w"], ["y"], name="conv")], {"x": (1, 3, 5, 6), "w": (4, 3, 1, 1)}, ["y"])
+    model = make_model(
+        [helper.make_node("Conv", ["x", "w"], ["y"], name="conv")], {"x": (1, 3, 5, 6), "w": (4, 3, 1, 1)}, ["y"]
+    )
     with pytest.raises(sr.UnsupportedError, match="'conv'.*graph input 'w': the file has no weights for it"):
         import_model(model)
 
@@ -169,7 +182,9 @@ def test_undefined_value():
 
 
 def test_nodes_out_of_order():
-    model = make_model([helper.make_node("Relu", ["a"], ["y"], name="late"), helper.make_node("Abs", ["x"], ["a"])], {"x": (2,)}, ["y"])
+    model = make_model(
+        [helper.make_node("Relu", ["a"], ["y"], name="late"), helper.make_node("Abs", ["x"], ["a"])], {"x": (2,)}, ["y"]
+    )
     with pytest.raises(sr.ModelFormatError, match="'late'.*'a' is not defined"):
         import_model(model)
 
@@ -181,7 +196,11 @@ def test_output_that_nothing_makes():
 
 
 def test_a_value_defined_twice():
-    model = make_model([helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Abs", ["x"], ["y"], name="again")], {"x": (2,)}, ["y"])
+    model = make_model(
+        [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Abs", ["x"], ["y"], name="again")],
+        {"x": (2,)},
+        ["y"],
+    )
     with pytest.raises(sr.ModelFormatError, match="'again'.*'y' is already defined"):
         import_model(model)
 
@@ -201,13 +220,16 @@ def test_input_shapes():
     assert x.dims == (2, 3, 8, -1)
 
 
-@pytest.mark.parametrize("shapes, message", [
-    ({"q": (1,)}, r"'q'; the inputs are: x \[1,3,5,6\]"),
-    ({"x": (1, 3)}, r"'x' 2 dimensions; the inputs are: x \[1,3,5,6\]"),
-    ({"x": (1, 3, -2, 6)}, "negative"),
-    ({"x": "abcd"}, "integers"),
-    ({"x": 3}, "integers"),
-])
+@pytest.mark.parametrize(
+    "shapes, message",
+    [
+        ({"q": (1,)}, r"'q'; the inputs are: x \[1,3,5,6\]"),
+        ({"x": (1, 3)}, r"'x' 2 dimensions; the inputs are: x \[1,3,5,6\]"),
+        ({"x": (1, 3, -2, 6)}, "negative"),
+        ({"x": "abcd"}, "integers"),
+        ({"x": 3}, "integers"),
+    ],
+)
 def test_wrong_input_shapes(shapes, message):
     with pytest.raises(sr.ArgumentError, match=message):
         import_model(conv_model(), shapes)
@@ -223,29 +245,53 @@ def test_input_without_a_shape():
 
 def test_outputs_that_are_inputs_constants_or_doubled():
     constant = np.arange(3, dtype=np.float32)
-    model = make_model([helper.make_node("Identity", ["c"], ["k"]), helper.make_node("Identity", ["x"], ["same"]),
-                        helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Identity", ["y"], ["z"])],
-                       {"x": (2,)}, ["k", "same", "y", "z"], {"c": constant})
+    model = make_model(
+        [
+            helper.make_node("Identity", ["c"], ["k"]),
+            helper.make_node("Identity", ["x"], ["same"]),
+            helper.make_node("Relu", ["x"], ["y"]),
+            helper.make_node("Identity", ["y"], ["z"]),
+        ],
+        {"x": (2,)},
+        ["k", "same", "y", "z"],
+        {"c": constant},
+    )
     agree(model)
 
 
-# ---- constants are folded --------------------------------------------------------------------------------------------------
+# ---- constants are folded ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("nodes, constants", [
-    ([("Identity", ["w0"], ["w"], {})], {"w0": W}),
-    ([("Transpose", ["w0"], ["w"], {"perm": [3, 2, 0, 1]})], {"w0": W.transpose(2, 3, 1, 0)}),
-    ([("Reshape", ["w0", "s"], ["w"], {})], {"w0": W.reshape(4, 3), "s": np.array([4, 3, 1, 1])}),
-    ([("DequantizeLinear", ["q", "scale", "zero"], ["w"], {})],
-     {"q": RNG.integers(0, 255, W.shape).astype(np.uint8), "scale": np.float32(0.1), "zero": np.uint8(128)}),
-    ([("DequantizeLinear", ["q", "scale", "zero"], ["w"], {"axis": 0})],
-     {"q": RNG.integers(-128, 127, W.shape).astype(np.int8), "scale": np.float32([0.1, 0.2, 0.3, 0.4]), "zero": np.zeros(4, np.int8)}),
-    ([("Constant", [], ["w"], {"value": numpy_helper.from_array(W)})], {}),
-    ([("Constant", [], ["w0"], {"value": numpy_helper.from_array(W)}), ("Mul", ["w0", "two"], ["w"], {})], {"two": np.float32(2)}),
-])
+@pytest.mark.parametrize(
+    "nodes, constants",
+    [
+        ([("Identity", ["w0"], ["w"], {})], {"w0": W}),
+        ([("Transpose", ["w0"], ["w"], {"perm": [3, 2, 0, 1]})], {"w0": W.transpose(2, 3, 1, 0)}),
+        ([("Reshape", ["w0", "s"], ["w"], {})], {"w0": W.reshape(4, 3), "s": np.array([4, 3, 1, 1])}),
+        (
+            [("DequantizeLinear", ["q", "scale", "zero"], ["w"], {})],
+            {"q": RNG.integers(0, 255, W.shape).astype(np.uint8), "scale": np.float32(0.1), "zero": np.uint8(128)},
+        ),
+        (
+            [("DequantizeLinear", ["q", "scale", "zero"], ["w"], {"axis": 0})],
+            {
+                "q": RNG.integers(-128, 127, W.shape).astype(np.int8),
+                "scale": np.float32([0.1, 0.2, 0.3, 0.4]),
+                "zero": np.zeros(4, np.int8),
+            },
+        ),
+        ([("Constant", [], ["w"], {"value": numpy_helper.from_array(W)})], {}),
+        (
+            [("Constant", [], ["w0"], {"value": numpy_helper.from_array(W)}), ("Mul", ["w0", "two"], ["w"], {})],
+            {"two": np.float32(2)},
+        ),
+    ],
+)
 def test_weights_behind_nodes(nodes, constants):
     nodes = [helper.make_node(op, inputs, outputs, **attrs) for op, inputs, outputs, attrs in nodes]
-    model = make_model(nodes + [helper.make_node("Conv", ["x", "w"], ["y"], name="conv")], {"x": (1, 3, 5, 6)}, ["y"], constants, 13)
+    model = make_model(
+        nodes + [helper.make_node("Conv", ["x", "w"], ["y"], name="conv")], {"x": (1, 3, 5, 6)}, ["y"], constants, 13
+    )
     assert ops(agree(model)) == {"Conv": 1}
 
 
@@ -264,93 +310,146 @@ def test_sparse_constant_and_initializer():
 
 
 def test_large_results_are_not_stored():
-    model = make_model([helper.make_node("Expand", ["c", "s"], ["big"]), helper.make_node("Add", ["x", "big"], ["y"])],
-                       {"x": (1, 1, 300, 300)}, ["y"], {"c": np.float32([1]), "s": np.array([1, 1, 300, 300])}, 13)
+    model = make_model(
+        [helper.make_node("Expand", ["c", "s"], ["big"]), helper.make_node("Add", ["x", "big"], ["y"])],
+        {"x": (1, 1, 300, 300)},
+        ["y"],
+        {"c": np.float32([1]), "s": np.array([1, 1, 300, 300])},
+        13,
+    )
     assert ops(import_model(model)) == {"Expand": 1, "Binary": 1}
 
 
-# ---- names -------------------------------------------------------------------------------------------------------------------
+# ---- names ---------------------------------------------------------------------------------------
 
 
 def test_names():
-    model = make_model([helper.make_node("Gemm", ["x", "w", "c"], ["h"], name="fc", transA=1), helper.make_node("Relu", ["h"], ["y"])],
-                       {"x": (6, 2)}, ["y"], {"w": np.ones((6, 3), np.float32), "c": np.ones((2, 1), np.float32)})
+    model = make_model(
+        [helper.make_node("Gemm", ["x", "w", "c"], ["h"], name="fc", transA=1), helper.make_node("Relu", ["h"], ["y"])],
+        {"x": (6, 2)},
+        ["y"],
+        {"w": np.ones((6, 3), np.float32), "c": np.ones((2, 1), np.float32)},
+    )
     graph = import_model(model)
-    assert {n.op: n.name for n in graph.nodes} == {"Transpose": "fc/Transpose", "FullyConnected": "fc", "Binary": "fc/Binary", "Unary": "y"}
+    assert {n.op: n.name for n in graph.nodes} == {
+        "Transpose": "fc/Transpose",
+        "FullyConnected": "fc",
+        "Binary": "fc/Binary",
+        "Unary": "y",
+    }
     assert [v.name for v in graph.outputs] == ["y"]
 
 
 def test_names_that_meet_ours():
-    model = make_model([helper.make_node("Abs", ["x"], ["fc/Shape"], name="abs"), helper.make_node("Softmax", ["fc/Shape"], ["y"], name="fc", axis=1)],
-                       {"x": (2, 3, 4)}, ["y"], opset=11)
+    model = make_model(
+        [
+            helper.make_node("Abs", ["x"], ["fc/Shape"], name="abs"),
+            helper.make_node("Softmax", ["fc/Shape"], ["y"], name="fc", axis=1),
+        ],
+        {"x": (2, 3, 4)},
+        ["y"],
+        opset=11,
+    )
     agree(model)
 
 
-# ---- what is not supported ---------------------------------------------------------------------------------------------------
+# ---- what is not supported -----------------------------------------------------------------------
 
 
 def test_all_unsupported_nodes_are_reported_at_once():
-    model = make_model([
-        helper.make_node("Det", ["x"], ["a"], name="first"),
-        helper.make_node("Conv", ["a", "x"], ["b"], name="second"),
-        helper.make_node("Foo", ["b"], ["c"], name="third", domain="com.example"),
-        helper.make_node("MaxPool", ["c"], ["d", "where"], name="fourth", kernel_shape=[2, 2]),
-        helper.make_node("Add", ["d", "where"], ["y"], name="fine"),
-    ], {"x": (1, 3, 5, 6)}, ["y"])
+    model = make_model(
+        [
+            helper.make_node("Det", ["x"], ["a"], name="first"),
+            helper.make_node("Conv", ["a", "x"], ["b"], name="second"),
+            helper.make_node("Foo", ["b"], ["c"], name="third", domain="com.example"),
+            helper.make_node("MaxPool", ["c"], ["d", "where"], name="fourth", kernel_shape=[2, 2]),
+            helper.make_node("Add", ["d", "where"], ["y"], name="fine"),
+        ],
+        {"x": (1, 3, 5, 6)},
+        ["y"],
+    )
     with pytest.raises(sr.UnsupportedError) as raised:
         import_model(model)
     text = str(raised.value)
-    for wanted in ("'first' (Det): operator; supported: operators: Abs, Add", "'second' (Conv): weights from graph input 'x'",
-                   "'third' (Foo): operator of domain 'com.example'", "'fourth' (MaxPool): the outputs for Indices"[:30]):
+    for wanted in (
+        "'first' (Det): operator; supported: operators: Abs, Add",
+        "'second' (Conv): weights from graph input 'x'",
+        "'third' (Foo): operator of domain 'com.example'",
+        "'fourth' (MaxPool): the outputs for Indices"[:30],
+    ):
         assert wanted in text
     assert "'fine'" not in text
 
 
 def test_subgraphs():
-    branch = helper.make_graph([helper.make_node("Identity", ["x"], ["z"])], "b", [], [helper.make_tensor_value_info("z", 1, None)])
-    model = make_model([helper.make_node("If", ["c"], ["y"], name="choice", then_branch=branch, else_branch=branch)],
-                       {"x": (2,), "c": (np.dtype(bool), ())}, ["y"])
+    branch = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["z"])], "b", [], [helper.make_tensor_value_info("z", 1, None)]
+    )
+    model = make_model(
+        [helper.make_node("If", ["c"], ["y"], name="choice", then_branch=branch, else_branch=branch)],
+        {"x": (2,), "c": (np.dtype(bool), ())},
+        ["y"],
+    )
     with pytest.raises(sr.UnsupportedError, match=r"'choice' \(If\): subgraphs"):
         import_model(model)
 
 
 def test_what_no_output_needs_may_be_anything():
-    model = make_model([helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Det", ["x"], ["z"])], {"x": (2, 2)}, ["y"])
+    model = make_model(
+        [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Det", ["x"], ["z"])], {"x": (2, 2)}, ["y"]
+    )
     assert ops(import_model(model)) == {"Unary": 1}
 
 
-@pytest.mark.parametrize("node, message", [
-    (helper.make_node("Conv", ["x", "w3d"], ["y"]), "3 spatial axes; supported: 1 or 2"),
-    (helper.make_node("Conv", ["x", "w64"], ["y"]), "weights of type float64; supported: float32"),
-    (helper.make_node("Conv", ["x", "w"], ["y"], pads=[-1, 0, 0, 0]), "negative pads"),
-    (helper.make_node("BatchNormalization", ["x", "c", "c", "c", "c"], ["y"], training_mode=1), "training_mode=1"),
-    (helper.make_node("Dropout", ["x", "r", "yes"], ["y"]), "training_mode"),
-    (helper.make_node("Dropout", ["x"], ["y", "m"]), "mask"),
-    (helper.make_node("Cast", ["x"], ["y"], to=TensorProto.BFLOAT16), "type BFLOAT16; supported: float32"),
-    (helper.make_node("Sin", ["x"], ["y"]), r"\(Sin\): operator; supported: operators: Abs"),
-    (helper.make_node("Sigmoid", ["x64"], ["y"]), "input 0 of type float64; supported: float32"),
-])
+@pytest.mark.parametrize(
+    "node, message",
+    [
+        (helper.make_node("Conv", ["x", "w3d"], ["y"]), "3 spatial axes; supported: 1 or 2"),
+        (helper.make_node("Conv", ["x", "w64"], ["y"]), "weights of type float64; supported: float32"),
+        (helper.make_node("Conv", ["x", "w"], ["y"], pads=[-1, 0, 0, 0]), "negative pads"),
+        (helper.make_node("BatchNormalization", ["x", "c", "c", "c", "c"], ["y"], training_mode=1), "training_mode=1"),
+        (helper.make_node("Dropout", ["x", "r", "yes"], ["y"]), "training_mode"),
+        (helper.make_node("Dropout", ["x"], ["y", "m"]), "mask"),
+        (helper.make_node("Cast", ["x"], ["y"], to=TensorProto.BFLOAT16), "type BFLOAT16; supported: float32"),
+        (helper.make_node("Sin", ["x"], ["y"]), r"\(Sin\): operator; supported: operators: Abs"),
+        (helper.make_node("Sigmoid", ["x64"], ["y"]), "input 0 of type float64; supported: float32"),
+    ],
+)
 def test_unsupported_forms(node, message):
-    constants = {"w3d": np.zeros((4, 3, 1, 1, 1), np.float32), "w64": W.astype(np.float64), "w": W, "c": np.ones(3, np.float32),
-                 "r": np.float32(0.5), "yes": np.bool_(True)}
+    constants = {
+        "w3d": np.zeros((4, 3, 1, 1, 1), np.float32),
+        "w64": W.astype(np.float64),
+        "w": W,
+        "c": np.ones(3, np.float32),
+        "r": np.float32(0.5),
+        "yes": np.bool_(True),
+    }
     nodes, outputs = [node], list(node.output)
-    model = make_model(nodes, {"x": (1, 3, 5, 6), "x64": (np.dtype(np.float64), (2,))}, outputs,
-                       {k: v for k, v in constants.items() if k in node.input}, 15)
+    model = make_model(
+        nodes,
+        {"x": (1, 3, 5, 6), "x64": (np.dtype(np.float64), (2,))},
+        outputs,
+        {k: v for k, v in constants.items() if k in node.input},
+        15,
+    )
     with pytest.raises(sr.UnsupportedError, match=message):
         import_model(model)
 
 
-@pytest.mark.parametrize("node, message", [
-    (helper.make_node("Conv", ["x"], ["y"], name="it"), "'it'"),
-    (helper.make_node("Relu", ["x"], ["y"], name="it", alpha=1.0), "'it'.*alpha"),
-    (helper.make_node("Flatten", ["x"], ["y"], name="it", axis="one"), "'it'"),
-    (helper.make_node("MaxPool", ["x"], ["y"], name="it"), "'it'.*kernel_shape"),
-    (helper.make_node("Conv", ["x", "w"], ["y"], name="it", kernel_shape=[3, 3]), "'it'.*kernel_shape"),
-    (helper.make_node("Conv", ["x", "w"], ["y"], name="it", group=3), "'it'.*group 3"),
-    (helper.make_node("Conv", ["x", "w"], ["y"], name="it", pads=[1]), "'it'.*pads has 1 values"),
-    (helper.make_node("Resize", ["x"], ["y"], name="it"), "'it'.*scales and sizes"),
-    (helper.make_node("Constant", [], ["y"], name="it"), "'it'"),
-])
+@pytest.mark.parametrize(
+    "node, message",
+    [
+        (helper.make_node("Conv", ["x"], ["y"], name="it"), "'it'"),
+        (helper.make_node("Relu", ["x"], ["y"], name="it", alpha=1.0), "'it'.*alpha"),
+        (helper.make_node("Flatten", ["x"], ["y"], name="it", axis="one"), "'it'"),
+        (helper.make_node("MaxPool", ["x"], ["y"], name="it"), "'it'.*kernel_shape"),
+        (helper.make_node("Conv", ["x", "w"], ["y"], name="it", kernel_shape=[3, 3]), "'it'.*kernel_shape"),
+        (helper.make_node("Conv", ["x", "w"], ["y"], name="it", group=3), "'it'.*group 3"),
+        (helper.make_node("Conv", ["x", "w"], ["y"], name="it", pads=[1]), "'it'.*pads has 1 values"),
+        (helper.make_node("Resize", ["x"], ["y"], name="it"), "'it'.*scales and sizes"),
+        (helper.make_node("Constant", [], ["y"], name="it"), "'it'"),
+    ],
+)
 def test_malformed_nodes(node, message):
     model = make_model([node], {"x": (1, 3, 5, 6)}, ["y"], {"w": W}, 13)
     with pytest.raises(sr.ModelFormatError, match=message):
@@ -368,7 +467,9 @@ def test_unsupported_types():
 
 
 def test_shapes_that_do_not_fit_name_the_node():
-    model = make_model([helper.make_node("Conv", ["x", "w"], ["y"], name="narrow")], {"x": (1, 5, 4, 4)}, ["y"], {"w": W})
+    model = make_model(
+        [helper.make_node("Conv", ["x", "w"], ["y"], name="narrow")], {"x": (1, 5, 4, 4)}, ["y"], {"w": W}
+    )
     with pytest.raises(sr.ShapeError, match="'narrow'"):
         sr.convert(model)
 
@@ -388,12 +489,28 @@ def test_random_damage_is_an_error_or_a_model():
 
 def test_feeds_of_all_initializer_types():
     """Constants of every element type reach the runtime unchanged."""
-    for dtype in ("float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "bool", "float16", "float64", "uint32", "uint64"):
+    for dtype in (
+        "float32",
+        "uint8",
+        "int8",
+        "uint16",
+        "int16",
+        "int32",
+        "int64",
+        "bool",
+        "float16",
+        "float64",
+        "uint32",
+        "uint64",
+    ):
         constant = np.array([0, 1, 1], dtype)
         kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-        model = make_model([helper.make_node("Concat", ["x", "c"], ["y"], axis=0)], {"x": (np.dtype(dtype), (2,))}, {"y": kind}, {"c": constant})
+        model = make_model(
+            [helper.make_node("Concat", ["x", "c"], ["y"], axis=0)],
+            {"x": (np.dtype(dtype), (2,))},
+            {"y": kind},
+            {"c": constant},
+        )
         feeds = {"x": np.array([1, 0], dtype)}
         session = sr.Session(sr.convert(model).data)
         assert_close({"y": session.run(None, feeds)[0]}, {"y": np.concatenate([feeds["x"], constant])})
-
-

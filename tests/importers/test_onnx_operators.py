@@ -26,15 +26,33 @@ CASES = []
 
 
 def case(op, inputs, opsets=ALL, outputs=1, out_type=TensorProto.FLOAT, low=-3.0, high=3.0, name="", **attrs):
-    """inputs: shapes are fed (float32), arrays are constants, None is an input that is not given, ("int64", shape) is fed as such."""
+    """inputs: shapes are fed (float32), arrays are constants, None is an input that is not given, ("int64", shape) is
+    fed as such."""
     for opset in opsets:
         label = f"{op}-{opset}-{name or len(CASES)}"
         CASES.append(pytest.param(op, inputs, opset, outputs, out_type, low, high, attrs, id=label))
 
 
 X = (2, 6, 5, 7)
-for op in ("Relu", "Sigmoid", "Tanh", "Softplus", "Exp", "Floor", "Ceil", "Neg", "Abs", "Softsign", "Elu", "Selu", "LeakyRelu",
-           "HardSigmoid", "Identity", "Softmax", "LogSoftmax"):
+for op in (
+    "Relu",
+    "Sigmoid",
+    "Tanh",
+    "Softplus",
+    "Exp",
+    "Floor",
+    "Ceil",
+    "Neg",
+    "Abs",
+    "Softsign",
+    "Elu",
+    "Selu",
+    "LeakyRelu",
+    "HardSigmoid",
+    "Identity",
+    "Softmax",
+    "LogSoftmax",
+):
     case(op, [X])
 for op in ("Sqrt", "Log", "Reciprocal"):
     case(op, [X], low=0.1)
@@ -84,8 +102,18 @@ for axis in (0, 1, 2, -1):
     case("Flatten", [X], opsets=(11, 13), axis=axis)
 case("Softmax", [(3, 5)])
 
-for k in ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare",
-          "ReduceLogSum", "ReduceLogSumExp"):
+for k in (
+    "ReduceMean",
+    "ReduceSum",
+    "ReduceMax",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceSumSquare",
+    "ReduceLogSum",
+    "ReduceLogSumExp",
+):
     low = 0.2 if k == "ReduceLogSum" else -1.5
     old = (7, 12) if k == "ReduceSum" else (7, 13)
     case(k, [X], opsets=old, axes=[2, 3], low=low)
@@ -187,7 +215,9 @@ for nearest in ("round_prefer_ceil", "floor", "ceil"):
 
 case("QuantizeLinear", [X, F32(0.05), np.uint8(10)], opsets=(10, 13), out_type=TensorProto.UINT8)
 case("QuantizeLinear", [X, F32(0.05)], opsets=(10, 13), out_type=TensorProto.UINT8)
-case("QuantizeLinear", [X, np.abs(f(6)) + 0.1, np.zeros(6, np.int8)], opsets=(13, 19), out_type=TensorProto.INT8, axis=1)
+case(
+    "QuantizeLinear", [X, np.abs(f(6)) + 0.1, np.zeros(6, np.int8)], opsets=(13, 19), out_type=TensorProto.INT8, axis=1
+)
 case("DequantizeLinear", [("uint8", X), F32(0.05), np.uint8(10)], opsets=(10, 13))
 case("DequantizeLinear", [("int8", X), np.abs(f(6)), np.zeros(6, np.int8)], opsets=(13, 19), axis=1)
 

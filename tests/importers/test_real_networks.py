@@ -1,5 +1,5 @@
-"""Real networks, imported and rewritten, given back as ONNX and run by onnxruntime: this checks the importer and the passes by
-themselves. What our runtime makes of the same networks is in test_networks.py."""
+"""Real networks, imported and rewritten, given back as ONNX and run by onnxruntime: this checks the importer and the
+passes by themselves. What our runtime makes of the same networks is in test_networks.py."""
 
 import os
 from pathlib import Path
@@ -29,7 +29,8 @@ NETWORKS = {
     "yunet_n_320": (255, {"fuse_activation": 24}, {"Unary"}),
     "ulfd_rfb320_raw": (1, {"fold_affine": 35, "fuse_activation": 38}, {"BatchNormalization", "Unary"}),
 }
-# Largest error as a share of the output range. Folding batch norms and spelled-out functions rounds differently; picodet_xs amplifies that.
+# Largest error as a share of the output range. Folding batch norms and spelled-out functions rounds differently;
+# picodet_xs amplifies that.
 TOLERANCE = {"picodet_xs_320": 1e-3}
 
 
@@ -50,12 +51,16 @@ def test_network(name):
 
 
 def test_other_sizes_than_exported_with():
-    """The same detector exists with free dimensions: its answers at another size are those of the one exported for 320 x 320."""
+    """The same detector exists with free dimensions: its answers at another size are those of the one exported for 320
+    x 320."""
     feeds = {"input": np.random.default_rng(2).uniform(0, 255, (2, 3, 352, 416)).astype(np.float32)}
     expected = reference(Path(MODELS, "yunet_n_dynamic.onnx"), feeds)
     graph, outcome = rewritten(str(Path(MODELS, "yunet_n_320.onnx")))
     assert outcome.free == {"batch": True, "planes": True}
     session = sr.Session(str(Path(MODELS, "yunet_n_320.onnx")))
-    for actual in (reference(to_onnx(graph), feeds), dict(zip([o.name for o in session.outputs], session.run(None, feeds)))):
+    for actual in (
+        reference(to_onnx(graph), feeds),
+        dict(zip([o.name for o in session.outputs], session.run(None, feeds))),
+    ):
         for output, want in expected.items():
             assert error(actual[output], want) <= 1e-4, output

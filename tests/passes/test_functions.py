@@ -10,9 +10,23 @@ from conftest import make_model
 from onnx import helper
 
 X = (2, 3, 4, 5)
-CONSTANTS = {name: np.float32(value) for name, value in {
-    "zero": 0, "half": 0.5, "one": 1, "two": 2, "three": 3, "six": 6, "sixth": 1 / 6, "root2": math.sqrt(2), "rroot2": math.sqrt(0.5),
-    "tenth": 0.1, "seven": 7, "minus": -3}.items()}
+CONSTANTS = {
+    name: np.float32(value)
+    for name, value in {
+        "zero": 0,
+        "half": 0.5,
+        "one": 1,
+        "two": 2,
+        "three": 3,
+        "six": 6,
+        "sixth": 1 / 6,
+        "root2": math.sqrt(2),
+        "rroot2": math.sqrt(0.5),
+        "tenth": 0.1,
+        "seven": 7,
+        "minus": -3,
+    }.items()
+}
 
 
 def spell(text, opset=13, constants=None, shape=X):
@@ -54,36 +68,49 @@ def variants(*texts):
     return [t for text in texts for t in swapped(text)]
 
 
-@pytest.mark.parametrize("text", variants(
-    "a = Add x three\nb = Clip a zero six\nc = Mul x b\ny = Div c six",
-    "a = Add x three\nb = Clip a zero six\nc = Mul x b\ny = Mul c sixth",
-    "a = Add x three\nb = Clip a zero six\nc = Div b six\ny = Mul x c",
-    "a = Add x three\nb = Clip a zero six\nc = Mul b sixth\ny = Mul x c",
-    "a = Div x six\nb = Add x three\nc = Clip b zero six\ny = Mul a c",
-    "a = Mul x sixth\nb = Add a half\nc = Clip b zero one\ny = Mul x c",
-    "a = Sub x minus\nb = Max a zero\nc = Min b six\nd = Mul x c\ny = Div d six",
-))
+@pytest.mark.parametrize(
+    "text",
+    variants(
+        "a = Add x three\nb = Clip a zero six\nc = Mul x b\ny = Div c six",
+        "a = Add x three\nb = Clip a zero six\nc = Mul x b\ny = Mul c sixth",
+        "a = Add x three\nb = Clip a zero six\nc = Div b six\ny = Mul x c",
+        "a = Add x three\nb = Clip a zero six\nc = Mul b sixth\ny = Mul x c",
+        "a = Div x six\nb = Add x three\nc = Clip b zero six\ny = Mul a c",
+        "a = Mul x sixth\nb = Add a half\nc = Clip b zero one\ny = Mul x c",
+        "a = Sub x minus\nb = Max a zero\nc = Min b six\nd = Mul x c\ny = Div d six",
+    ),
+)
 def test_hard_swish(text):
     only(spell(text), "hard_swish", 1 / 6, 0.5)
 
 
 def test_hard_swish_in_the_clip_of_opset_9():
-    nodes = [helper.make_node("Add", ["x", "three"], ["a"]), helper.make_node("Clip", ["a"], ["b"], min=0.0, max=6.0),
-             helper.make_node("Mul", ["x", "b"], ["c"]), helper.make_node("Div", ["c", "six"], ["y"])]
+    nodes = [
+        helper.make_node("Add", ["x", "three"], ["a"]),
+        helper.make_node("Clip", ["a"], ["b"], min=0.0, max=6.0),
+        helper.make_node("Mul", ["x", "b"], ["c"]),
+        helper.make_node("Div", ["c", "six"], ["y"]),
+    ]
     only(make_model(nodes, {"x": X}, ["y"], {k: CONSTANTS[k] for k in ("three", "six")}, 9), "hard_swish", 1 / 6, 0.5)
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1 / 6])
 def test_hard_swish_from_hard_sigmoid(alpha):
-    nodes = [helper.make_node("HardSigmoid", ["x"], ["g"], alpha=alpha, beta=0.5), helper.make_node("Mul", ["g", "x"], ["y"])]
+    nodes = [
+        helper.make_node("HardSigmoid", ["x"], ["g"], alpha=alpha, beta=0.5),
+        helper.make_node("Mul", ["g", "x"], ["y"]),
+    ]
     only(make_model(nodes, {"x": X}, ["y"]), "hard_swish", alpha, 0.5)
 
 
-@pytest.mark.parametrize("text", variants(
-    "a = Add x three\nb = Clip a zero six\ny = Div b six",
-    "a = Add x three\nb = Clip a zero six\ny = Mul b sixth",
-    "a = Mul x sixth\nb = Add a half\ny = Clip b zero one",
-))
+@pytest.mark.parametrize(
+    "text",
+    variants(
+        "a = Add x three\nb = Clip a zero six\ny = Div b six",
+        "a = Add x three\nb = Clip a zero six\ny = Mul b sixth",
+        "a = Mul x sixth\nb = Add a half\ny = Clip b zero one",
+    ),
+)
 def test_hard_sigmoid(text):
     only(spell(text), "hard_sigmoid", 1 / 6, 0.5)
 
@@ -97,31 +124,39 @@ def test_softplus():
     only(spell("a = Exp x\nb = Add one a\ny = Log b"), "softplus")
 
 
-@pytest.mark.parametrize("text", variants("a = Softplus x\nb = Tanh a\ny = Mul x b",
-                                          "a = Exp x\nb = Add a one\nc = Log b\nd = Tanh c\ny = Mul d x"))
+@pytest.mark.parametrize(
+    "text",
+    variants("a = Softplus x\nb = Tanh a\ny = Mul x b", "a = Exp x\nb = Add a one\nc = Log b\nd = Tanh c\ny = Mul d x"),
+)
 def test_mish(text):
     only(spell(text), "mish")
 
 
-@pytest.mark.parametrize("text", variants(
-    "a = Div x root2\nb = Erf a\nc = Add b one\nd = Mul x c\ny = Mul d half",
-    "a = Mul x rroot2\nb = Erf a\nc = Add b one\nd = Mul x half\ny = Mul d c",
-    "a = Div x root2\nb = Erf a\nc = Add b one\nd = Mul c half\ny = Mul x d",
-    "a = Div x root2\nb = Erf a\nc = Add b one\nd = Mul x c\ny = Div d two",
-))
+@pytest.mark.parametrize(
+    "text",
+    variants(
+        "a = Div x root2\nb = Erf a\nc = Add b one\nd = Mul x c\ny = Mul d half",
+        "a = Mul x rroot2\nb = Erf a\nc = Add b one\nd = Mul x half\ny = Mul d c",
+        "a = Div x root2\nb = Erf a\nc = Add b one\nd = Mul c half\ny = Mul x d",
+        "a = Div x root2\nb = Erf a\nc = Add b one\nd = Mul x c\ny = Div d two",
+    ),
+)
 def test_gelu(text):
     only(spell(text), "gelu")
 
 
-@pytest.mark.parametrize("text, low, high", [
-    ("a = Max x zero\ny = Min a six", 0, 6),
-    ("a = Min x six\ny = Max zero a", 0, 6),
-    ("a = Relu x\ny = Clip a - six", 0, 6),
-    ("a = Clip x zero six\ny = Relu a", 0, 6),
-    ("a = Clip x zero six\ny = Clip a one seven", 1, 6),
-    ("a = Clip x zero one\ny = Clip a two seven", 2, 2),
-    ("y = Max x zero", 0, math.inf),
-])
+@pytest.mark.parametrize(
+    "text, low, high",
+    [
+        ("a = Max x zero\ny = Min a six", 0, 6),
+        ("a = Min x six\ny = Max zero a", 0, 6),
+        ("a = Relu x\ny = Clip a - six", 0, 6),
+        ("a = Clip x zero six\ny = Relu a", 0, 6),
+        ("a = Clip x zero six\ny = Clip a one seven", 1, 6),
+        ("a = Clip x zero one\ny = Clip a two seven", 2, 2),
+        ("y = Max x zero", 0, math.inf),
+    ],
+)
 def test_clip(text, low, high):
     only(spell(text), "clip", low, high)
 
@@ -130,21 +165,24 @@ def test_leaky_relu():
     only(spell("a = Mul tenth x\ny = Max x a"), "leaky_relu", 0.1, 0.0)
 
 
-# ---- things that look alike ----------------------------------------------------------------------------------------------
+# ---- things that look alike ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", [
-    "a = Add x two\nb = Clip a zero six\nc = Mul z b\ny = Div c six",  # another factor
-    "a = Add x three\nb = Clip a zero six\nc = Mul x b\ny = Div c seven",  # another divisor
-    "a = Add x three\nb = Clip a one six\nc = Mul x b\ny = Div c six",  # another lower bound
-    "g = Sigmoid x\nh = Neg x\ny = Mul h g",
-    "g = Sigmoid z\ny = Mul x g",
-    "a = Div x two\nb = Erf a\nc = Add b one\nd = Mul x c\ny = Mul d half",
-    "a = Exp x\nb = Add a two\ny = Log b",
-    "a = Softplus z\nb = Tanh a\ny = Mul x b",
-    "a = Mul two x\ny = Max x a",  # slope above one
-    "a = Div six x\nb = Erf a\nc = Add b one\nd = Mul x c\ny = Mul d half",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = Add x two\nb = Clip a zero six\nc = Mul z b\ny = Div c six",  # another factor
+        "a = Add x three\nb = Clip a zero six\nc = Mul x b\ny = Div c seven",  # another divisor
+        "a = Add x three\nb = Clip a one six\nc = Mul x b\ny = Div c six",  # another lower bound
+        "g = Sigmoid x\nh = Neg x\ny = Mul h g",
+        "g = Sigmoid z\ny = Mul x g",
+        "a = Div x two\nb = Erf a\nc = Add b one\nd = Mul x c\ny = Mul d half",
+        "a = Exp x\nb = Add a two\ny = Log b",
+        "a = Softplus z\nb = Tanh a\ny = Mul x b",
+        "a = Mul two x\ny = Max x a",  # slope above one
+        "a = Div six x\nb = Erf a\nc = Add b one\nd = Mul x c\ny = Mul d half",
+    ],
+)
 def test_left_alone(text):
     z = np.random.default_rng(0).standard_normal(X).astype(np.float32)
     graph = agree(spell(text, constants={"z": z}), low=0.5)
@@ -155,7 +193,9 @@ def test_left_alone(text):
 def test_numbers_that_add_axes_are_no_numbers():
     """A constant [1, 1, 1] makes [3] a [1, 1, 3]."""
     constants = {"three": np.full((1, 1, 1), 3, np.float32)}
-    graph = agree(spell("a = Add x three\nb = Clip a zero six\nc = Mul x b\ny = Div c six", constants=constants, shape=(3,)))
+    graph = agree(
+        spell("a = Add x three\nb = Clip a zero six\nc = Mul x b\ny = Div c six", constants=constants, shape=(3,))
+    )
     assert graph.outputs[0].shape == (1, 1, 3)
     assert all(n["fn"] != "hard_swish" for n in graph.nodes if n.op == "Unary")
 

@@ -32,19 +32,32 @@ NORM = {"gamma": f(4), "beta": f(4), "mean": f(4), "var": np.abs(f(4)) + 0.1}
 BN = node("BatchNormalization", "c gamma beta mean var", epsilon=1e-3)
 
 
-# ---- batch norm and constants per channel ----------------------------------------------------------------------------------
+# ---- batch norm and constants per channel --------------------------------------------------------
 
 
 @pytest.mark.parametrize("opset", [7, 9, 14, 15])
-@pytest.mark.parametrize("conv, w", [
-    (CONV, W), (node("Conv", "x w b", "c"), W), (node("Conv", "x w b", "c", pads=[1, 1, 1, 1], strides=[2, 2]), f(4, 4, 3, 3)),
-    (node("Conv", "x w", "c", group=2), f(4, 2, 3, 3)), (node("Conv", "x w", "c", group=4), f(4, 1, 3, 3))])
+@pytest.mark.parametrize(
+    "conv, w",
+    [
+        (CONV, W),
+        (node("Conv", "x w b", "c"), W),
+        (node("Conv", "x w b", "c", pads=[1, 1, 1, 1], strides=[2, 2]), f(4, 4, 3, 3)),
+        (node("Conv", "x w", "c", group=2), f(4, 2, 3, 3)),
+        (node("Conv", "x w", "c", group=4), f(4, 1, 3, 3)),
+    ],
+)
 def test_batch_norm_behind(conv, w, opset):
     assert ops(agree(model([conv, BN], opset=opset, w=w, b=B, **NORM))) == {"Conv": 1}
 
 
-@pytest.mark.parametrize("conv, w", [(node("Conv", "n w b"), f(6, 4, 3, 3)), (node("Conv", "n w", group=2), f(6, 2, 1, 1)),
-                                     (node("Conv", "n w b", auto_pad="VALID"), f(6, 4, 2, 2))])
+@pytest.mark.parametrize(
+    "conv, w",
+    [
+        (node("Conv", "n w b"), f(6, 4, 3, 3)),
+        (node("Conv", "n w", group=2), f(6, 2, 1, 1)),
+        (node("Conv", "n w b", auto_pad="VALID"), f(6, 4, 2, 2)),
+    ],
+)
 def test_batch_norm_before(conv, w):
     norm = node("BatchNormalization", "x gamma beta mean var", "n")
     assert ops(agree(model([norm, conv], w=w, b=f(6), **NORM))) == {"Conv": 1}
@@ -58,20 +71,27 @@ def test_batch_norm_before_padding_stays(attrs):
 
 
 def test_factors_go_through_padding():
-    graph = agree(model([node("Mul", "x s", "n"), node("Conv", "n w", pads=[1, 1, 1, 1])], w=f(6, 4, 3, 3), s=f(4, 1, 1)))
+    graph = agree(
+        model([node("Mul", "x s", "n"), node("Conv", "n w", pads=[1, 1, 1, 1])], w=f(6, 4, 3, 3), s=f(4, 1, 1))
+    )
     assert ops(graph) == {"Conv": 1}
 
 
 @pytest.mark.parametrize("s", [f(4, 1, 1), f(1, 4, 1, 1), np.float32(0.7), f(1), f(1, 1, 1, 1)])
-@pytest.mark.parametrize("op, order", [("Mul", "c s"), ("Mul", "s c"), ("Add", "s c"), ("Sub", "c s"), ("Sub", "s c"), ("Div", "c s")])
+@pytest.mark.parametrize(
+    "op, order", [("Mul", "c s"), ("Mul", "s c"), ("Add", "s c"), ("Sub", "c s"), ("Sub", "s c"), ("Div", "c s")]
+)
 def test_constants_per_channel(op, order, s):
     assert ops(agree(model([CONV, node(op, order)], w=W, s=s))) == {"Conv": 1}
 
 
 @pytest.mark.parametrize("s", [f(5), f(6, 1), f(1, 4, 6, 1), f(2, 4, 1, 1), f(1, 1, 4, 1, 1)])
 def test_other_constants_stay(s):
-    graph = agree(model([CONV, node("Mul", "c s")], w=W, s=s) if s.shape != (1, 1, 4, 1, 1) else
-                  model([CONV, node("Mul", "c s")], w=W, s=s))
+    graph = agree(
+        model([CONV, node("Mul", "c s")], w=W, s=s)
+        if s.shape != (1, 1, 4, 1, 1)
+        else model([CONV, node("Mul", "c s")], w=W, s=s)
+    )
     assert ops(graph) == {"Conv": 1, "Binary": 1}
 
 
@@ -84,7 +104,10 @@ def test_constants_that_widen_the_channels_stay():
 
 
 def test_number_divided_by_a_result_stays():
-    assert ops(agree(model([CONV, node("Div", "s c")], w=W, s=np.float32(2)), low=1, high=2)) == {"Conv": 1, "Binary": 1}
+    assert ops(agree(model([CONV, node("Div", "s c")], w=W, s=np.float32(2)), low=1, high=2)) == {
+        "Conv": 1,
+        "Binary": 1,
+    }
 
 
 def test_chains_are_folded_to_the_end():
@@ -129,18 +152,29 @@ def test_fully_connected():
     assert ops(graph) == {"FullyConnected": 1, "Binary": 1}
 
 
-# ---- activations ---------------------------------------------------------------------------------------------------------------
+# ---- activations ---------------------------------------------------------------------------------
 
 
-ACTIVATIONS = [("Relu", {}, "clip"), ("LeakyRelu", {"alpha": 0.2}, "leaky_relu"), ("Sigmoid", {}, "sigmoid"), ("HardSigmoid", {}, "hard_sigmoid"),
-               ("Tanh", {}, "tanh"), ("Elu", {"alpha": 0.5}, "elu"), ("HardSwish", {}, "hard_swish"), ("Softplus", {}, "softplus")]
+ACTIVATIONS = [
+    ("Relu", {}, "clip"),
+    ("LeakyRelu", {"alpha": 0.2}, "leaky_relu"),
+    ("Sigmoid", {}, "sigmoid"),
+    ("HardSigmoid", {}, "hard_sigmoid"),
+    ("Tanh", {}, "tanh"),
+    ("Elu", {"alpha": 0.5}, "elu"),
+    ("HardSwish", {}, "hard_swish"),
+    ("Softplus", {}, "softplus"),
+]
 
 
 @pytest.mark.parametrize("op, attrs, fn", ACTIVATIONS)
 def test_activation(op, attrs, fn):
     opset = 14 if op == "HardSwish" else 13
-    for nodes, x, w, layer in (([CONV], X, W, "Conv"), ([node("MatMul", "x w", "c")], (3, 4), f(4, 5), "FullyConnected"),
-                               ([node("Add", "x x", "c")], X, W, "Binary")):
+    for nodes, x, w, layer in (
+        ([CONV], X, W, "Conv"),
+        ([node("MatMul", "x w", "c")], (3, 4), f(4, 5), "FullyConnected"),
+        ([node("Add", "x x", "c")], X, W, "Binary"),
+    ):
         (made,) = agree(model(nodes + [node(op, "c", **attrs)], x=x, w=w, opset=opset)).nodes
         assert (made.op, made["act"]) == (layer, fn)
 
@@ -168,7 +202,10 @@ def test_second_activation_stays():
 
 
 def test_activation_of_a_result_with_two_readers_stays():
-    assert ops(agree(model([CONV, node("Relu", "c"), node("Exp", "c", "z")], ["y", "z"], w=W))) == {"Conv": 1, "Unary": 2}
+    assert ops(agree(model([CONV, node("Relu", "c"), node("Exp", "c", "z")], ["y", "z"], w=W))) == {
+        "Conv": 1,
+        "Unary": 2,
+    }
     assert ops(agree(model([CONV, node("Relu", "c")], ["y", "c"], w=W))) == {"Conv": 1, "Unary": 1}
 
 
@@ -185,7 +222,7 @@ def test_reading_the_shape_does_not_matter():
     assert ops(agree(model(nodes, w=W)))["Unary"] == 0
 
 
-# ---- residuals -----------------------------------------------------------------------------------------------------------------
+# ---- residuals -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("order", ["c x", "x c"])
@@ -237,12 +274,18 @@ def test_two_sums():
     assert ops(graph) == {"Conv": 1, "Binary": 1}
 
 
-# ---- padding -------------------------------------------------------------------------------------------------------------------
+# ---- padding -------------------------------------------------------------------------------------
 
 
 def padded(pads, layer, opset=13, value=None, mode="constant", **constants):
     names = "x pads value" if value is not None else "x pads"
-    return model([node("Pad", names, "p", mode=mode), layer], opset=opset, pads=np.array(pads), value=np.float32(value or 0), **constants)
+    return model(
+        [node("Pad", names, "p", mode=mode), layer],
+        opset=opset,
+        pads=np.array(pads),
+        value=np.float32(value or 0),
+        **constants,
+    )
 
 
 PADS = [0, 0, 1, 0, 0, 0, 2, 1]
@@ -259,9 +302,17 @@ def test_pad_of_opset_9():
     assert ops(agree(model(nodes, opset=9, w=f(3, 4, 3, 3)))) == {"Conv": 1}
 
 
-@pytest.mark.parametrize("pads, value, mode, attrs", [
-    (PADS, 1.0, "constant", {}), (PADS, None, "reflect", {}), (PADS, None, "edge", {}), ([0, 1, 0, 0, 0, 0, 0, 0], None, "constant", {}),
-    ([0, 0, -1, 0, 0, 0, 0, 0], None, "constant", {}), (PADS, None, "constant", {"auto_pad": "SAME_UPPER"})])
+@pytest.mark.parametrize(
+    "pads, value, mode, attrs",
+    [
+        (PADS, 1.0, "constant", {}),
+        (PADS, None, "reflect", {}),
+        (PADS, None, "edge", {}),
+        ([0, 1, 0, 0, 0, 0, 0, 0], None, "constant", {}),
+        ([0, 0, -1, 0, 0, 0, 0, 0], None, "constant", {}),
+        (PADS, None, "constant", {"auto_pad": "SAME_UPPER"}),
+    ],
+)
 def test_pads_that_stay(pads, value, mode, attrs):
     w = f(3, 5 if pads[1] else 4, 3, 3)
     graph = agree(padded(pads, node("Conv", "p w", **attrs), value=value, mode=mode, w=w))
@@ -273,9 +324,16 @@ def test_pad_with_two_readers_stays():
     assert ops(agree(model(nodes, ["y", "z"], pads=np.array(PADS), w=f(3, 4, 3, 3))))["Pad"] == 1
 
 
-@pytest.mark.parametrize("attrs, folded", [
-    ({}, True), ({"count_include_pad": 1}, True), ({"count_include_pad": 1, "pads": [1, 1, 0, 0]}, True), ({"pads": [1, 1, 0, 0]}, False),
-    ({"ceil_mode": 1, "strides": [2, 2]}, False)])
+@pytest.mark.parametrize(
+    "attrs, folded",
+    [
+        ({}, True),
+        ({"count_include_pad": 1}, True),
+        ({"count_include_pad": 1, "pads": [1, 1, 0, 0]}, True),
+        ({"pads": [1, 1, 0, 0]}, False),
+        ({"ceil_mode": 1, "strides": [2, 2]}, False),
+    ],
+)
 def test_pad_into_average(attrs, folded):
     graph = agree(padded(PADS, node("AveragePool", "p", kernel_shape=[4, 3], **attrs)))
     assert ops(graph) == ({"AveragePool": 1} if folded else {"Pad": 1, "AveragePool": 1})
@@ -297,5 +355,7 @@ def test_pad_with_zeros_into_max_of_what_is_not_negative():
 
 
 def test_pads_as_wide_as_the_window_stay():
-    graph = agree(padded([0, 0, 2, 0, 0, 0, 0, 0], node("MaxPool", "p", kernel_shape=[2, 2]), value=-math.inf), tolerance=1e-5)
+    graph = agree(
+        padded([0, 0, 2, 0, 0, 0, 0, 0], node("MaxPool", "p", kernel_shape=[2, 2]), value=-math.inf), tolerance=1e-5
+    )
     assert ops(graph) == {"Pad": 1, "MaxPool": 1}

@@ -24,11 +24,16 @@ def node(op, inputs, output="y", **attrs):
 
 def model(nodes, x, outputs=("y",), opset=13, out_type=TensorProto.FLOAT, dtype=np.float32, **constants):
     used = {i for n in nodes for i in n.input}
-    return make_model(nodes, {"x": (np.dtype(dtype), x)}, dict.fromkeys(outputs, out_type),
-                      {k: np.asarray(v) for k, v in constants.items() if k in used}, opset)
+    return make_model(
+        nodes,
+        {"x": (np.dtype(dtype), x)},
+        dict.fromkeys(outputs, out_type),
+        {k: np.asarray(v) for k, v in constants.items() if k in used},
+        opset,
+    )
 
 
-# ---- transposes -----------------------------------------------------------------------------------------------------------
+# ---- transposes ----------------------------------------------------------------------------------
 
 IMAGE = (2, 5, 6, 4)  # NHWC
 FIRST, LAST = node("Transpose", "x", "a", perm=NCHW), node("Conv", "t w")
@@ -37,26 +42,42 @@ W3, W1 = f(4, 4, 3, 3), f(4, 4, 1, 1)
 
 def between(*nodes):
     """x (NCHW) -> Conv -> NHWC -> nodes (from `a` to `b`) -> NCHW -> Conv."""
-    return [node("Conv", "x w", "c"), node("Transpose", "c", "a", perm=NHWC), *nodes, node("Transpose", "b", "t", perm=NCHW), LAST]
+    return [
+        node("Conv", "x w", "c"),
+        node("Transpose", "c", "a", perm=NHWC),
+        *nodes,
+        node("Transpose", "b", "t", perm=NCHW),
+        LAST,
+    ]
 
 
-@pytest.mark.parametrize("nodes, constants", [
-    ([node("Sigmoid", "a", "b")], {}),
-    ([node("Add", "a s", "b")], {"s": f(4)}),
-    ([node("Mul", "s a", "b")], {"s": f(6, 4)}),
-    ([node("Mul", "s a", "b")], {"s": f(1, 5, 1, 1)}),
-    ([node("Mul", "a s", "b")], {"s": np.float32(3)}),
-    ([node("Abs", "a", "e"), node("Mul", "a e", "b")], {}),
-    ([node("Abs", "a", "e"), node("Exp", "a", "f"), node("Concat", "e f", "g", axis=-1), node("Slice", "g i j k", "b")],
-     {"i": [2], "j": [6], "k": [3]}),
-    ([node("Split", "a", "e f", axis=3), node("Concat", "f e", "b", axis=3)], {}),
-    ([node("Pad", "a pads", "b")], {"pads": [0, 1, 2, 0, 0, 3, 0, 0]}),
-    ([node("Softmax", "a", "b", axis=-1)], {}),
-    ([node("Resize", "a - scales", "b", mode="linear")], {"scales": np.float32([1, 2, 3, 1])}),
-    ([node("Resize", "a - - sizes", "b")], {"sizes": [2, 8, 3, 4]}),
-    ([node("ReduceMean", "a", "e", axes=[1, 2]), node("Mul", "a e", "b")], {}),
-    ([node("Clip", "a low", "b")], {"low": np.float32(0)}),
-])
+@pytest.mark.parametrize(
+    "nodes, constants",
+    [
+        ([node("Sigmoid", "a", "b")], {}),
+        ([node("Add", "a s", "b")], {"s": f(4)}),
+        ([node("Mul", "s a", "b")], {"s": f(6, 4)}),
+        ([node("Mul", "s a", "b")], {"s": f(1, 5, 1, 1)}),
+        ([node("Mul", "a s", "b")], {"s": np.float32(3)}),
+        ([node("Abs", "a", "e"), node("Mul", "a e", "b")], {}),
+        (
+            [
+                node("Abs", "a", "e"),
+                node("Exp", "a", "f"),
+                node("Concat", "e f", "g", axis=-1),
+                node("Slice", "g i j k", "b"),
+            ],
+            {"i": [2], "j": [6], "k": [3]},
+        ),
+        ([node("Split", "a", "e f", axis=3), node("Concat", "f e", "b", axis=3)], {}),
+        ([node("Pad", "a pads", "b")], {"pads": [0, 1, 2, 0, 0, 3, 0, 0]}),
+        ([node("Softmax", "a", "b", axis=-1)], {}),
+        ([node("Resize", "a - scales", "b", mode="linear")], {"scales": np.float32([1, 2, 3, 1])}),
+        ([node("Resize", "a - - sizes", "b")], {"sizes": [2, 8, 3, 4]}),
+        ([node("ReduceMean", "a", "e", axes=[1, 2]), node("Mul", "a e", "b")], {}),
+        ([node("Clip", "a low", "b")], {"low": np.float32(0)}),
+    ],
+)
 def test_transposes_meet(nodes, constants):
     nodes = between(*nodes)
     for n in nodes:
@@ -67,7 +88,11 @@ def test_transposes_meet(nodes, constants):
 
 
 def test_transposes_at_reductions_without_kept_axes():
-    nodes = [node("Conv", "x w", "c"), node("Transpose", "c", "a", perm=NHWC), node("ReduceMean", "a", axes=[1, 2], keepdims=0)]
+    nodes = [
+        node("Conv", "x w", "c"),
+        node("Transpose", "c", "a", perm=NHWC),
+        node("ReduceMean", "a", axes=[1, 2], keepdims=0),
+    ]
     assert ops(agree(model(nodes, (2, 4, 5, 6), w=W1))) == {"Conv": 1, "GlobalAveragePool": 1, "Squeeze": 1}
     nodes[-1] = node("ReduceMax", "a", axes=[1], keepdims=0)
     assert ops(agree(model(nodes, (2, 4, 5, 6), w=W1)))["Transpose"] == 1
@@ -99,16 +124,22 @@ def test_transposes_of_transposes():
     nodes = [node("Transpose", "x", "a", perm=[0, 2, 1, 3]), node("Transpose", "a", perm=[3, 0, 1, 2])]
     (made,) = agree(model(nodes, IMAGE)).nodes
     assert made["perm"] == (3, 0, 2, 1)
-    assert ops(agree(model([node("Transpose", "x", "a"), node("Transpose", "a", "b"), node("Abs", "b")], IMAGE))) == {"Unary": 1}
+    assert ops(agree(model([node("Transpose", "x", "a"), node("Transpose", "a", "b"), node("Abs", "b")], IMAGE))) == {
+        "Unary": 1
+    }
 
 
 def test_equal_transposes_are_one():
-    nodes = [node("Transpose", "x", "a", perm=NCHW), node("Transpose", "x", "b", perm=NCHW), node("Conv", "a w", "c"),
-             node("Conv", "b v", "d")]
+    nodes = [
+        node("Transpose", "x", "a", perm=NCHW),
+        node("Transpose", "x", "b", perm=NCHW),
+        node("Conv", "a w", "c"),
+        node("Conv", "b v", "d"),
+    ]
     assert ops(agree(model(nodes, IMAGE, ["c", "d"], w=W3, v=f(2, 4, 3, 3)))) == {"Transpose": 1, "Conv": 2}
 
 
-# ---- channel shuffle ------------------------------------------------------------------------------------------------------------
+# ---- channel shuffle -----------------------------------------------------------------------------
 
 
 def shuffle(groups=3, perm=(0, 2, 1, 3, 4), middle=None, out=(2, 6, 5, 4), **kwargs):
@@ -129,40 +160,60 @@ def test_channel_shuffle_of_flat_planes():
     assert (made.op, made["group"]) == ("ChannelShuffle", 3)
 
 
-@pytest.mark.parametrize("kwargs", [{"perm": (0, 2, 1, 4, 3)}, {"middle": (2, 6, 5, 2, 2)}, {"out": (2, 3, 10, 4)}, {"perm": (1, 0, 2, 3, 4)}])
+@pytest.mark.parametrize(
+    "kwargs",
+    [{"perm": (0, 2, 1, 4, 3)}, {"middle": (2, 6, 5, 2, 2)}, {"out": (2, 3, 10, 4)}, {"perm": (1, 0, 2, 3, 4)}],
+)
 def test_other_shuffles_stay(kwargs):
     assert ops(agree(shuffle(**kwargs)))["ChannelShuffle"] == 0
 
 
-# ---- no-ops -----------------------------------------------------------------------------------------------------------------------
+# ---- no-ops --------------------------------------------------------------------------------------
 
 RELU = node("Exp", "n")
 
 
-@pytest.mark.parametrize("nodes, opset, constants", [
-    ([node("Identity", "x", "n")], 13, {}), ([node("Dropout", "x", "n")], 7, {}), ([node("Cast", "x", "n", to=1)], 13, {}),
-    ([node("Reshape", "x s", "n")], 13, {"s": [2, -1, 3]}), ([node("Transpose", "x", "n", perm=[0, 1, 2])], 13, {}),
-    ([node("Concat", "x", "n", axis=1)], 13, {}), ([node("Expand", "x s", "n")], 13, {"s": [1, 4, 1]}),
-    ([node("Tile", "x s", "n")], 13, {"s": [1, 1, 1]}), ([node("Slice", "x a b", "n")], 13, {"a": [0], "b": [99]}),
-    ([node("Pad", "x s", "n")], 13, {"s": [0] * 6}), ([node("Split", "x", "n", axis=0)], 13, {}),
-    ([node("Squeeze", "x", "n")], 13, {}), ([node("Unsqueeze", "x s", "m"), node("Squeeze", "m s", "n")], 13, {"s": [1]}),
-    ([node("Mul", "x s", "n")], 13, {"s": np.float32(1)}), ([node("Add", "s x", "n")], 13, {"s": np.float32([0])}),
-    ([node("Sub", "x s", "n")], 13, {"s": np.float32(0)}), ([node("Div", "x s", "n")], 13, {"s": np.float32([[1]])}),
-    ([node("Pow", "x s", "n")], 13, {"s": np.float32(1)}), ([node("Sum", "x", "n")], 13, {}),
-])
+@pytest.mark.parametrize(
+    "nodes, opset, constants",
+    [
+        ([node("Identity", "x", "n")], 13, {}),
+        ([node("Dropout", "x", "n")], 7, {}),
+        ([node("Cast", "x", "n", to=1)], 13, {}),
+        ([node("Reshape", "x s", "n")], 13, {"s": [2, -1, 3]}),
+        ([node("Transpose", "x", "n", perm=[0, 1, 2])], 13, {}),
+        ([node("Concat", "x", "n", axis=1)], 13, {}),
+        ([node("Expand", "x s", "n")], 13, {"s": [1, 4, 1]}),
+        ([node("Tile", "x s", "n")], 13, {"s": [1, 1, 1]}),
+        ([node("Slice", "x a b", "n")], 13, {"a": [0], "b": [99]}),
+        ([node("Pad", "x s", "n")], 13, {"s": [0] * 6}),
+        ([node("Split", "x", "n", axis=0)], 13, {}),
+        ([node("Squeeze", "x", "n")], 13, {}),
+        ([node("Unsqueeze", "x s", "m"), node("Squeeze", "m s", "n")], 13, {"s": [1]}),
+        ([node("Mul", "x s", "n")], 13, {"s": np.float32(1)}),
+        ([node("Add", "s x", "n")], 13, {"s": np.float32([0])}),
+        ([node("Sub", "x s", "n")], 13, {"s": np.float32(0)}),
+        ([node("Div", "x s", "n")], 13, {"s": np.float32([[1]])}),
+        ([node("Pow", "x s", "n")], 13, {"s": np.float32(1)}),
+        ([node("Sum", "x", "n")], 13, {}),
+    ],
+)
 def test_noops(nodes, opset, constants):
     graph = agree(model(nodes + [RELU], (2, 4, 3), opset=opset, **constants))
     assert ops(graph) == {"Unary": 1}
 
 
-@pytest.mark.parametrize("nodes, constants", [
-    ([node("Slice", "x a b c d", "n")], {"a": [3], "b": [-9], "c": [1], "d": [-1]}),
-    ([node("Pad", "x s", "n")], {"s": [0, 1, 0, 0, -1, 0]}),
-    ([node("Add", "x s", "n")], {"s": np.zeros((1, 1, 1, 1), np.float32)}),
-    ([node("Sub", "s x", "n")], {"s": np.float32(0)}), ([node("Div", "s x", "n")], {"s": np.float32(1)}),
-    ([node("Transpose", "x", "n", perm=[1, 0, 2])], {}),
-    ([node("Unsqueeze", "x s", "m"), node("Squeeze", "m t", "n")], {"s": [0], "t": [0, 1]}),
-])
+@pytest.mark.parametrize(
+    "nodes, constants",
+    [
+        ([node("Slice", "x a b c d", "n")], {"a": [3], "b": [-9], "c": [1], "d": [-1]}),
+        ([node("Pad", "x s", "n")], {"s": [0, 1, 0, 0, -1, 0]}),
+        ([node("Add", "x s", "n")], {"s": np.zeros((1, 1, 1, 1), np.float32)}),
+        ([node("Sub", "s x", "n")], {"s": np.float32(0)}),
+        ([node("Div", "s x", "n")], {"s": np.float32(1)}),
+        ([node("Transpose", "x", "n", perm=[1, 0, 2])], {}),
+        ([node("Unsqueeze", "x s", "m"), node("Squeeze", "m t", "n")], {"s": [0], "t": [0, 1]}),
+    ],
+)
 def test_what_only_looks_like_nothing(nodes, constants):
     shape = (1, 4, 2) if "t" in constants else (4, 4, 2)
     assert ops(agree(model(nodes + [RELU], shape, **constants))) != {"Unary": 1}
@@ -182,12 +233,20 @@ def test_of_two_reshapes_one_stays():
     assert ops(graph) == {"Reshape": 2}
 
 
-# ---- global pooling ----------------------------------------------------------------------------------------------------------------
+# ---- global pooling ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("axes, keepdims, expected", [
-    ([2, 3], 1, {"GlobalAveragePool": 1}), ([-1, -2], 1, {"GlobalAveragePool": 1}), ([2, 3], 0, {"GlobalAveragePool": 1, "Squeeze": 1}),
-    ([1, 2], 1, {"Reduce": 1}), ([3], 1, {"Reduce": 1}), ([1, 2, 3], 1, {"Reduce": 1})])
+@pytest.mark.parametrize(
+    "axes, keepdims, expected",
+    [
+        ([2, 3], 1, {"GlobalAveragePool": 1}),
+        ([-1, -2], 1, {"GlobalAveragePool": 1}),
+        ([2, 3], 0, {"GlobalAveragePool": 1, "Squeeze": 1}),
+        ([1, 2], 1, {"Reduce": 1}),
+        ([3], 1, {"Reduce": 1}),
+        ([1, 2, 3], 1, {"Reduce": 1}),
+    ],
+)
 def test_global_average(axes, keepdims, expected):
     assert ops(agree(model([node("ReduceMean", "x", axes=axes, keepdims=keepdims)], (2, 3, 4, 5)))) == expected
 
@@ -197,11 +256,12 @@ def test_other_means_stay():
     assert ops(agree(model([node("ReduceMean", "x", axes=[2, 3])], (2, 3, 4, 5, 6)))) == {"Reduce": 1}
 
 
-# ---- sizes in constants -----------------------------------------------------------------------------------------------------------
+# ---- sizes in constants --------------------------------------------------------------------------
 
 
 def at_other_sizes(nodes, x, literal, others, tolerance=1e-5, **constants):
-    """The model converted for shape x must do at other shapes what `literal(shape)`, with the constants for that shape, does."""
+    """The model converted for shape x must do at other shapes what `literal(shape)`, with the constants for that
+    shape, does."""
     built = model(nodes, x, **constants, **literal(x))
     graph, outcome = rewritten(built)
     session = sr.Session(sr.convert(built).data)
@@ -217,21 +277,40 @@ CONV = node("Conv", "x w", "c")
 OTHERS = [(3, 4, 5, 6), (1, 4, 9, 7), (2, 4, 16, 8)]
 
 
-@pytest.mark.parametrize("nodes, literal", [
-    ([CONV, node("Reshape", "c s")], lambda x: {"s": [x[0], 4, x[2] * x[3]]}),
-    ([CONV, node("Reshape", "c s")], lambda x: {"s": [x[0], 2, 2, x[2], x[3]]}),
-    ([CONV, node("Reshape", "c s")], lambda x: {"s": [x[0], 2, 2 * x[2] * x[3]]}),
-    ([CONV, node("Transpose", "c", "t", perm=NHWC), node("Reshape", "t s")], lambda x: {"s": [x[0], x[2] * x[3], 4]}),
-    ([CONV, node("Transpose", "c", "t", perm=NHWC), node("Reshape", "t s")], lambda x: {"s": [x[0], x[2] * x[3] * 2, 2]}),
-    ([CONV, node("Transpose", "c", "t", perm=NHWC), node("Reshape", "t s")], lambda x: {"s": [x[0], -1, 2]}),
-    ([CONV, node("Reshape", "c s")], lambda x: {"s": [x[0], 1, 4, x[2], x[3]]}),
-    ([node("GlobalAveragePool", "x", "c"), node("Reshape", "c s")], lambda x: {"s": [x[0], 4]}),
-    ([node("GlobalAveragePool", "x", "c"), node("Reshape", "c s")], lambda x: {"s": [x[0], -1]}),
-    ([node("GlobalAveragePool", "x", "c"), node("Flatten", "c", "d"), node("Reshape", "d s")], lambda x: {"s": [x[0], 4, 1, 1]}),
-    ([node("GlobalAveragePool", "x", "c"), node("Expand", "c s")], lambda x: {"s": [x[0], 4, 3, 2]}),
-    ([CONV, node("Reshape", "c s", "d"), node("Transpose", "d", "e", perm=[0, 2, 1, 3, 4]), node("Reshape", "e t")],
-     lambda x: {"s": [x[0], 2, 2, x[2], x[3]], "t": [x[0], 4, x[2], x[3]]}),
-])
+@pytest.mark.parametrize(
+    "nodes, literal",
+    [
+        ([CONV, node("Reshape", "c s")], lambda x: {"s": [x[0], 4, x[2] * x[3]]}),
+        ([CONV, node("Reshape", "c s")], lambda x: {"s": [x[0], 2, 2, x[2], x[3]]}),
+        ([CONV, node("Reshape", "c s")], lambda x: {"s": [x[0], 2, 2 * x[2] * x[3]]}),
+        (
+            [CONV, node("Transpose", "c", "t", perm=NHWC), node("Reshape", "t s")],
+            lambda x: {"s": [x[0], x[2] * x[3], 4]},
+        ),
+        (
+            [CONV, node("Transpose", "c", "t", perm=NHWC), node("Reshape", "t s")],
+            lambda x: {"s": [x[0], x[2] * x[3] * 2, 2]},
+        ),
+        ([CONV, node("Transpose", "c", "t", perm=NHWC), node("Reshape", "t s")], lambda x: {"s": [x[0], -1, 2]}),
+        ([CONV, node("Reshape", "c s")], lambda x: {"s": [x[0], 1, 4, x[2], x[3]]}),
+        ([node("GlobalAveragePool", "x", "c"), node("Reshape", "c s")], lambda x: {"s": [x[0], 4]}),
+        ([node("GlobalAveragePool", "x", "c"), node("Reshape", "c s")], lambda x: {"s": [x[0], -1]}),
+        (
+            [node("GlobalAveragePool", "x", "c"), node("Flatten", "c", "d"), node("Reshape", "d s")],
+            lambda x: {"s": [x[0], 4, 1, 1]},
+        ),
+        ([node("GlobalAveragePool", "x", "c"), node("Expand", "c s")], lambda x: {"s": [x[0], 4, 3, 2]}),
+        (
+            [
+                CONV,
+                node("Reshape", "c s", "d"),
+                node("Transpose", "d", "e", perm=[0, 2, 1, 3, 4]),
+                node("Reshape", "e t"),
+            ],
+            lambda x: {"s": [x[0], 2, 2, x[2], x[3]], "t": [x[0], 4, x[2], x[3]]},
+        ),
+    ],
+)
 def test_reshapes_follow_the_input(nodes, literal):
     _, outcome = at_other_sizes(nodes, (1, 4, 6, 5), literal, OTHERS, w=W1)
     assert outcome.free == {"batch": True, "planes": True}
@@ -270,9 +349,19 @@ def test_targets_that_follow_already_stay(target):
 
 def test_spelled_out_depth_to_space_follows_the_input():
     """[2, 2] channels behind each pixel, and back: the larger part of a split is the one that varies."""
-    nodes = [node("Reshape", "x s", "a"), node("Transpose", "a", "b", perm=[0, 1, 4, 2, 5, 3]), node("Reshape", "b t", "c"), node("Abs", "c", "d"),
-             node("Reshape", "d u", "e"), node("Transpose", "e", perm=[0, 1, 3, 5, 2, 4])]
-    literal = lambda x: {"s": [x[0], 1, 2, 2, x[2], x[3]], "t": [x[0], 1, 2 * x[2], 2 * x[3]], "u": [x[0], 1, x[2], 2, x[3], 2]}  # noqa: E731
+    nodes = [
+        node("Reshape", "x s", "a"),
+        node("Transpose", "a", "b", perm=[0, 1, 4, 2, 5, 3]),
+        node("Reshape", "b t", "c"),
+        node("Abs", "c", "d"),
+        node("Reshape", "d u", "e"),
+        node("Transpose", "e", perm=[0, 1, 3, 5, 2, 4]),
+    ]
+    literal = lambda x: {
+        "s": [x[0], 1, 2, 2, x[2], x[3]],
+        "t": [x[0], 1, 2 * x[2], 2 * x[3]],
+        "u": [x[0], 1, x[2], 2, x[3], 2],
+    }  # noqa: E731
     _, outcome = at_other_sizes(nodes, (1, 4, 6, 5), literal, OTHERS)
     assert outcome.free == {"batch": True, "planes": True}
 

@@ -1,8 +1,10 @@
-"""Nodes whose inputs are all constants, computed while importing: weights behind Transpose, Reshape, DequantizeLinear and the like."""
+"""Nodes whose inputs are all constants, computed while importing: weights behind Transpose, Reshape, DequantizeLinear
+and the like."""
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,10 +15,18 @@ from onnx.reference import ReferenceEvaluator
 _SMALL = 1 << 16
 # Where the evaluator has only newer forms, which mean the same for what older ones allow.
 _AT_LEAST = {"DequantizeLinear": 19}
-_RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout")
+_RANDOM = (
+    "RandomNormal",
+    "RandomUniform",
+    "RandomNormalLike",
+    "RandomUniformLike",
+    "Bernoulli",
+    "Multinomial",
+    "Dropout",
+)
 
 
-def evaluate(node: onnx.NodeProto, opset: int, inputs: Sequence[Any]) -> Optional[List[np.ndarray]]:
+def evaluate(node: onnx.NodeProto, opset: int, inputs: Sequence[Any]) -> list[np.ndarray] | None:
     """Results of a node, or None if not all `inputs` are arrays or None, or the node should stay as it is."""
     if not any(isinstance(i, np.ndarray) for i in inputs) or node.op_type in _RANDOM:
         return None
@@ -24,10 +34,14 @@ def evaluate(node: onnx.NodeProto, opset: int, inputs: Sequence[Any]) -> Optiona
         return None
     feeds = {name: array for name, array in zip(node.input, inputs) if name}
     graph = helper.make_graph(
-        [node], "fold", [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
-                         for n, a in feeds.items()],
-        [onnx.ValueInfoProto(name=o) for o in node.output if o])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", max(opset, _AT_LEAST.get(node.op_type, 0)))])
+        [node],
+        "fold",
+        [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape) for n, a in feeds.items()],
+        [onnx.ValueInfoProto(name=o) for o in node.output if o],
+    )
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", max(opset, _AT_LEAST.get(node.op_type, 0)))]
+    )
     try:
         results = iter(ReferenceEvaluator(model).run(None, feeds))
     except Exception:  # what the evaluator cannot do stays a node, which has its own checks

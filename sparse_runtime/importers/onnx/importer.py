@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Set
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
 
 import numpy as np
 import onnx
@@ -26,13 +27,14 @@ InputShapes = Optional[Mapping[str, Sequence[Optional[int]]]]
 def import_model(model: Any, input_shapes: InputShapes = None) -> Graph:
     """Reads `model` (path, bytes or onnx.ModelProto) into a Graph.
 
-    `input_shapes`: {input: dims} in place of the model's own; -1 or None is a free dimension. Raises ModelFormatError for a damaged
-    or inconsistent model, UnsupportedError naming every node that cannot be expressed, ModelIOError for files that cannot be
-    read and ArgumentError for input shapes that do not fit."""
+    `input_shapes`: {input: dims} in place of the model's own; -1 or None is a free dimension. Raises ModelFormatError
+    for a damaged or inconsistent model, UnsupportedError naming every node that cannot be expressed, ModelIOError for
+    files that cannot be read and ArgumentError for input shapes that do not fit."""
     source = read(model)
     if source.model.functions:
         try:
             from onnx import inliner  # since onnx 1.15
+
             source.model = inliner.inline_local_functions(source.model)
         except Exception as error:
             raise ModelFormatError(f"{source.label}: its functions cannot be inlined: {error}") from None
@@ -44,16 +46,16 @@ class _Importer:
         self.source, self.proto = source, source.model.graph
         self.opset = opset(source.model)
         self.graph = Graph(self.proto.name)
-        self.values: Dict[str, Value] = {}
-        self.problems: List[str] = []
-        self.taken: Set[str] = {name for node in self.proto.node for name in node.output}
+        self.values: dict[str, Value] = {}
+        self.problems: list[str] = []
+        self.taken: set[str] = {name for node in self.proto.node for name in node.output}
         self._inputs(input_shapes or {})
         self._raise_problems()
         self.hints = self._hints()
 
-    # ---- inputs and initializers ---------------------------------------------------------------------------------------
+    # ---- inputs and initializers -----------------------------------------------------------------
 
-    def _inputs(self, input_shapes: Mapping[str, Sequence[Optional[int]]]) -> None:
+    def _inputs(self, input_shapes: Mapping[str, Sequence[int | None]]) -> None:
         stored = {t.name for t in self.proto.initializer} | {s.values.name for s in self.proto.sparse_initializer}
         inputs = [i for i in self.proto.input if i.name not in stored]
         described = ", ".join(f"{i.name} [{_describe(i)}]" for i in inputs)
@@ -62,16 +64,25 @@ class _Importer:
             raise ArgumentError(f"input_shapes names {', '.join(map(repr, unknown))}; the inputs are: {described}")
         for info in inputs:
             if not info.type.HasField("tensor_type"):
-                self.problems.append(f"input {info.name!r} is a {info.type.WhichOneof('value') or 'value without a type'}; "
-                                     "supported: tensors")
+                self.problems.append(
+                    f"input {info.name!r} is a {info.type.WhichOneof('value') or 'value without a type'}; "
+                    "supported: tensors"
+                )
                 continue
             tensor = info.type.tensor_type
             if tensor.elem_type not in DTYPES:
-                self.problems.append(f"input {info.name!r}: {_type_name(tensor.elem_type)}; supported: {', '.join(DTYPES.values())}")
+                self.problems.append(
+                    f"input {info.name!r}: {_type_name(tensor.elem_type)}; supported: {', '.join(DTYPES.values())}"
+                )
                 continue
-            dims = [d.dim_value if d.WhichOneof("value") == "dim_value" and d.dim_value >= 0 else -1 for d in tensor.shape.dim]
+            dims = [
+                d.dim_value if d.WhichOneof("value") == "dim_value" and d.dim_value >= 0 else -1
+                for d in tensor.shape.dim
+            ]
             if info.name in input_shapes:
-                dims = _override(info.name, dims if tensor.HasField("shape") else None, input_shapes[info.name], described)
+                dims = _override(
+                    info.name, dims if tensor.HasField("shape") else None, input_shapes[info.name], described
+                )
             elif not tensor.HasField("shape"):
                 raise ArgumentError(f"input {info.name!r} has no shape in the model: give one in input_shapes")
             if len(dims) > MAX_RANK:
@@ -91,7 +102,7 @@ class _Importer:
             raise ModelFormatError(f"two initializers are called {name!r}")
         self.values[name] = self.graph.add_const(name, load(f"initializer {name!r}"))
 
-    def _hints(self) -> Dict[str, Hint]:
+    def _hints(self) -> dict[str, Hint]:
         """Ranks and types from ONNX's shape inference, for the inputs as they are now; empty where it fails."""
         model = onnx.ModelProto()
         model.CopyFrom(self.source.model)
@@ -99,8 +110,11 @@ class _Importer:
         for info in model.graph.input:
             value = self.values.get(info.name)
             if value is not None and value.is_input:
-                info.CopyFrom(helper.make_tensor_value_info(
-                    info.name, info.type.tensor_type.elem_type, [None if d < 0 else d for d in value.dims]))
+                info.CopyFrom(
+                    helper.make_tensor_value_info(
+                        info.name, info.type.tensor_type.elem_type, [None if d < 0 else d for d in value.dims]
+                    )
+                )
         try:
             model = shape_inference.infer_shapes(model)
         except Exception:  # broken models are reported by the walk, which names the node
@@ -108,11 +122,13 @@ class _Importer:
         hints = {}
         for info in list(model.graph.value_info) + list(model.graph.output):
             tensor = info.type.tensor_type
-            hints[info.name] = Hint(DTYPES.get(tensor.elem_type, _type_name(tensor.elem_type) if tensor.elem_type else None),
-                                    len(tensor.shape.dim) if tensor.HasField("shape") else None)
+            hints[info.name] = Hint(
+                DTYPES.get(tensor.elem_type, _type_name(tensor.elem_type) if tensor.elem_type else None),
+                len(tensor.shape.dim) if tensor.HasField("shape") else None,
+            )
         return hints
 
-    # ---- nodes -----------------------------------------------------------------------------------------------------------
+    # ---- nodes -----------------------------------------------------------------------------------
 
     def run(self) -> Graph:
         used = {info.name for info in self.proto.output}
@@ -121,7 +137,7 @@ class _Importer:
             if any(name in used for name in node.output):
                 live.append(node)
                 used.update(node.input)
-        names: Dict[str, int] = {}
+        names: dict[str, int] = {}
         for node in reversed(live):
             name = node.name or next((o for o in node.output if o), "") or node.op_type
             names[name] = names.get(name, 0) + 1
@@ -137,21 +153,25 @@ class _Importer:
             lines = "\n  ".join(self.problems)
             raise UnsupportedError(f"{self.source.label} (opset {self.opset}) uses what is not supported:\n  {lines}")
 
-    def _node(self, node: onnx.NodeProto, name: str, used: Set[str]) -> None:
+    def _node(self, node: onnx.NodeProto, name: str, used: set[str]) -> None:
         where = f"node {name!r} ({node.op_type})"
         undefined = [i for i in node.input if i and i not in self.values]
         if undefined:
-            raise ModelFormatError(f"{where}: input {undefined[0]!r} is not defined: no node before it, no graph input and no "
-                                   "initializer has that name")
+            raise ModelFormatError(
+                f"{where}: input {undefined[0]!r} is not defined: no node before it, no graph input and no "
+                "initializer has that name"
+            )
         again = [o for o in node.output if o and o in self.values]
         if again:
             raise ModelFormatError(f"{where}: output {again[0]!r} is already defined")
-        made: Sequence[Optional[Value]] = ()
+        made: Sequence[Value | None] = ()
         count = len(self.graph.nodes)
         try:
             made = self._convert(node, name, used)
         except Unsupported as error:
-            self.problems.append(f"{where}: {error.asked}" + (f"; supported: {error.supported}" if error.supported else ""))
+            self.problems.append(
+                f"{where}: {error.asked}" + (f"; supported: {error.supported}" if error.supported else "")
+            )
         except UnsupportedError as error:
             self.problems.append(f"{where}: {error}")
         except SparseRuntimeError as error:
@@ -170,23 +190,37 @@ class _Importer:
     def _nothing(self) -> Value:
         return self.graph.add_const("nothing", np.zeros(0, np.float32))
 
-    def _convert(self, node: onnx.NodeProto, name: str, used: Set[str]) -> Sequence[Optional[Value]]:
+    def _convert(self, node: onnx.NodeProto, name: str, used: set[str]) -> Sequence[Value | None]:
         if node.domain not in ("", "ai.onnx"):
             raise Unsupported(f"operator of domain {node.domain!r}", "operators of the domain ai.onnx")
         attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-        subgraphs = [a.name for a in node.attribute if a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)]
+        subgraphs = [
+            a.name for a in node.attribute if a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
+        ]
         if subgraphs:
             raise Unsupported(f"subgraphs ({', '.join(subgraphs)})", "graphs without control flow")
         self._check_schema(node)
         inputs = [self.values[i] if i else None for i in node.input]
         folded = evaluate(node, self.opset, [None if v is None else (v.const if v.is_const else v) for v in inputs])
         if folded is not None:
-            return [self.graph.add_const(output, array) if output else None for output, array in zip(node.output, folded)]
+            return [
+                self.graph.add_const(output, array) if output else None for output, array in zip(node.output, folded)
+            ]
         function = find_op(node.op_type)
         if function is None:
             raise Unsupported("operator", "operators: " + ", ".join(supported_ops()))
-        call = Call(self.graph, node, name, self.opset, inputs, [self.hints.get(i, Hint()) for i in node.input],
-                    [bool(o) and o in used for o in node.output], attrs, self.source, self._fresh)
+        call = Call(
+            self.graph,
+            node,
+            name,
+            self.opset,
+            inputs,
+            [self.hints.get(i, Hint()) for i in node.input],
+            [bool(o) and o in used for o in node.output],
+            attrs,
+            self.source,
+            self._fresh,
+        )
         result = function(call)
         if len(call.made) > 1:  # the node's own name goes to the one that does its work
             main = next((n for n in call.made if n.op in (node.op_type, "Conv", "FullyConnected")), call.made[-1])
@@ -230,7 +264,7 @@ class _Importer:
             self.graph.outputs.append(value)
 
 
-def _override(name: str, dims: Optional[Sequence[int]], given: Sequence[Optional[int]], described: str) -> List[int]:
+def _override(name: str, dims: Sequence[int] | None, given: Sequence[int | None], described: str) -> list[int]:
     try:
         new = [-1 if d is None else int(d) for d in given]
     except (TypeError, ValueError):
@@ -243,8 +277,10 @@ def _override(name: str, dims: Optional[Sequence[int]], given: Sequence[Optional
 
 
 def _describe(info: onnx.ValueInfoProto) -> str:
-    return ",".join(str(d.dim_value) if d.WhichOneof("value") == "dim_value" else (d.dim_param or "?")
-                    for d in info.type.tensor_type.shape.dim)
+    return ",".join(
+        str(d.dim_value) if d.WhichOneof("value") == "dim_value" else (d.dim_param or "?")
+        for d in info.type.tensor_type.shape.dim
+    )
 
 
 def _type_name(number: int) -> str:

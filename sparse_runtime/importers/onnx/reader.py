@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Iterator, Optional, Tuple
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,7 +19,7 @@ OLDEST_OPSET = 7
 class Source:
     """A model and where its external data lies."""
 
-    def __init__(self, model: onnx.ModelProto, folder: Optional[str], label: str):
+    def __init__(self, model: onnx.ModelProto, folder: str | None, label: str):
         self.model, self.folder, self.label = model, folder, label
 
     def array(self, tensor: onnx.TensorProto, what: str) -> np.ndarray:
@@ -35,7 +36,9 @@ class Source:
 
     def _external(self, tensor: onnx.TensorProto, what: str) -> onnx.TensorProto:
         if self.folder is None:
-            raise ModelIOError(f"{what}: its data is in an external file; give the model as a path, or load it with its data")
+            raise ModelIOError(
+                f"{what}: its data is in an external file; give the model as a path, or load it with its data"
+            )
         copy = onnx.TensorProto()
         copy.CopyFrom(tensor)
         where = next((e.value for e in tensor.external_data if e.key == "location"), "?")
@@ -87,7 +90,7 @@ def read(model: Any) -> Source:
     return source
 
 
-def _names(graph: onnx.GraphProto) -> Iterator[Tuple[str, Any]]:
+def _names(graph: onnx.GraphProto) -> Iterator[tuple[str, Any]]:
     yield "the graph's name", graph.name
     for info in list(graph.input) + list(graph.output):
         yield "the name of an input or output", info.name
@@ -112,18 +115,23 @@ def _parse(data: bytes, label: str) -> onnx.ModelProto:
     try:
         model.ParseFromString(data)
     except Exception as error:
-        raise ModelFormatError(f"{label} are not an ONNX model: {error}" if label == "these bytes"
-                               else f"{label} is not an ONNX model: {error}") from None
+        raise ModelFormatError(
+            f"{label} are not an ONNX model: {error}"
+            if label == "these bytes"
+            else f"{label} is not an ONNX model: {error}"
+        ) from None
     return model
 
 
 def opset(model: onnx.ModelProto) -> int:
     """Version of the ai.onnx operators the model uses."""
-    versions: Dict[str, int] = {("" if o.domain == "ai.onnx" else o.domain): o.version for o in model.opset_import}
+    versions: dict[str, int] = {("" if o.domain == "ai.onnx" else o.domain): o.version for o in model.opset_import}
     if "" not in versions:
         raise ModelFormatError("the model imports no operator set of domain ai.onnx")
     newest = onnx.defs.onnx_opset_version()
     if not OLDEST_OPSET <= versions[""] <= newest:
-        raise UnsupportedError(f"the model uses opset {versions['']}; supported: {OLDEST_OPSET} to {newest} "
-                               f"(the newest which the installed onnx {onnx.__version__} knows)")
+        raise UnsupportedError(
+            f"the model uses opset {versions['']}; supported: {OLDEST_OPSET} to {newest} "
+            f"(the newest which the installed onnx {onnx.__version__} knows)"
+        )
     return versions[""]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
+from collections.abc import Sequence
+from typing import Any, Callable, Optional, Union
 
 import numpy as np
 import onnx
@@ -12,24 +13,26 @@ from ...ir import DTYPES, Graph, Node, Value
 from .reader import Source
 
 Result = Union[Value, Sequence[Optional[Value]]]
-_OPS: Dict[str, Callable[["Call"], Result]] = {}
+_OPS: dict[str, Callable[[Call], Result]] = {}
 
 
-def op(*names: str) -> Callable[[Callable[["Call"], Result]], Callable[["Call"], Result]]:
+def op(*names: str) -> Callable[[Callable[[Call], Result]], Callable[[Call], Result]]:
     """Registers a function for ONNX operators. It gets a Call and returns the value, or one value per output."""
-    def register(function: Callable[["Call"], Result]) -> Callable[["Call"], Result]:
+
+    def register(function: Callable[[Call], Result]) -> Callable[[Call], Result]:
         for name in names:
             assert name not in _OPS, name
             _OPS[name] = function
         return function
+
     return register
 
 
-def find_op(name: str) -> Optional[Callable[["Call"], Result]]:
+def find_op(name: str) -> Callable[[Call], Result] | None:
     return _OPS.get(name)
 
 
-def supported_ops() -> List[str]:
+def supported_ops() -> list[str]:
     return sorted(_OPS)
 
 
@@ -42,28 +45,39 @@ class Unsupported(Exception):
 
 
 class Hint:
-    """What ONNX's own shape inference says of a tensor; None where it does not know. For rank and type, never for sizes."""
+    """What ONNX's own shape inference says of a tensor; None where it does not know. For rank and type, never for
+    sizes."""
 
-    def __init__(self, dtype: Optional[str] = None, rank: Optional[int] = None):
+    def __init__(self, dtype: str | None = None, rank: int | None = None):
         self.dtype, self.rank = dtype, rank
 
 
 class Call:
     """One ONNX node being imported. Inputs that are not given are None."""
 
-    def __init__(self, graph: Graph, node: onnx.NodeProto, name: str, opset: int, inputs: Sequence[Optional[Value]],
-                 hints: Sequence[Hint], used_outputs: Sequence[bool], attrs: Dict[str, Any],
-                 source: Source, fresh: Callable[[str], str]):
+    def __init__(
+        self,
+        graph: Graph,
+        node: onnx.NodeProto,
+        name: str,
+        opset: int,
+        inputs: Sequence[Value | None],
+        hints: Sequence[Hint],
+        used_outputs: Sequence[bool],
+        attrs: dict[str, Any],
+        source: Source,
+        fresh: Callable[[str], str],
+    ):
         self.graph, self.name, self.op, self.opset = graph, name, node.op_type, opset
         self.inputs, self.attrs = list(inputs), attrs
         self.read_array, self.read_sparse = source.array, source.sparse_array
         self.used_outputs = list(used_outputs)
-        self.made: List[Node] = []
+        self.made: list[Node] = []
         self._hints, self._fresh = list(hints), fresh
 
     # ---- what the model says -----------------------------------------------------------------------------------------
 
-    def get(self, index: int) -> Optional[Value]:
+    def get(self, index: int) -> Value | None:
         """Input by index, None where it is not given."""
         return self.inputs[index] if index < len(self.inputs) else None
 
@@ -87,7 +101,7 @@ class Call:
         value = self.attrs.get(name, default)
         return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
-    def rank(self, index: int = 0) -> Optional[int]:
+    def rank(self, index: int = 0) -> int | None:
         value = self.get(index)
         if value is not None and value.is_const:
             return value.const.ndim
@@ -95,7 +109,7 @@ class Call:
             return len(value.dims)
         return self._hints[index].rank if index < len(self._hints) else None
 
-    def dtype(self, index: int = 0) -> Optional[str]:
+    def dtype(self, index: int = 0) -> str | None:
         value = self.get(index)
         if value is not None and (value.is_const or value.is_input):
             return value.dtype
@@ -122,8 +136,11 @@ class Call:
         """Contents of an input that has to be a constant."""
         value = self.x(index)
         if not value.is_const:
-            where = (f"graph input {value.name!r}: the file has no weights for it" if value.is_input
-                     else f"{value.name!r}, which is computed")
+            where = (
+                f"graph input {value.name!r}: the file has no weights for it"
+                if value.is_input
+                else f"{value.name!r}, which is computed"
+            )
             raise Unsupported(f"{what} from {where}", f"{what} as a constant (an initializer)")
         return value.const
 
@@ -136,15 +153,17 @@ class Call:
 
     def only_first_output(self, what: str) -> None:
         if any(self.used_outputs[1:]):
-            raise Unsupported(f"the output{'s' if len(self.used_outputs) > 2 else ''} for {what}", "the first output only")
+            raise Unsupported(
+                f"the output{'s' if len(self.used_outputs) > 2 else ''} for {what}", "the first output only"
+            )
 
-    # ---- what becomes of it --------------------------------------------------------------------------------------------
+    # ---- what becomes of it ----------------------------------------------------------------------
 
-    def emit(self, op_name: str, *inputs: Optional[Value], **attrs: Any) -> Value:
+    def emit(self, op_name: str, *inputs: Value | None, **attrs: Any) -> Value:
         """Adds an IR node with one output."""
         return self.emit_many(op_name, inputs, 1, **attrs)[0]
 
-    def emit_many(self, op_name: str, inputs: Sequence[Optional[Value]], count: int, **attrs: Any) -> List[Value]:
+    def emit_many(self, op_name: str, inputs: Sequence[Value | None], count: int, **attrs: Any) -> list[Value]:
         names = [self._fresh(f"{self.name}/{op_name}") for _ in range(count)]
         node = self.graph.add_node(op_name, inputs, self.name, names, **attrs)
         self.made.append(node)
@@ -178,6 +197,6 @@ def dtype_name(number: int) -> str:
     return DTYPES[number]
 
 
-def pair(values: Sequence[int], fill: int) -> Tuple[int, ...]:
+def pair(values: Sequence[int], fill: int) -> tuple[int, ...]:
     """A per-axis attribute of one spatial axis as one of two axes, of which the first has length 1."""
     return (fill, values[0]) if len(values) == 1 else tuple(values)

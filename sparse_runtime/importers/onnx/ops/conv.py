@@ -15,8 +15,11 @@ def _window(c: Call, axes: int) -> dict:
         raise Unsupported(f"{axes} spatial axes", "1 or 2")
     auto_pad = c.choice("auto_pad", c.text("auto_pad", "NOTSET") or "NOTSET", _AUTO_PAD)
     pads = list(c.attr("pads") or [0] * (2 * axes))
-    for name, values, count in (("pads", pads, 2 * axes), ("strides", c.attr("strides"), axes),
-                                ("dilations", c.attr("dilations"), axes)):
+    for name, values, count in (
+        ("pads", pads, 2 * axes),
+        ("strides", c.attr("strides"), axes),
+        ("dilations", c.attr("dilations"), axes),
+    ):
         if values and len(values) != count:
             raise ValueError(f"{name} has {len(values)} values for {axes} spatial axes")
     if min(pads) < 0:

@@ -12,8 +12,19 @@ _FLT_MAX = float(np.finfo(np.float32).max)
 
 # ONNX operator -> function of the IR, where neither has parameters.
 _PLAIN = {
-    "Sigmoid": "sigmoid", "Tanh": "tanh", "Softplus": "softplus", "Mish": "mish", "Exp": "exp", "Log": "log", "Sqrt": "sqrt",
-    "Reciprocal": "reciprocal", "Floor": "floor", "Ceil": "ceil", "Round": "round", "Sign": "sign", "Erf": "erf",
+    "Sigmoid": "sigmoid",
+    "Tanh": "tanh",
+    "Softplus": "softplus",
+    "Mish": "mish",
+    "Exp": "exp",
+    "Log": "log",
+    "Sqrt": "sqrt",
+    "Reciprocal": "reciprocal",
+    "Floor": "floor",
+    "Ceil": "ceil",
+    "Round": "round",
+    "Sign": "sign",
+    "Erf": "erf",
 }
 
 
@@ -114,8 +125,9 @@ def clip(c: Call):
     else:
         bounds = [c.get(1), c.get(2)]
     if c.is_float() and all(b is None or b.is_const for b in bounds):
-        low, high = (default if b is None else float(b.const.reshape(()))
-                     for b, default in zip(bounds, (-_FLT_MAX, _FLT_MAX)))
+        low, high = (
+            default if b is None else float(b.const.reshape(())) for b, default in zip(bounds, (-_FLT_MAX, _FLT_MAX))
+        )
         if not (math.isnan(low) or math.isnan(high)):
             return c.unary("clip", c.x(), low, high)
     y = c.x()
@@ -194,4 +206,5 @@ def cast(c: Call):
 
 def _number(dtype: str) -> int:
     from ....ir import DTYPES
+
     return next(number for number, name in DTYPES.items() if name == dtype)

@@ -70,8 +70,16 @@ def softmax(c: Call):
 
 
 _REDUCE = {
-    "ReduceMean": "mean", "ReduceSum": "sum", "ReduceMax": "max", "ReduceMin": "min", "ReduceProd": "prod", "ReduceL1": "l1",
-    "ReduceL2": "l2", "ReduceSumSquare": "sum_square", "ReduceLogSum": "log_sum", "ReduceLogSumExp": "log_sum_exp",
+    "ReduceMean": "mean",
+    "ReduceSum": "sum",
+    "ReduceMax": "max",
+    "ReduceMin": "min",
+    "ReduceProd": "prod",
+    "ReduceL1": "l1",
+    "ReduceL2": "l2",
+    "ReduceSumSquare": "sum_square",
+    "ReduceLogSum": "log_sum",
+    "ReduceLogSumExp": "log_sum_exp",
 }
 
 
@@ -81,8 +89,14 @@ def reduce(c: Call):
     axes = c.get(1)
     if c.attr("axes") is not None:
         axes = c.ints(c.attr("axes"), "axes")
-    return c.emit("Reduce", c.x(), axes, fn=_REDUCE[c.op], keepdims=c.attr("keepdims", 1),
-                  noop_with_empty_axes=c.attr("noop_with_empty_axes", 0))
+    return c.emit(
+        "Reduce",
+        c.x(),
+        axes,
+        fn=_REDUCE[c.op],
+        keepdims=c.attr("keepdims", 1),
+        noop_with_empty_axes=c.attr("noop_with_empty_axes", 0),
+    )
 
 
 @op("QuantizeLinear", "DequantizeLinear")

@@ -10,7 +10,8 @@ _INT64_MAX = (1 << 63) - 1
 
 
 def _list(c: Call, name: str, index: int, attr_until: int):
-    """An argument that is an attribute before opset `attr_until` and the input `index` since; None where it is not given."""
+    """An argument that is an attribute before opset `attr_until` and the input `index` since; None where it is not
+    given."""
     if c.opset >= attr_until:
         return c.get(index)
     return None if c.attr(name) is None else c.ints(c.attr(name), name)
@@ -96,7 +97,9 @@ def split(c: Call):
 def slice_(c: Call):
     if c.opset >= 10:
         return c.emit("Slice", *[c.get(i) for i in range(5)])
-    return c.emit("Slice", c.x(), c.ints(c.need("starts"), "starts"), c.ints(c.need("ends"), "ends"), _list(c, "axes", 3, 10))
+    return c.emit(
+        "Slice", c.x(), c.ints(c.need("starts"), "starts"), c.ints(c.need("ends"), "ends"), _list(c, "axes", 3, 10)
+    )
 
 
 @op("Gather")
@@ -128,34 +131,62 @@ def resize(c: Call):
     if c.opset < 11:
         return _upsample(c, mode, c.x(1))
     coordinates = c.text("coordinate_transformation_mode", "half_pixel")
-    c.choice("coordinate_transformation_mode", coordinates,
-             ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
-              "tf_half_pixel_for_nn", "tf_crop_and_resize"))
-    roi, scales, sizes = (None if v is not None and v.is_const and not v.const.size else v for v in (c.get(1), c.get(2), c.get(3)))
+    c.choice(
+        "coordinate_transformation_mode",
+        coordinates,
+        (
+            "half_pixel",
+            "half_pixel_symmetric",
+            "pytorch_half_pixel",
+            "align_corners",
+            "asymmetric",
+            "tf_half_pixel_for_nn",
+            "tf_crop_and_resize",
+        ),
+    )
+    roi, scales, sizes = (
+        None if v is not None and v.is_const and not v.const.size else v for v in (c.get(1), c.get(2), c.get(3))
+    )
     if (scales is None) == (sizes is None):
         raise ValueError("exactly one of scales and sizes has to be given")
-    return c.emit("Resize", c.x(), roi if coordinates == "tf_crop_and_resize" else None, scales, sizes, mode=mode,
-                  coordinate_transformation_mode=coordinates, nearest_mode=c.text("nearest_mode", "round_prefer_floor"),
-                  cubic_coeff_a=c.attr("cubic_coeff_a", -0.75), exclude_outside=c.attr("exclude_outside", 0),
-                  extrapolation_value=c.attr("extrapolation_value", 0.0), antialias=c.attr("antialias", 0),
-                  axes=c.attr("axes", ()),
-                  keep_aspect_ratio_policy=c.text("keep_aspect_ratio_policy", "stretch"))
+    return c.emit(
+        "Resize",
+        c.x(),
+        roi if coordinates == "tf_crop_and_resize" else None,
+        scales,
+        sizes,
+        mode=mode,
+        coordinate_transformation_mode=coordinates,
+        nearest_mode=c.text("nearest_mode", "round_prefer_floor"),
+        cubic_coeff_a=c.attr("cubic_coeff_a", -0.75),
+        exclude_outside=c.attr("exclude_outside", 0),
+        extrapolation_value=c.attr("extrapolation_value", 0.0),
+        antialias=c.attr("antialias", 0),
+        axes=c.attr("axes", ()),
+        keep_aspect_ratio_policy=c.text("keep_aspect_ratio_policy", "stretch"),
+    )
 
 
 @op("Upsample")
 def upsample(c: Call):
     mode = c.choice("mode", c.text("mode", "nearest"), ("nearest", "linear", "bilinear"))
-    return _upsample(c, mode, c.x(1) if c.opset >= 9 else c.constant(np.asarray(c.need("scales"), np.float32), "scales"))
+    return _upsample(
+        c, mode, c.x(1) if c.opset >= 9 else c.constant(np.asarray(c.need("scales"), np.float32), "scales")
+    )
 
 
 def _upsample(c: Call, mode: str, scales):
-    """Resize as it was before opset 11: pixel i is read at i / scale, by ONNX's own test data rounded down where the image grows
-    and up where it shrinks."""
+    """Resize as it was before opset 11: pixel i is read at i / scale, by ONNX's own test data rounded down where the
+    image grows and up where it shrinks."""
     mode, nearest = _INTERPOLATIONS[mode], "floor"
     if mode == "nearest" and c.op == "Resize":
         factors = c.const(1, "scales").reshape(-1) if c.inputs[1:] else np.ones(0)
         if (factors < 1).any():
             if (factors > 1).any():
-                raise Unsupported("nearest Resize that shrinks one axis and grows another, in opset 10", "either, or opset 11")
+                raise Unsupported(
+                    "nearest Resize that shrinks one axis and grows another, in opset 10", "either, or opset 11"
+                )
             nearest = "ceil"
-    return c.emit("Resize", c.x(), None, scales, mode=mode, coordinate_transformation_mode="asymmetric", nearest_mode=nearest)
+    return c.emit(
+        "Resize", c.x(), None, scales, mode=mode, coordinate_transformation_mode="asymmetric", nearest_mode=nearest
+    )
