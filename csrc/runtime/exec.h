@@ -31,6 +31,7 @@ typedef struct spr_run_ctx {
     spr_pool *pool;
     char *scratch;         /* of all threads */
     size_t scratch_stride; /* bytes between two threads' scratch */
+    int profile;           /* chains of layers time their members */
 } spr_run_ctx;
 
 SPR_INLINE void *spr_scratch(const spr_run_ctx *ctx, int thread) { return ctx->scratch + ctx->scratch_stride * (size_t)thread; }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/compress.h"
+#include "runtime/chain.h"
 
 const spr_exec *spr_exec_get(spr_op op) {
 #define SPR_ATTR(op, name, type, value)
@@ -89,7 +90,7 @@ static spr_status plain_constant(spr_plan *plan, int32_t index, spr_error *err) 
 
 /* ---- steps -------------------------------------------------------------------------------------------------------- */
 
-static spr_status init_step(spr_plan *plan, const spr_node *node, spr_step *step, spr_error *err) {
+spr_status spr_plan_init_step(spr_plan *plan, const spr_node *node, spr_step *step, spr_error *err) {
     memset(step, 0, sizeof *step);
     step->graph = plan->graph;
     step->node = node;
@@ -114,7 +115,7 @@ static spr_status init_step(spr_plan *plan, const spr_node *node, spr_step *step
 /* Runs a node whose inputs are all known; its outputs become known, stored contiguously. */
 static spr_status fold(spr_plan *plan, spr_plan_ctx *ctx, const spr_node *node) {
     spr_step step;
-    spr_status status = init_step(plan, node, &step, ctx->err);
+    spr_status status = spr_plan_init_step(plan, node, &step, ctx->err);
     for (int i = 0; !status && i < node->out_count; i++) {
         spr_view *out = &step.out[i];
         spr_strides_planes(&out->desc, out->stride);
@@ -201,8 +202,14 @@ static spr_status build(spr_plan *plan, const spr_desc *inputs, const spr_plan_o
     if (status || options->shapes_only) return status;
     for (int i = 0; !status && i < graph->output_count; i++)
         if (graph->values[graph->outputs[i]].is_const) status = plain_constant(plan, graph->outputs[i], err);
-    for (int i = 0; !status && i < plan->step_count; i++)
-        status = init_step(plan, plan->steps[i].node, &plan->steps[i], err);
+    if (!status) status = spr_plan_chains(plan, &ctx);
+    for (int i = 0; !status && i < plan->step_count; i++) {
+        void *chain = plan->steps[i].state;
+        status = spr_plan_init_step(plan, plan->steps[i].node, &plan->steps[i], err);
+        if (!chain) continue;
+        plan->steps[i].exec = &spr_exec_chain;
+        plan->steps[i].state = chain;
+    }
     if (!status) status = spr_plan_layout(plan, err);
     for (int i = 0; !status && i < plan->step_count; i++) {
         spr_step *step = &plan->steps[i];

@@ -29,6 +29,9 @@ spr_status spr_plan_create(const spr_graph *graph, const spr_desc *inputs, const
                            spr_plan **plan, spr_error *err);
 void spr_plan_free(spr_plan *plan);
 
+/* A step for a node, its views as far as they are known. */
+spr_status spr_plan_init_step(spr_plan *plan, const spr_node *node, spr_step *step, spr_error *err);
+
 /* Where values live: decides aliases and offsets (layout.c). */
 spr_status spr_plan_layout(spr_plan *plan, spr_error *err);
 spr_status spr_plan_memory(spr_plan *plan, spr_error *err);

@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "model/model.h"
-#include "runtime/plan.h"
+#include "runtime/chain.h"
 
 struct spr_session {
     const spr_model *model;
@@ -135,6 +135,7 @@ spr_status spr_session_prepare(spr_session *session, spr_error *err) {
         spr_plan_free(plan);
         return spr_fail_memory(err, "scratch memory", bytes);
     }
+    memset(scratch, 0, bytes + SPR_LINE); /* lanes of buffers that no kernel writes must hold ordinary numbers */
     session->plan = plan;
     session->scratch = scratch;
     session->scratch_stride = plan->scratch;
@@ -218,7 +219,7 @@ static int all_views(const spr_step *step) {
 spr_status spr_session_run(spr_session *session, spr_error *err) {
     spr_status status = spr_session_prepare(session, err);
     if (status) return status;
-    spr_run_ctx ctx = {session->pool, session->scratch, session->scratch_stride};
+    spr_run_ctx ctx = {session->pool, session->scratch, session->scratch_stride, session->profile};
     for (int i = 0; i < session->plan->step_count; i++) {
         spr_step *step = &session->plan->steps[i];
         uint64_t start = session->profile ? now_ns() : 0;
@@ -230,11 +231,17 @@ spr_status spr_session_run(spr_session *session, spr_error *err) {
 
 /* ---- explaining --------------------------------------------------------------------------------------------------------- */
 
-int spr_session_layer_count(const spr_session *session) { return session->plan ? session->plan->step_count : 0; }
+int spr_session_layer_count(const spr_session *session) {
+    int count = 0;
+    for (int i = 0; session->plan && i < session->plan->step_count; i++) count += spr_step_layers(&session->plan->steps[i]);
+    return count;
+}
 
 spr_status spr_session_layer(const spr_session *session, int index, spr_layer_info *info) {
     if (check_index("layer", index, spr_session_layer_count(session), NULL)) return SPR_ERROR_ARGUMENT;
-    const spr_step *step = &session->plan->steps[index];
+    const spr_step *whole = session->plan->steps;
+    while (index >= spr_step_layers(whole)) index -= spr_step_layers(whole++);
+    const spr_step *step = spr_step_layer(whole, index);
     *info = (spr_layer_info){
         .name = step->node->name,
         .op = spr_op_get_schema(step->node->op)->name,
@@ -245,7 +252,7 @@ spr_status spr_session_layer(const spr_session *session, int index, spr_layer_in
         .fill_2x1 = step->fill_2x1,
         .weight_bytes = step->weight_bytes,
         .packed_bytes = step->packed_bytes,
-        .ns = step->ns,
+        .ns = (uint64_t)((double)whole->ns * spr_step_layer_share(whole, index)),
     };
     describe(session->graph, step->node->out[0], &step->out[0].desc, &info->output);
     return SPR_OK;

@@ -1,16 +1,16 @@
 /* Conv: 1x1 layers go to the pointwise kernels (dense or sparse), images of one pixel to the FC kernels, the rest to the
    depthwise and general convolution kernels. */
+#include "runtime/ops/conv.h"
+
 #include <stdio.h>
 
 #include "runtime/ops/pointwise.h"
 
-typedef enum conv_way { CONV_POINTWISE, CONV_FC, CONV_WINDOW } conv_way;
-
 typedef struct conv_state {
-    conv_way way;
+    spr_conv_way way;
     spr_pointwise pw;
-    int subsample; /* a stride: gathers the pixels into the workspace first */
-    spr_view gathered;
+    spr_view gathered; /* SPR_CONV_SUBSAMPLED, _FC: the pixels used, in the workspace unless they are all there are */
+    int gathers;
     spr_conv_shape shape;
     const spr_kernel *kernel;
     void *packed;
@@ -29,16 +29,16 @@ static spr_status plan_pointwise(spr_plan_ctx *ctx, spr_step *step, conv_state *
     const spr_view *x = &step->in[0];
     size_t images = (size_t)x->desc.dim[0], pixels = (size_t)win->oh * win->ow;
     state->gathered = *x;
-    state->subsample = pixels != (size_t)win->ih * win->iw;
-    if (state->subsample) {
+    state->gathers = pixels != (size_t)win->ih * win->iw;
+    if (state->gathers) {
         state->gathered.desc.dim[2] = win->oh;
         state->gathered.desc.dim[3] = win->ow;
         spr_strides_planes(&state->gathered.desc, state->gathered.stride);
         step->workspace_bytes = images * (size_t)state->gathered.stride[0] * sizeof(float);
     }
-    state->way = pixels == 1 ? CONV_FC : CONV_POINTWISE;
     spr_pointwise_use use = {.pixels = pixels, .images = images, .x_stride = (size_t)state->gathered.stride[1]};
-    if (state->way == CONV_FC) use = (spr_pointwise_use){.fully_connected = 1, .pixels = images, .images = 1, .x_stride = 1};
+    if (state->way == SPR_CONV_FC)
+        use = (spr_pointwise_use){.fully_connected = 1, .pixels = images, .images = 1, .x_stride = 1};
     return spr_pointwise_plan(ctx, step, &use, &state->act, &state->pw);
 }
 
@@ -71,9 +71,8 @@ static spr_status plan_window(spr_plan_ctx *ctx, spr_step *step, conv_state *sta
     if (!status) status = spr_plan_vector(ctx, step, 2, shape->oc, &bias);
     if (status) return status;
     spr_step_note_weights(step, &weights);
-    state->way = CONV_WINDOW;
     state->unary = spr_kernel_best(SPR_K_UNARY, ctx->features)->run.unary;
-    int depthwise = shape->group == shape->ic && shape->group > 1;
+    int depthwise = state->way == SPR_CONV_DEPTHWISE;
     state->kernel = spr_kernel_best_conv(depthwise ? SPR_K_DWCONV : SPR_K_CONV, shape, ctx->features);
     step->kernel = state->kernel;
     snprintf(step->reason, sizeof step->reason, "%s%ux%u: no sparse kernel",
@@ -87,64 +86,118 @@ static spr_status plan_window(spr_plan_ctx *ctx, spr_step *step, conv_state *sta
     return SPR_OK;
 }
 
+spr_status spr_conv_classify(const spr_graph *graph, const spr_node *node, const spr_desc *x, const spr_desc *w,
+                             const spr_desc *y, spr_conv_shape *shape, spr_conv_way *way, spr_error *err) {
+    *shape = (spr_conv_shape){.ic = (uint32_t)x->dim[1], .oc = (uint32_t)y->dim[1],
+                              .group = (uint32_t)node->attr[SPR_ATTR_Conv_group].i};
+    spr_window *win = &shape->win;
+    spr_status status = spr_resolve_window(graph, node, x->dim[2], x->dim[3], w->dim[2], w->dim[3], win, err);
+    if (status) return status;
+    if (win->kh != 1 || win->kw != 1 || shape->group != 1 || win->pt || win->pl || win->pb || win->pr)
+        *way = shape->group == shape->ic && shape->group > 1 ? SPR_CONV_DEPTHWISE : SPR_CONV_WINDOW;
+    else if (win->oh * win->ow == 1)
+        *way = SPR_CONV_FC;
+    else
+        *way = win->oh * win->ow == win->ih * win->iw ? SPR_CONV_POINTWISE : SPR_CONV_SUBSAMPLED;
+    return SPR_OK;
+}
+
 static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
-    const spr_desc *x = &step->in[0].desc, *y = &step->out[0].desc;
-    const spr_desc *w = &step->in[1].desc;
+    const spr_desc *y = &step->out[0].desc;
     conv_state *state = spr_plan_alloc(ctx, sizeof *state, "a layer");
     if (!state) return SPR_ERROR_MEMORY;
     step->state = state;
     if (!spr_desc_count(y)) return SPR_OK; /* nothing will be computed */
     spr_conv_shape *shape = &state->shape;
-    *shape = (spr_conv_shape){.ic = (uint32_t)x->dim[1], .oc = (uint32_t)y->dim[1],
-                              .group = (uint32_t)SPR_ATTR_OF(step, Conv, group)->i};
-    spr_status status = spr_resolve_window(step->graph, step->node, x->dim[2], x->dim[3], w->dim[2], w->dim[3],
-                                           &shape->win, ctx->err);
+    spr_status status = spr_conv_classify(step->graph, step->node, &step->in[0].desc, &step->in[1].desc, y, shape,
+                                          &state->way, ctx->err);
     if (!status) status = spr_plan_planes(ctx, step, 0);
     if (!status) status = spr_plan_planes(ctx, step, 3);
     if (!status)
         status = spr_plan_act(ctx, step, SPR_ATTR_OF(step, Conv, act), SPR_ATTR_OF(step, Conv, act_a),
                               SPR_ATTR_OF(step, Conv, act_b), 4, shape->oc, &state->act);
     if (status) return status;
-    const spr_window *win = &shape->win;
-    step->macs = (double)spr_desc_count(y) * (shape->ic / shape->group) * win->kh * win->kw;
-    int pointwise = win->kh == 1 && win->kw == 1 && shape->group == 1 && !win->pt && !win->pl && !win->pb && !win->pr;
-    return pointwise ? plan_pointwise(ctx, step, state) : plan_window(ctx, step, state);
+    step->macs = (double)spr_desc_count(y) * (shape->ic / shape->group) * shape->win.kh * shape->win.kw;
+    return state->way >= SPR_CONV_DEPTHWISE ? plan_window(ctx, step, state) : plan_pointwise(ctx, step, state);
 }
 
 /* ---- running --------------------------------------------------------------------------------------------------------------- */
 
-typedef struct window_ctx {
+static void run_window(const conv_state *state, const spr_conv_part *part, uint32_t row0, uint32_t row1) {
+    spr_conv_args args = {
+        .x = part->x,
+        .y = part->y,
+        .z = part->z,
+        .x_stride = part->x_stride,
+        .y_stride = part->y_stride,
+        .z_stride = part->z_stride,
+        .packed = state->packed,
+        .shape = &state->shape,
+        .row0 = row0,
+        .row1 = row1,
+        .oy0 = part->begin,
+        .oy1 = part->end,
+        .act = state->act,
+        .unary = state->unary,
+        .scratch = part->scratch,
+    };
+    state->kernel->run.conv(&args);
+}
+
+void spr_conv_run_part(const spr_step *step, const spr_conv_part *part) {
+    const conv_state *state = step->state;
+    if (state->way != SPR_CONV_POINTWISE) {
+        uint32_t group = state->shape.oc / state->shape.group; /* kernels that are not depthwise take one at a time */
+        uint32_t pace = state->way == SPR_CONV_DEPTHWISE ? state->shape.oc : group;
+        for (uint32_t row = 0; row < state->shape.oc; row += pace) run_window(state, part, row, row + pace);
+        return;
+    }
+    spr_pw_args args = {
+        .x = part->x,
+        .y = part->y,
+        .z = part->z,
+        .x_stride = part->x_stride,
+        .y_stride = part->y_stride,
+        .z_stride = part->z_stride,
+        .packed = state->pw.packed,
+        .n = state->pw.n,
+        .k = state->pw.k,
+        .row0 = 0,
+        .row1 = state->pw.n,
+        .px0 = part->begin,
+        .px1 = part->end,
+        .act = state->pw.act,
+        .unary = state->pw.unary,
+    };
+    state->pw.kernel->run.pw(&args);
+}
+
+typedef struct window_job {
     const spr_run_ctx *run;
     const spr_step *step;
-} window_ctx;
+} window_job;
 
 static void window_task(void *arg, int task, int thread) {
-    const window_ctx *job = arg;
+    const window_job *job = arg;
     const spr_step *step = job->step;
     const conv_state *state = step->state;
     const spr_view *x = &step->in[0], *y = &step->out[0], *z = spr_step_has(step, 3) ? &step->in[3] : NULL;
     uint32_t line = (uint32_t)task % state->line_tasks, rest = (uint32_t)task / state->line_tasks;
-    uint32_t row = rest % state->row_tasks * state->rows_per_task;
+    uint32_t row0 = rest % state->row_tasks * state->rows_per_task, row1 = row0 + state->rows_per_task;
     size_t image = rest / state->row_tasks;
-    uint32_t oy0 = line * state->lines_per_task, oy1 = oy0 + state->lines_per_task, row1 = row + state->rows_per_task;
-    spr_conv_args args = {
+    uint32_t begin = line * state->lines_per_task, end = begin + state->lines_per_task;
+    spr_conv_part part = {
         .x = (const float *)x->data + image * (size_t)x->stride[0],
         .y = (float *)y->data + image * (size_t)y->stride[0],
         .z = z ? (const float *)z->data + image * (size_t)z->stride[0] : NULL,
         .x_stride = (size_t)x->stride[1],
         .y_stride = (size_t)y->stride[1],
         .z_stride = z ? (size_t)z->stride[1] : 0,
-        .packed = state->packed,
-        .shape = &state->shape,
-        .row0 = row,
-        .row1 = row1 < state->shape.oc ? row1 : state->shape.oc,
-        .oy0 = oy0,
-        .oy1 = oy1 < state->shape.win.oh ? oy1 : state->shape.win.oh,
-        .act = state->act,
-        .unary = state->unary,
+        .begin = begin,
+        .end = end < state->shape.win.oh ? end : state->shape.win.oh,
         .scratch = spr_scratch(job->run, thread),
     };
-    state->kernel->run.conv(&args);
+    run_window(state, &part, row0, row1 < state->shape.oc ? row1 : state->shape.oc);
 }
 
 /* Every sh-th line and sw-th pixel of the input. */
@@ -163,15 +216,15 @@ static void run(const spr_run_ctx *ctx, const spr_step *step) {
     const conv_state *state = step->state;
     const spr_view *y = &step->out[0], *z = spr_step_has(step, 3) ? &step->in[3] : NULL;
     if (!spr_desc_count(&y->desc)) return;
-    if (state->way == CONV_WINDOW) {
-        window_ctx job = {ctx, step};
+    if (state->way >= SPR_CONV_DEPTHWISE) {
+        window_job job = {ctx, step};
         uint32_t tasks = state->line_tasks * state->row_tasks * (uint32_t)y->desc.dim[0];
         spr_pool_run(ctx->pool, (int)tasks, window_task, &job);
         return;
     }
     spr_view x = step->in[0];
-    if (state->subsample) subsample(ctx, step, &x);
-    if (state->way == CONV_POINTWISE) {
+    if (state->gathers) subsample(ctx, step, &x);
+    if (state->way != SPR_CONV_FC) {
         spr_pointwise_run(ctx, &state->pw, &x, y, z);
         return;
     }
