@@ -1,4 +1,5 @@
 """Short measurements unless the command line says otherwise: there are many."""
+
 from pytest_benchmark.utils import SecondsDecimal
 
 

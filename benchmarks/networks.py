@@ -1,4 +1,5 @@
 """What is timed: pruned networks of the zoo, and the shapes of their 1x1 layers."""
+
 import functools
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ class Shape:
 
 @functools.lru_cache(maxsize=None)
 def pointwise_shapes(*names):
-    """The different shapes of the networks' 1x1 layers on more than one pixel, in the order in which they first occur."""
+    """The different shapes of the networks' 1x1 layers on more than one pixel, in order of first occurrence."""
     shapes = {}
     for name in names:
         for layer in sr.Session(converted(name)).explain():

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """A pruned network from ONNX to numbers: `make demo`.
 
-MobileNetV1-1.0-224 with random weights, 90 % of every 1x1 convolution's weights set to zero, is converted twice, to run sparse and
-to run dense. Both must compute the same, and what onnxruntime computes. Then all are timed in turns, on one thread.
+MobileNetV1-1.0-224 with random weights, 90 % of every 1x1 convolution's weights set to zero, is converted twice, to run
+sparse and to run dense. Both must compute the same, and what onnxruntime computes. Then all are timed in turns, on one
+thread.
 """
+
 import argparse
 import sys
 import tempfile
@@ -41,8 +43,12 @@ def main():
     parser.add_argument("--repeat", type=int, default=50, help="measured rounds (50)")
     args = parser.parse_args()
 
-    model = sr.prune.magnitude(sr.zoo.build("mobilenet_v1", seed=0), args.ratio, skip=lambda node, _: node.op_type != "Conv",
-                               block=(2, 1) if args.block == "2x1" else (1, 1))
+    model = sr.prune.magnitude(
+        sr.zoo.build("mobilenet_v1", seed=0),
+        args.ratio,
+        skip=lambda node, _: node.op_type != "Conv",
+        block=(2, 1) if args.block == "2x1" else (1, 1),
+    )
     with tempfile.TemporaryDirectory() as folder:
         runs, sizes = {}, {}
         for what, sparse in (("sparse", "auto"), ("dense", "never")):
@@ -75,17 +81,30 @@ def main():
             return 1
 
         times = dict(zip(runs, bench.measure(runs.values(), args.repeat)))
-        rows = [{"what": what, "median": t.median, "iqr": t.iqr, "best": t.best, "size": sizes.get(what)}
-                for what, t in times.items()]
+        rows = [
+            {"what": what, "median": t.median, "iqr": t.iqr, "best": t.best, "size": sizes.get(what)}
+            for what, t in times.items()
+        ]
         ratios = [f"dense / sparse: {times['dense'].median / times['sparse'].median:.2f}"]
         if "onnxruntime" in times:
             peer = times["onnxruntime"].median
-            ratios += [f"onnxruntime / sparse: {peer / times['sparse'].median:.2f}",
-                       f"onnxruntime / dense: {peer / times['dense'].median:.2f}"]
+            ratios += [
+                f"onnxruntime / sparse: {peer / times['sparse'].median:.2f}",
+                f"onnxruntime / dense: {peer / times['dense'].median:.2f}",
+            ]
         print()
-        show(Table(_TIMES, rows, [
-            "", f"{args.repeat} rounds in turns, threads: {args.threads}; IQR: interquartile range; medians compared: "
-                + ", ".join(ratios)]))
+        show(
+            Table(
+                _TIMES,
+                rows,
+                [
+                    "",
+                    f"{args.repeat} rounds in turns, threads: {args.threads}; IQR: interquartile range; "
+                    "medians compared: "
+                    + ", ".join(ratios),
+                ],
+            )
+        )
     return 0
 
 

@@ -1,4 +1,5 @@
 """Timing: several ways of computing, run in turns, so that whatever else the machine does touches all of them alike."""
+
 import time
 from dataclasses import dataclass, replace
 from typing import Tuple
@@ -30,7 +31,7 @@ class Timing:
 
 
 def measure(runs, repeat=30, warmup=3, clock=time.perf_counter):
-    """Calls every function of `runs` in turns, `warmup` rounds unmeasured and then `repeat` measured; a Timing for each."""
+    """Calls each of `runs` `warmup` times unmeasured, then all in turns for `repeat` rounds; a Timing for each."""
     if repeat < 1 or warmup < 0:
         raise ArgumentError(f"repeat is {repeat} and warmup {warmup}: at least 1 and 0 are needed")
     for run in runs:

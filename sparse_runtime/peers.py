@@ -1,4 +1,5 @@
 """Other runtimes in the same process, to compare results and times with; and the inputs to compare on."""
+
 import numpy as np
 
 from .errors import ArgumentError, SparseRuntimeError
@@ -39,8 +40,9 @@ def _onnxruntime(model, threads):
 
 
 def random_feeds(inputs, seed=0):
-    """{name: array} for inputs (session.TensorInfo) of known shapes: floats of the normal distribution, images of bytes, other
-    integers from 0 to 9, any booleans. The same seed gives the same arrays."""
+    """{name: array} for inputs (session.TensorInfo) of known shapes; the same seed gives the same arrays.
+
+    Floats are of the normal distribution, uint8 from 0 to 255, other integers from 0 to 9."""
     rng = np.random.default_rng(seed)
     feeds = {}
     for info in inputs:

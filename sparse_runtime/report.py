@@ -1,4 +1,5 @@
 """What a session does, layer by layer, and why: Session.explain() and Session.profile()."""
+
 import math
 from dataclasses import asdict
 
@@ -6,12 +7,12 @@ from .table import Column, Table, number, percent
 
 
 def is_sparse(layer):
-    """Whether the layer runs a kernel that leaves out zeros. Kernels are called class_format_type_isa, e.g. pw_csr_f32_neon."""
+    """Whether the layer runs a kernel that leaves out zeros; they have names like pw_csr_f32_neon, fc_csr_f32_ref."""
     return any(part in ("csr", "2x1") for part in layer.kernel.split("_"))
 
 
 def macs_done(layer):
-    """Multiply-accumulates of the kernel that runs: all, those of nonzeros, or those of 2x1 blocks with the zeros inside."""
+    """Multiply-accumulates of the kernel that runs: all, or of nonzeros, or of 2x1 blocks with the zeros inside."""
     if not is_sparse(layer):
         return layer.macs
     stored = 1 - layer.sparsity

@@ -1,4 +1,5 @@
 """Tables that people read in a terminal and programs read as Markdown, CSV or JSON."""
+
 import csv
 import io
 import json
@@ -58,11 +59,15 @@ class Table:
         widths = [max(map(len, [c.title, *(row[i] for row in cells)])) for i, c in enumerate(self.columns)]
         for i, column in enumerate(self.columns):
             if width and column.shrink and widths[i] > column.shrink:
-                widths[i] = max(column.shrink, len(column.title), widths[i] - max(0, sum(widths) + 2 * len(widths) - 2 - width))
+                widths[i] = max(
+                    column.shrink, len(column.title), widths[i] - max(0, sum(widths) + 2 * len(widths) - 2 - width)
+                )
 
         def line(texts):
             texts = [shorten(t, w) for t, w in zip(texts, widths)]
-            return "  ".join(t.ljust(w) if c.left else t.rjust(w) for t, w, c in zip(texts, widths, self.columns)).rstrip()
+            return "  ".join(
+                t.ljust(w) if c.left else t.rjust(w) for t, w, c in zip(texts, widths, self.columns)
+            ).rstrip()
 
         lines = [line([c.title for c in self.columns]), "  ".join("-" * w for w in widths), *map(line, cells)]
         return "\n".join([*lines, *self.notes])
@@ -93,8 +98,12 @@ class Table:
 
         table = RichTable(box=None, header_style="bold", pad_edge=False)
         for column in self.columns:
-            table.add_column(column.title, justify="left" if column.left else "right", no_wrap=column.shrink is None,
-                             overflow="ellipsis" if column.shrink else "fold")
+            table.add_column(
+                column.title,
+                justify="left" if column.left else "right",
+                no_wrap=column.shrink is None,
+                overflow="ellipsis" if column.shrink else "fold",
+            )
         for row, cells in zip(self.rows, self._cells()):
             table.add_row(*map(Text, cells), style=row.get("style"))
         return table

@@ -1,4 +1,5 @@
 """Does a model compute here what another runtime computes?"""
+
 from dataclasses import dataclass
 from typing import Tuple
 
@@ -9,8 +10,10 @@ from .errors import ArgumentError
 
 @dataclass(frozen=True)
 class OutputError:
-    """How far an output is from the reference. Where only one of the two is finite or their types or shapes differ, the errors
-    are infinite; NaN equals NaN, and an infinity itself."""
+    """How far an output is from the reference.
+
+    Where only one of the two is finite, or where types or shapes differ, the errors are infinite; NaN equals NaN,
+    and an infinity itself."""
 
     name: str
     shape: Tuple[int, ...]

@@ -1,4 +1,5 @@
 """Timing."""
+
 import itertools
 from dataclasses import replace
 

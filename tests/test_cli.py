@@ -1,4 +1,5 @@
 """The command line, in this process where that is enough."""
+
 import csv
 import io
 import json
@@ -24,8 +25,11 @@ def small_net(spatial=(8, 8), zeros=0.75):
     rng = np.random.default_rng(0)
     pw = rng.standard_normal((32, 16, 1, 1)).astype(np.float32)
     pw[rng.random(pw.shape) < zeros] = 0
-    weights = {"pw.w": pw, "dw.w": rng.standard_normal((32, 1, 3, 3)).astype(np.float32),
-               "fc.w": rng.standard_normal((10, 32)).astype(np.float32)}
+    weights = {
+        "pw.w": pw,
+        "dw.w": rng.standard_normal((32, 1, 3, 3)).astype(np.float32),
+        "fc.w": rng.standard_normal((10, 32)).astype(np.float32),
+    }
     nodes = [
         helper.make_node("Conv", ["x", "pw.w"], ["a"], "pw"),
         helper.make_node("Relu", ["a"], ["b"], "relu"),
@@ -89,7 +93,7 @@ def failing(folder, capsys):
     return run
 
 
-# ---- convert -----------------------------------------------------------------------------------------------------------
+# ---- convert -------------------------------------------------------------------------------------------------------
 
 
 def test_convert(cli):
@@ -99,9 +103,17 @@ def test_convert(cli):
     assert "bitmap" in text and "3x3" in text, "what was done, and why a layer stayed dense"
 
 
-@pytest.mark.parametrize("options, kernel", [
-    ("", "csr"), ("--sparse always", "csr"), ("--sparse never", "dense"), ("--sparse-threshold 0.9", "dense"),
-    ("--prune 0.9 --sparse-threshold 0.8", "csr"), ("--prune 0.9 --block 2x1 --sparse always", "2x1")])
+@pytest.mark.parametrize(
+    "options, kernel",
+    [
+        ("", "csr"),
+        ("--sparse always", "csr"),
+        ("--sparse never", "dense"),
+        ("--sparse-threshold 0.9", "dense"),
+        ("--prune 0.9 --sparse-threshold 0.8", "csr"),
+        ("--prune 0.9 --block 2x1 --sparse always", "2x1"),
+    ],
+)
 def test_convert_options(cli, options, kernel):
     if "2x1" in options:
         onnx.save(small_net(zeros=0), "small.onnx")
@@ -109,7 +121,9 @@ def test_convert_options(cli, options, kernel):
     layers = {layer.name: layer for layer in sr.Session("out.spr", isa="ref").explain()}
     assert kernel in layers["pw"].kernel
     if "--prune" in options:
-        assert layers["pw"].sparsity == pytest.approx(0.9, abs=0.01) and layers["fc"].sparsity == pytest.approx(0.9, abs=0.01)
+        assert layers["pw"].sparsity == pytest.approx(0.9, abs=0.01) and layers["fc"].sparsity == pytest.approx(
+            0.9, abs=0.01
+        )
 
 
 def test_convert_with_shape(cli):
@@ -122,7 +136,7 @@ def test_convert_zoo(cli):
     assert [info.shape for info in sr.Session("out.spr").inputs] == [(1, 3, 224, 224)]
 
 
-# ---- run ---------------------------------------------------------------------------------------------------------------
+# ---- run -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -142,7 +156,9 @@ def test_run(cli, x, model, given):
         assert outputs.files == ["y"]
         np.testing.assert_array_equal(outputs["y"], expected)
     assert text.split()[-6:-3] == ["y", "float32", "1x10"]
-    assert [float(t) for t in text.split()[-3:]] == pytest.approx([expected.min(), expected.max(), expected.mean()], rel=1e-5)
+    assert [float(t) for t in text.split()[-3:]] == pytest.approx(
+        [expected.min(), expected.max(), expected.mean()], rel=1e-5
+    )
 
 
 def test_run_to_npy(cli, x):
@@ -174,30 +190,36 @@ def test_run_without_keeping(cli, x):
     assert sorted(os.listdir()) == before
 
 
-@pytest.mark.parametrize("options, text", [
-    ("", "give the inputs with --input NAME=FILE; the model has x=float32 1x16x8x8"),
-    ("--input z=x.npy", "no input 'z'; the model has 'x'"),
-    ("--input nowhere.npy", "nowhere.npy: No such file"),
-    ("--input small.onnx", "small.onnx: not a .npy or .npz file"),
-    ("--input x.npy --input x.npz", "'x' is given twice"),
-    ("--input half.npy", "rank"),
-    ("--input double.npy", "float64"),
-    ("--input x.npy -o out.txt", "out.txt: outputs are written to .npz or .npy"),
-    ("--input x.npy -o nowhere/out.npy", "nowhere/out.npy: No such file"),
-    ("--input x.npy --isa sse9", "sse9"),
-])
+@pytest.mark.parametrize(
+    "options, text",
+    [
+        ("", "give the inputs with --input NAME=FILE; the model has x=float32 1x16x8x8"),
+        ("--input z=x.npy", "no input 'z'; the model has 'x'"),
+        ("--input nowhere.npy", "nowhere.npy: No such file"),
+        ("--input small.onnx", "small.onnx: not a .npy or .npz file"),
+        ("--input x.npy --input x.npz", "'x' is given twice"),
+        ("--input half.npy", "rank"),
+        ("--input double.npy", "float64"),
+        ("--input x.npy -o out.txt", "out.txt: outputs are written to .npz or .npy"),
+        ("--input x.npy -o nowhere/out.npy", "nowhere/out.npy: No such file"),
+        ("--input x.npy --isa sse9", "sse9"),
+    ],
+)
 def test_run_errors(failing, x, options, text):
     np.save("half.npy", x[0])
     np.save("double.npy", x.astype(np.float64))
     assert text in failing(f"run small.spr {options}")
 
 
-@pytest.mark.parametrize("options, text", [
-    ("--input a.npy", "say which input it is for, as NAME=a.npy; the model has 'a', 'b'"),
-    ("--input a=a.npy", "b"),
-    ("--input a=a.npy --input b=ab.npz", "no array 'b'; it has 'a', 'c'"),
-    ("--input a=a.npy --input b=a.npy -o out.npy", "has 2 outputs"),
-])
+@pytest.mark.parametrize(
+    "options, text",
+    [
+        ("--input a.npy", "say which input it is for, as NAME=a.npy; the model has 'a', 'b'"),
+        ("--input a=a.npy", "b"),
+        ("--input a=a.npy --input b=ab.npz", "no array 'b'; it has 'a', 'c'"),
+        ("--input a=a.npy --input b=a.npy -o out.npy", "has 2 outputs"),
+    ],
+)
 def test_run_several_errors(failing, options, text):
     a = np.ones((1, 4), np.float32)
     np.save("a.npy", a)
@@ -205,7 +227,7 @@ def test_run_several_errors(failing, options, text):
     assert text in failing(f"run two.onnx {options}")
 
 
-# ---- explain, kernels --------------------------------------------------------------------------------------------------
+# ---- explain, kernels ----------------------------------------------------------------------------------------------
 
 
 def test_explain(cli):
@@ -237,7 +259,7 @@ def test_kernels(cli):
     assert lines[-1] == f"cpu: {_core.cpu_features()}"
 
 
-# ---- bench -------------------------------------------------------------------------------------------------------------
+# ---- bench ---------------------------------------------------------------------------------------------------------
 
 
 def bench(cli, options):
@@ -246,7 +268,12 @@ def bench(cli, options):
 
 def test_bench_sweeps(cli):
     rows = bench(cli, "small.spr --threads 1,2 --sparse auto,never")
-    assert [(row["sparse"], row["threads"]) for row in rows] == [("auto", "1"), ("auto", "2"), ("never", "1"), ("never", "2")]
+    assert [(row["sparse"], row["threads"]) for row in rows] == [
+        ("auto", "1"),
+        ("auto", "2"),
+        ("never", "1"),
+        ("never", "2"),
+    ]
     for row in rows:
         assert 0 < float(row["best"]) <= float(row["median"])
         assert float(row["speedup"]) == pytest.approx(float(rows[0]["median"]) / float(row["median"]))
@@ -254,15 +281,24 @@ def test_bench_sweeps(cli):
 
 def test_bench_prunes(cli):
     rows = bench(cli, "small.onnx --prune 0,0.5,0.9 --block 1x1,2x1")
-    assert [(row["prune"], row["block"]) for row in rows] == [("0.0", ""), ("0.5", "1x1"), ("0.5", "2x1"), ("0.9", "1x1"),
-                                                              ("0.9", "2x1")]
+    assert [(row["prune"], row["block"]) for row in rows] == [
+        ("0.0", ""),
+        ("0.5", "1x1"),
+        ("0.5", "2x1"),
+        ("0.9", "1x1"),
+        ("0.9", "2x1"),
+    ]
 
 
 def test_bench_against_onnxruntime(cli):
     pytest.importorskip("onnxruntime")
     rows = bench(cli, "small.onnx --against onnxruntime --isa ref --threads 1,2")
-    assert [(row["runtime"], row["threads"]) for row in rows] == [("sparse-runtime", "1"), ("sparse-runtime", "2"),
-                                                                  ("onnxruntime", "1"), ("onnxruntime", "2")]
+    assert [(row["runtime"], row["threads"]) for row in rows] == [
+        ("sparse-runtime", "1"),
+        ("sparse-runtime", "2"),
+        ("onnxruntime", "1"),
+        ("onnxruntime", "2"),
+    ]
     assert [row["isa"] for row in rows] == ["ref", "ref", "", ""]
 
 
@@ -291,7 +327,7 @@ def test_bench_errors(failing, monkeypatch):
     assert "pip install onnxruntime" in failing("bench small.onnx --against onnxruntime")
 
 
-# ---- verify ------------------------------------------------------------------------------------------------------------
+# ---- verify --------------------------------------------------------------------------------------------------------
 
 
 def test_verify(cli):
@@ -325,14 +361,22 @@ def test_verify_wants_onnx(failing):
     assert "needs the ONNX model" in failing("verify small.spr")
 
 
-# ---- errors of all -----------------------------------------------------------------------------------------------------
+# ---- errors of all -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [
-    "convert {} -o out.spr", "run {} --input x.npy", "bench {}", "explain {}", "verify {}"])
-@pytest.mark.parametrize("model, text", [
-    ("nowhere.onnx", "nowhere.onnx"), ("zoo:lenet", "no zoo model 'lenet'; there are mobilenet_v1,"), ("bad.onnx", "bad.onnx"),
-    ("bad.spr", ""), ("nowhere.spr", "nowhere.spr")])
+@pytest.mark.parametrize(
+    "command", ["convert {} -o out.spr", "run {} --input x.npy", "bench {}", "explain {}", "verify {}"]
+)
+@pytest.mark.parametrize(
+    "model, text",
+    [
+        ("nowhere.onnx", "nowhere.onnx"),
+        ("zoo:lenet", "no zoo model 'lenet'; there are mobilenet_v1,"),
+        ("bad.onnx", "bad.onnx"),
+        ("bad.spr", ""),
+        ("nowhere.spr", "nowhere.spr"),
+    ],
+)
 def test_bad_models(failing, command, model, text):
     Path("bad.onnx").write_bytes(b"this is no model")
     Path("bad.spr").write_bytes(b"this is no model")
@@ -340,11 +384,27 @@ def test_bad_models(failing, command, model, text):
     assert not Path("out.spr").exists()
 
 
-@pytest.mark.parametrize("text", [
-    "", "frobnicate", "convert small.onnx", "convert small.onnx -o out.spr --sparse true", "explain", "bench small.spr --threads 0",
-    "bench small.spr --threads 1,x", "bench small.spr --sparse yes", "bench small.spr --repeat 0", "explain small.spr --fast",
-    "convert small.onnx -o out.spr --prune 1.5", "convert small.onnx -o out.spr --block 4x1", "explain small.spr --input-shape 1x3",
-    "explain small.spr --input-shape x=1xfoo", "verify small.onnx --against tflite", "kernels all"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "frobnicate",
+        "convert small.onnx",
+        "convert small.onnx -o out.spr --sparse true",
+        "explain",
+        "bench small.spr --threads 0",
+        "bench small.spr --threads 1,x",
+        "bench small.spr --sparse yes",
+        "bench small.spr --repeat 0",
+        "explain small.spr --fast",
+        "convert small.onnx -o out.spr --prune 1.5",
+        "convert small.onnx -o out.spr --block 4x1",
+        "explain small.spr --input-shape 1x3",
+        "explain small.spr --input-shape x=1xfoo",
+        "verify small.onnx --against tflite",
+        "kernels all",
+    ],
+)
 def test_wrong_usage(folder, capsys, text):
     assert folder.is_dir()
     with pytest.raises(SystemExit) as caught:
@@ -365,12 +425,14 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"sparse-runtime {sr.__version__} (CPU features: {_core.cpu_features()})\n"
 
 
-# ---- as a process ------------------------------------------------------------------------------------------------------
+# ---- as a process --------------------------------------------------------------------------------------------------
 
 
 def process(*args, **options):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run([sys.executable, *args], capture_output=True, text=True, env=environment, check=False, **options)
+    return subprocess.run(
+        [sys.executable, *args], capture_output=True, text=True, env=environment, check=False, **options
+    )
 
 
 def test_module_and_exit_status(folder):
@@ -382,7 +444,12 @@ def test_running_needs_neither_onnx_nor_rich(folder):
     np.save(folder / "x.npy", np.ones((1, 16, 8, 8), np.float32))
     hide = "import sys; sys.modules.update(dict.fromkeys(['onnx', 'onnxruntime', 'rich']))\n"
     code = hide + "from sparse_runtime.cli import main; sys.exit(main(sys.argv[1:]))"
-    for command in ("run small.spr --input x.npy -o out.npz", "explain small.spr", "kernels", "bench small.spr --repeat 1"):
+    for command in (
+        "run small.spr --input x.npy -o out.npz",
+        "explain small.spr",
+        "kernels",
+        "bench small.spr --repeat 1",
+    ):
         done = process("-c", code, *command.split(), cwd=folder)
         assert (done.returncode, done.stderr) == (0, "")
     done = process("-c", code, "explain", "small.onnx", cwd=folder)
@@ -390,8 +457,14 @@ def test_running_needs_neither_onnx_nor_rich(folder):
 
 
 def test_reader_that_stops_early(folder):
-    with subprocess.Popen([sys.executable, "-m", "sparse_runtime.cli", "kernels"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}) as reader:
+    with subprocess.Popen(
+        [sys.executable, "-m", "sparse_runtime.cli", "kernels"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as reader:
         reader.stdout.close()
         assert reader.stderr.read() == ""
         assert reader.wait() == 0

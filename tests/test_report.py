@@ -1,4 +1,5 @@
 """The table of explain() and profile()."""
+
 import json
 import sys
 from dataclasses import replace
@@ -10,12 +11,43 @@ from sparse_runtime.report import Report, is_sparse, macs_done
 from sparse_runtime.session import Layer
 from sparse_runtime.table import Column, Table, shorten, show
 
-DENSE = Layer("stem", "Conv", "conv_f32_avx2", "3x3: no sparse kernel", np.dtype("float32"), (1, 32, 8, 8), 4e6, 0.25, 1.0, 1000, 1100,
-              0)
-CSR = replace(DENSE, name="pw1", kernel="pw_csr_f32_neon", reason="cheapest", macs=8e6, sparsity=0.75, fill_2x1=0.6, weight_bytes=500)
+DENSE = Layer(
+    "stem",
+    "Conv",
+    "conv_f32_avx2",
+    "3x3: no sparse kernel",
+    np.dtype("float32"),
+    (1, 32, 8, 8),
+    4e6,
+    0.25,
+    1.0,
+    1000,
+    1100,
+    0,
+)
+CSR = replace(
+    DENSE,
+    name="pw1",
+    kernel="pw_csr_f32_neon",
+    reason="cheapest",
+    macs=8e6,
+    sparsity=0.75,
+    fill_2x1=0.6,
+    weight_bytes=500,
+)
 BLOCKS = replace(CSR, name="pw2", kernel="pw_2x1_f32_avx512", fill_2x1=0.5, macs=16e6)
-VIEW = replace(DENSE, name="reshape", op="Reshape", kernel="", reason="no work", macs=0.0, sparsity=None, fill_2x1=None, weight_bytes=0,
-               packed_bytes=0)
+VIEW = replace(
+    DENSE,
+    name="reshape",
+    op="Reshape",
+    kernel="",
+    reason="no work",
+    macs=0.0,
+    sparsity=None,
+    fill_2x1=None,
+    weight_bytes=0,
+    packed_bytes=0,
+)
 MEMORY = {"activations": 2_000_000, "weights": 3_000_000, "scratch": 0}
 
 
@@ -64,8 +96,34 @@ def test_no_layers():
 
 def test_text(report):
     lines = str(report).splitlines()
-    assert lines[0].split() == ["layer", "op", "output", "MMACs", "zeros", "%", "2x1", "%", "kB", "file", "kB", "mem", "kernel", "why"]
-    assert lines[3].split() == ["pw1", "Conv", "1x32x8x8", "8.00", "75.0", "60.0", "0.5", "1.1", "pw_csr_f32_neon", "cheapest"]
+    assert lines[0].split() == [
+        "layer",
+        "op",
+        "output",
+        "MMACs",
+        "zeros",
+        "%",
+        "2x1",
+        "%",
+        "kB",
+        "file",
+        "kB",
+        "mem",
+        "kernel",
+        "why",
+    ]
+    assert lines[3].split() == [
+        "pw1",
+        "Conv",
+        "1x32x8x8",
+        "8.00",
+        "75.0",
+        "60.0",
+        "0.5",
+        "1.1",
+        "pw_csr_f32_neon",
+        "cheapest",
+    ]
     assert lines[5].split() == ["reshape", "Reshape", "1x32x8x8", "-", "-", "-", "-", "-", "-", "no", "work"]
     assert "layers with weights: 2 sparse, 1 dense; multiply-adds: 28.0 M, 50.0 % of them skipped" in lines
     assert "memory: weights 3.00 MB, activations 2.00 MB, scratch 0.00 MB; weights in the file 0.00 MB" in lines
@@ -89,7 +147,9 @@ def test_long_names_are_shortened_in_the_middle(report):
     shown = lines[2].split()[0]
     head, tail = shown.split("..")
     assert len(shown) == 16 and name.startswith(head) and name.endswith(tail)
-    assert name in Report([replace(CSR, name=name)], MEMORY, "neon").table().plain(), "where there is room it stands in full"
+    assert (
+        name in Report([replace(CSR, name=name)], MEMORY, "neon").table().plain()
+    ), "where there is room it stands in full"
 
 
 def test_to_dict_is_json(report):
@@ -101,11 +161,14 @@ def test_to_dict_is_json(report):
     assert found["layers"][3]["sparsity"] is None
 
 
-# ---- tables ------------------------------------------------------------------------------------------------------------
+# ---- tables --------------------------------------------------------------------------------------------------------
 
 
-TABLE = Table([Column("a", "A", left=True), Column("b", "B", "{:.1f}".format)], [{"a": "x|y", "b": 1.25}, {"a": "z", "b": None}],
-              ["note"])
+TABLE = Table(
+    [Column("a", "A", left=True), Column("b", "B", "{:.1f}".format)],
+    [{"a": "x|y", "b": 1.25}, {"a": "z", "b": None}],
+    ["note"],
+)
 
 
 def test_plain():

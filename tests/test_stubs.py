@@ -1,4 +1,5 @@
 """The .pyi files name what is there, with the same parameters."""
+
 import ast
 import inspect
 from pathlib import Path
@@ -23,15 +24,20 @@ def parameters(function):
     return [p.arg for p in function.args.args if p.arg != "self"]
 
 
-@pytest.mark.parametrize("function", [f for f in stub("_core.pyi") if isinstance(f, ast.FunctionDef)], ids=lambda f: f.name)
+@pytest.mark.parametrize(
+    "function", [f for f in stub("_core.pyi") if isinstance(f, ast.FunctionDef)], ids=lambda f: f.name
+)
 def test_functions(function):
     assert parameters(function) == list(inspect.signature(getattr(_core, function.name)).parameters)
 
 
 def test_all_functions_are_there():
     functions = {f.name for f in stub("_core.pyi") if isinstance(f, ast.FunctionDef)}
-    found = {n for n, f in vars(_core).items() if callable(f) and not isinstance(f, type)
-             and getattr(f, "__module__", None) == _core.__name__}
+    found = {
+        n
+        for n, f in vars(_core).items()
+        if callable(f) and not isinstance(f, type) and getattr(f, "__module__", None) == _core.__name__
+    }
     assert functions == public(found)
 
 

@@ -1,4 +1,5 @@
 """Comparing outputs."""
+
 import sys
 
 import numpy as np
@@ -43,8 +44,18 @@ def test_special_values_equal_themselves(special):
     assert error([special, 2, 4], [special, 2, 3]).max_abs == 1
 
 
-@pytest.mark.parametrize("ours, reference", [([1, nan], [1, 2]), ([1, 2], [1, nan]), ([inf, 1], [-inf, 1]), ([nan, 1], [inf, 1]),
-                                             ([inf, 1], [3, 1]), ([nan], [1]), ([1], [inf])])
+@pytest.mark.parametrize(
+    "ours, reference",
+    [
+        ([1, nan], [1, 2]),
+        ([1, 2], [1, nan]),
+        ([inf, 1], [-inf, 1]),
+        ([nan, 1], [inf, 1]),
+        ([inf, 1], [3, 1]),
+        ([nan], [1]),
+        ([1], [inf]),
+    ],
+)
 def test_special_values_differ_from_all_others(ours, reference):
     assert error(ours, reference).max_abs == inf
 
@@ -65,7 +76,7 @@ def test_all_outputs():
         compare_all({"a": a}, {"b": b})
 
 
-# ---- inputs ------------------------------------------------------------------------------------------------------------
+# ---- inputs --------------------------------------------------------------------------------------------------------
 
 
 def info(dtype, shape, name="x"):

@@ -1,4 +1,7 @@
-"""The command line: `sparse-runtime COMMAND`. One file per command; each has a NAME, a HELP, add_arguments(parser) and run(args)."""
+"""The command line: `sparse-runtime COMMAND`.
+
+One file per command; each has a NAME, a HELP, add_arguments(parser) and run(args)."""
+
 import argparse
 import os
 import sys
@@ -12,11 +15,14 @@ _COMMANDS = (convert, run, bench, explain, kernels, verify)
 
 def _parser():
     parser = argparse.ArgumentParser(
-        prog="sparse-runtime", description="Converts pruned networks, runs them, and tells what it did.",
-        epilog="MODEL is a .spr file, an .onnx file, or zoo:NAME, a network with random weights. `sparse-runtime COMMAND --help` "
-               "tells more.")
-    parser.add_argument("--version", action="version",
-                        version=f"sparse-runtime {__version__} (CPU features: {_core.cpu_features()})")
+        prog="sparse-runtime",
+        description="Converts pruned networks, runs them, and tells what it did.",
+        epilog="MODEL is a .spr file, an .onnx file, or zoo:NAME, a network with random weights. "
+        "`sparse-runtime COMMAND --help` tells more.",
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"sparse-runtime {__version__} (CPU features: {_core.cpu_features()})"
+    )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in _COMMANDS:
         sub = commands.add_parser(command.NAME, help=command.HELP, description=command.HELP)

@@ -1,4 +1,5 @@
 """`python -m sparse_runtime.cli`."""
+
 import sys
 
 from . import main

@@ -1,4 +1,5 @@
 """sparse-runtime bench"""
+
 import itertools
 import json
 
@@ -28,25 +29,45 @@ _OPTIONAL = ("prune", "block", "isa")  # columns that only stand where the optio
 
 def add_arguments(parser):
     common.add_model(parser)
-    parser.add_argument("--threads", type=common.several(common.positive), default=[1], metavar="1,2", help="comma list (1)")
-    parser.add_argument("--sparse", type=common.several(str, ("model", *common.SPARSE)), default=["model"], metavar="auto,never",
-                        help="comma list of auto, always, never, and model: as it was converted (model)")
-    parser.add_argument("--isa", action="append", metavar="LIST",
-                        help="CPU features that kernels may use, e.g. avx2 or ref; may be given several times (all)")
+    parser.add_argument(
+        "--threads", type=common.several(common.positive), default=[1], metavar="1,2", help="comma list (1)"
+    )
+    parser.add_argument(
+        "--sparse",
+        type=common.several(str, ("model", *common.SPARSE)),
+        default=["model"],
+        metavar="auto,never",
+        help="comma list of auto, always, never, and model: as it was converted (model)",
+    )
+    parser.add_argument(
+        "--isa",
+        action="append",
+        metavar="LIST",
+        help="CPU features that kernels may use, e.g. avx2 or ref; may be given several times (all)",
+    )
     common.add_prune(parser, common.several(common.ratio), "; comma list")
-    parser.add_argument("--block", type=common.several(str, tuple(common.BLOCKS)), default=["1x1"], metavar="1x1,2x1",
-                        help="shape of the blocks that --prune zeroes; comma list (1x1)")
+    parser.add_argument(
+        "--block",
+        type=common.several(str, tuple(common.BLOCKS)),
+        default=["1x1"],
+        metavar="1x1,2x1",
+        help="shape of the blocks that --prune zeroes; comma list (1x1)",
+    )
     parser.add_argument("--against", choices=peers.NAMES, help="time another runtime as well, for .onnx and zoo models")
     parser.add_argument("--repeat", type=common.positive, default=30, metavar="N", help="measured rounds (30)")
     parser.add_argument("--warmup", type=common.positive, default=3, metavar="N", help="rounds before them (3)")
     parser.add_argument("--profile", action="store_true", help="also time every layer, in further runs")
-    parser.add_argument("-o", "--output", choices=("text", "md", "csv", "json"), default="text", help="form of the tables (text)")
+    parser.add_argument(
+        "-o", "--output", choices=("text", "md", "csv", "json"), default="text", help="form of the tables (text)"
+    )
     common.add_input_shape(parser)
 
 
 def run(args):
     if args.profile and args.output == "csv":
-        raise ArgumentError("--profile and -o csv do not go together: it is one table per configuration; json holds all")
+        raise ArgumentError(
+            "--profile and -o csv do not go together: it is one table per configuration; json holds all"
+        )
     if (args.prune or args.against) and common.is_spr(args.model):
         raise ArgumentError(f"{args.model}: --prune and --against need the ONNX model (.onnx or zoo:NAME)")
     rows, runs, feeds, sessions = [], [], None, []
@@ -93,16 +114,33 @@ def _profile(args, feeds, model, options):
 def _print(args, rows, profiles):
     given = {"prune": args.prune, "block": args.prune and any(args.prune), "isa": args.isa}
     columns = [column for column in _COLUMNS if column.key not in _OPTIONAL or given[column.key]]
-    notes = ["", f"{args.model}: medians of {args.repeat} rounds in turns after {args.warmup} unmeasured; IQR: interquartile range; "
-                 "x first: median of the first row / this one's", f"cpu: {_core.cpu_features()}"]
+    notes = [
+        "",
+        f"{args.model}: medians of {args.repeat} rounds in turns after {args.warmup} unmeasured; "
+        "IQR: interquartile range; x first: median of the first row / this one's",
+        f"cpu: {_core.cpu_features()}",
+    ]
     table = Table(columns, rows, notes)
     if args.output == "csv":
         print(table.csv())
     elif args.output == "json":
-        results = [{**row, "layers": report and report.to_dict()["layers"]} if args.profile else row
-                   for row, report in zip(rows, profiles)]
-        print(json.dumps({"model": args.model, "version": __version__, "cpu": _core.cpu_features(), "repeat": args.repeat,
-                          "warmup": args.warmup, "results": results}, indent=1))
+        results = [
+            {**row, "layers": report and report.to_dict()["layers"]} if args.profile else row
+            for row, report in zip(rows, profiles)
+        ]
+        print(
+            json.dumps(
+                {
+                    "model": args.model,
+                    "version": __version__,
+                    "cpu": _core.cpu_features(),
+                    "repeat": args.repeat,
+                    "warmup": args.warmup,
+                    "results": results,
+                },
+                indent=1,
+            )
+        )
     else:
         _show(args, table)
         for row, report in zip(rows, profiles):

@@ -1,4 +1,5 @@
 """What several commands share: reading options, models and arrays."""
+
 import argparse
 import os
 
@@ -12,7 +13,7 @@ BLOCKS = {"1x1": (1, 1), "2x1": (2, 1)}
 SPARSE = ("auto", "always", "never")
 
 
-# ---- types of options ------------------------------------------------------------------------------------------------
+# ---- types of options ----------------------------------------------------------------------------------------------
 
 
 def shape(text):
@@ -56,7 +57,7 @@ def several(kind, choices=None):
     return read
 
 
-# ---- options -----------------------------------------------------------------------------------------------------------
+# ---- options -------------------------------------------------------------------------------------------------------
 
 
 def add_model(parser, help_text="a .spr file, an .onnx file, or zoo:NAME"):
@@ -64,29 +65,45 @@ def add_model(parser, help_text="a .spr file, an .onnx file, or zoo:NAME"):
 
 
 def add_input_shape(parser):
-    parser.add_argument("--input-shape", metavar="NAME=1x3x224x224", type=shape, action="append", default=[],
-                        help="shape of an input; may be given for several inputs")
+    parser.add_argument(
+        "--input-shape",
+        metavar="NAME=1x3x224x224",
+        type=shape,
+        action="append",
+        default=[],
+        help="shape of an input; may be given for several inputs",
+    )
 
 
 def add_prune(parser, kind=ratio, more=""):
-    parser.add_argument("--prune", metavar="RATIO", type=kind,
-                        help="first set this share of the weights of 1x1 convolutions and fully connected layers to zero, the "
-                             "smallest" + more)
+    parser.add_argument(
+        "--prune",
+        metavar="RATIO",
+        type=kind,
+        help="first set this share of the weights of 1x1 convolutions and fully connected layers to zero, the "
+        "smallest" + more,
+    )
 
 
 def add_block(parser):
-    parser.add_argument("--block", choices=BLOCKS, help="shape of the blocks of output and input channels that --prune zeroes (1x1)")
+    parser.add_argument(
+        "--block", choices=BLOCKS, help="shape of the blocks of output and input channels that --prune zeroes (1x1)"
+    )
 
 
 def add_session(parser):
     """Options of one session."""
     parser.add_argument("--threads", type=positive, default=1, metavar="N", help="threads that compute (1)")
-    parser.add_argument("--sparse", choices=("model", *SPARSE), default="model",
-                        help="which kernels: as the model was converted, the fastest per layer, sparse or dense ones only (model)")
+    parser.add_argument(
+        "--sparse",
+        choices=("model", *SPARSE),
+        default="model",
+        help="which kernels: as the model was converted, the fastest per layer, sparse or dense ones only (model)",
+    )
     parser.add_argument("--isa", metavar="LIST", help="CPU features that kernels may use, e.g. avx2 or ref (all)")
 
 
-# ---- models ------------------------------------------------------------------------------------------------------------
+# ---- models --------------------------------------------------------------------------------------------------------
 
 
 def is_spr(model):
@@ -104,7 +121,7 @@ def load_onnx(model):
     if model.startswith("zoo:"):
         from .. import zoo
 
-        name = model[len("zoo:"):]
+        name = model[len("zoo:") :]
         if name not in zoo.names():
             raise ArgumentError(f"there is no zoo model {name!r}; there are {', '.join(zoo.names())}")
         return zoo.build(name)
@@ -141,7 +158,7 @@ def open_session(model, input_shapes, **options):
     return Session(model, input_shapes=dict(input_shapes), **options)
 
 
-# ---- arrays ------------------------------------------------------------------------------------------------------------
+# ---- arrays --------------------------------------------------------------------------------------------------------
 
 
 def _load(path):
@@ -153,14 +170,16 @@ def _load(path):
 
 
 def read_inputs(texts, names):
-    """{input name: array} of --input options: NAME=file.npy, file.npz with the names in it, or file.npy for a sole input."""
+    """{input name: array} of --input options: NAME=file, file.npz with names in it, or file.npy for a sole input."""
     feeds = {}
     for text in texts:
         name = max((n for n in names if text.startswith(n + "=")), key=len, default=None)
-        path = text if name is None else text[len(name) + 1:]
+        path = text if name is None else text[len(name) + 1 :]
         if name is None and "=" in text and not os.path.exists(text):
-            raise ArgumentError(f"--input {text}: there is no input {text.partition('=')[0]!r}; the model has "
-                                f"{', '.join(map(repr, names))}")
+            raise ArgumentError(
+                f"--input {text}: there is no input {text.partition('=')[0]!r}; the model has "
+                f"{', '.join(map(repr, names))}"
+            )
         loaded = _load(path)
         if isinstance(loaded, dict):
             if name is not None:
@@ -168,8 +187,10 @@ def read_inputs(texts, names):
                     raise ArgumentError(f"{path} has no array {name!r}; it has {', '.join(map(repr, loaded))}")
                 loaded = {name: loaded[name] if name in loaded else next(iter(loaded.values()))}
         elif name is None and len(names) != 1:
-            raise ArgumentError(f"--input {text}: say which input it is for, as NAME={path}; the model has "
-                                f"{', '.join(map(repr, names))}")
+            raise ArgumentError(
+                f"--input {text}: say which input it is for, as NAME={path}; the model has "
+                f"{', '.join(map(repr, names))}"
+            )
         else:
             loaded = {name or names[0]: loaded}
         for key, array in loaded.items():

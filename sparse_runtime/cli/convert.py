@@ -1,4 +1,5 @@
 """sparse-runtime convert"""
+
 from . import common
 
 NAME = "convert"
@@ -8,11 +9,20 @@ HELP = "Convert an ONNX model to a .spr file and tell what was done."
 def add_arguments(parser):
     common.add_model(parser, "an .onnx file or zoo:NAME")
     parser.add_argument("-o", "--output", required=True, metavar="FILE.spr", help="the file to write")
-    parser.add_argument("--sparse", choices=common.SPARSE, default="auto",
-                        help="which layers are stored sparse, and what sessions do by default: those sparse enough, with the "
-                             "fastest kernel of each CPU; the same with sparse kernels always; none (auto)")
-    parser.add_argument("--sparse-threshold", type=common.ratio, default=0.5, metavar="SHARE",
-                        help="share of zeros from which a layer counts as sparse (0.5)")
+    parser.add_argument(
+        "--sparse",
+        choices=common.SPARSE,
+        default="auto",
+        help="which layers are stored sparse, and what sessions do by default: those sparse enough, with the "
+        "fastest kernel of each CPU; the same with sparse kernels always; none (auto)",
+    )
+    parser.add_argument(
+        "--sparse-threshold",
+        type=common.ratio,
+        default=0.5,
+        metavar="SHARE",
+        help="share of zeros from which a layer counts as sparse (0.5)",
+    )
     common.add_prune(parser)
     common.add_block(parser)
     common.add_input_shape(parser)
@@ -22,5 +32,14 @@ def run(args):
     from ..convert import convert
 
     model = args.model if args.model.lower().endswith(".onnx") else common.load_onnx(args.model)
-    print(convert(model, args.output, sparse=args.sparse, sparse_threshold=args.sparse_threshold, prune=args.prune,
-                  block=args.block, input_shapes=dict(args.input_shape)))
+    print(
+        convert(
+            model,
+            args.output,
+            sparse=args.sparse,
+            sparse_threshold=args.sparse_threshold,
+            prune=args.prune,
+            block=args.block,
+            input_shapes=dict(args.input_shape),
+        )
+    )

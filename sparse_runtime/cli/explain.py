@@ -1,4 +1,5 @@
 """sparse-runtime explain"""
+
 import json
 
 from ..table import show
@@ -12,7 +13,9 @@ def add_arguments(parser):
     common.add_model(parser)
     common.add_session(parser)
     common.add_input_shape(parser)
-    parser.add_argument("-o", "--output", choices=("text", "md", "csv", "json"), default="text", help="form of the table (text)")
+    parser.add_argument(
+        "-o", "--output", choices=("text", "md", "csv", "json"), default="text", help="form of the table (text)"
+    )
 
 
 def run(args):

@@ -1,4 +1,5 @@
 """sparse-runtime kernels"""
+
 from .. import _core
 from ..table import Column, Table, show
 

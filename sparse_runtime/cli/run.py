@@ -1,4 +1,5 @@
 """sparse-runtime run"""
+
 import zipfile
 
 import numpy as np
@@ -20,10 +21,18 @@ _COLUMNS = [
 
 def add_arguments(parser):
     common.add_model(parser)
-    parser.add_argument("--input", action="append", default=[], metavar="NAME=FILE", dest="inputs",
-                        help="a .npy file for an input, an .npz file with the inputs' names in it, or just a .npy file where there "
-                             "is one input; may be given several times")
-    parser.add_argument("-o", "--output", metavar="FILE", help="out.npz, with the outputs by name, or out.npy for a sole output")
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        dest="inputs",
+        help="a .npy file for an input, an .npz file with the inputs' names in it, or just a .npy file where there "
+        "is one input; may be given several times",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="out.npz, with the outputs by name, or out.npy for a sole output"
+    )
     common.add_session(parser)
     common.add_input_shape(parser)
 

@@ -1,4 +1,5 @@
 """sparse-runtime verify"""
+
 import itertools
 
 from .. import peers
@@ -24,18 +25,38 @@ _COLUMNS = [
 
 def add_arguments(parser):
     common.add_model(parser, "an .onnx file or zoo:NAME")
-    parser.add_argument("--against", choices=peers.NAMES, default=peers.NAMES[0], help=f"the other runtime ({peers.NAMES[0]})")
-    parser.add_argument("--input", action="append", default=[], metavar="NAME=FILE", dest="inputs",
-                        help="arrays as for `run`; random ones where not given")
+    parser.add_argument(
+        "--against", choices=peers.NAMES, default=peers.NAMES[0], help=f"the other runtime ({peers.NAMES[0]})"
+    )
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        dest="inputs",
+        help="arrays as for `run`; random ones where not given",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the random inputs (0)")
     common.add_prune(parser)
     common.add_block(parser)
-    parser.add_argument("--threads", type=common.several(common.positive), default=[1], metavar="1,2", help="comma list (1)")
-    parser.add_argument("--sparse", type=common.several(str, ("model", *common.SPARSE)), default=["auto", "always", "never"],
-                        metavar="auto,never", help="comma list of auto, always and never (all three)")
+    parser.add_argument(
+        "--threads", type=common.several(common.positive), default=[1], metavar="1,2", help="comma list (1)"
+    )
+    parser.add_argument(
+        "--sparse",
+        type=common.several(str, ("model", *common.SPARSE)),
+        default=["auto", "always", "never"],
+        metavar="auto,never",
+        help="comma list of auto, always and never (all three)",
+    )
     parser.add_argument("--isa", metavar="LIST", help="CPU features that kernels may use, e.g. avx2 or ref (all)")
-    parser.add_argument("--tolerance", type=common.ratio, default=1e-4, metavar="SHARE",
-                        help="largest error allowed, as a share of the output's range (1e-4)")
+    parser.add_argument(
+        "--tolerance",
+        type=common.ratio,
+        default=1e-4,
+        metavar="SHARE",
+        help="largest error allowed, as a share of the output's range (1e-4)",
+    )
     common.add_input_shape(parser)
 
 
@@ -52,10 +73,23 @@ def run(args):
         for error in compare_all(dict(zip(names, session.run(None, feeds))), reference):
             good = error.of_range <= args.tolerance
             failed += not good
-            rows.append({"sparse": sparse, "threads": threads, "name": error.name, "shape": error.shape,
-                         "max_abs": error.max_abs, "max_rel": error.max_rel, "range": error.range,
-                         "of_range": error.of_range, "verdict": "ok" if good else "TOO LARGE"})
-    verdict = f"{failed} of {len(rows)} outputs differ from {args.against} by more than" if failed else (
-        f"all outputs agree with {args.against} within")
+            rows.append(
+                {
+                    "sparse": sparse,
+                    "threads": threads,
+                    "name": error.name,
+                    "shape": error.shape,
+                    "max_abs": error.max_abs,
+                    "max_rel": error.max_rel,
+                    "range": error.range,
+                    "of_range": error.of_range,
+                    "verdict": "ok" if good else "TOO LARGE",
+                }
+            )
+    verdict = (
+        f"{failed} of {len(rows)} outputs differ from {args.against} by more than"
+        if failed
+        else (f"all outputs agree with {args.against} within")
+    )
     show(Table(_COLUMNS, rows, ["", f"{verdict} {args.tolerance:g} of their range"]))
     return 1 if failed else 0

@@ -1,0 +1,50 @@
+"""What the README and docs/ say can be tried."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sparse_runtime
+
+ROOT = Path(sparse_runtime.__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md"]
+
+
+def test_operators_page_is_up_to_date():
+    made = subprocess.run(
+        [sys.executable, ROOT / "tools" / "operators_md.py"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    page = (ROOT / "docs" / "operators.md").read_text(encoding="utf-8")
+    assert page == made.stdout, "run: python tools/operators_md.py > docs/operators.md"
+
+
+@pytest.mark.slow
+def test_readme_example(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    examples = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    assert examples
+    for example in examples:
+        exec(compile(example, "README.md", "exec"), {})  # pylint: disable=exec-used
+    assert "pw_" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links(page):
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    missing = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_paths_named_exist(page):
+    """Names in backquotes that look like a path of this project."""
+    names = re.findall(r"`((?:csrc|sparse_runtime|docs|tools|tests|benchmarks|examples)/[\w./-]*)`", page.read_text("utf-8"))
+    missing = [name for name in names if not (ROOT / name).exists()]
+    assert not missing
