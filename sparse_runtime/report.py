@@ -27,7 +27,7 @@ def _kilo(size):
 
 _COLUMNS = [
     Column("name", "layer", left=True, shrink=16),
-    Column("op", "op", left=True),
+    Column("op", "op", left=True, shrink=12),
     Column("shape", "output", lambda shape: "x".join(map(str, shape)), left=True),
     Column("macs", "MMACs", lambda macs: f"{macs / 1e6:.2f}" if macs else "-"),
     Column("sparsity", "zeros %", percent),

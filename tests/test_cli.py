@@ -452,8 +452,10 @@ def test_running_needs_neither_onnx_nor_rich(folder):
     ):
         done = process("-c", code, *command.split(), cwd=folder)
         assert (done.returncode, done.stderr) == (0, "")
-    done = process("-c", code, "explain", "small.onnx", cwd=folder)
-    assert done.returncode == 2 and "sparse-runtime[convert]" in done.stderr and "Traceback" not in done.stderr
+    for command in ("explain small.onnx", "convert small.onnx -o out.spr", "verify small.onnx", "bench zoo:resnet18"):
+        done = process("-c", code, *command.split(), cwd=folder)
+        assert done.returncode == 2
+        assert "sparse-runtime[convert]" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_reader_that_stops_early(folder):

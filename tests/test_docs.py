@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import sparse_runtime
+from sparse_runtime import _core
 
 ROOT = Path(sparse_runtime.__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md"]
@@ -35,6 +36,16 @@ def test_readme_example(tmp_path, monkeypatch, capsys):
     assert "pw_" in capsys.readouterr().out
 
 
+def test_readme_promises_no_kernel_that_is_missing():
+    rows = re.findall(r"^\|.*\(`(\w+)`\) \|(.*)\|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+    kernels = _core.kernels()
+    assert {cls for cls, _ in rows} == {kernel["cls"] for kernel in kernels}
+    there = {(kernel["cls"], isa) for kernel in kernels for isa in kernel["isa"].split(",")}
+    for cls, cells in rows:
+        for isa, cell in zip(("ref", "avx2", "avx512", "neon"), cells.split("|")):
+            assert cell.strip() == "-" or (cls, isa) in there, (cls, isa)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links(page):
     targets = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
@@ -45,6 +56,8 @@ def test_links(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_paths_named_exist(page):
     """Names in backquotes that look like a path of this project."""
-    names = re.findall(r"`((?:csrc|sparse_runtime|docs|tools|tests|benchmarks|examples)/[\w./-]*)`", page.read_text("utf-8"))
+    names = re.findall(
+        r"`((?:csrc|sparse_runtime|docs|tools|tests|benchmarks|examples)/[\w./-]*)`", page.read_text("utf-8")
+    )
     missing = [name for name in names if not (ROOT / name).exists()]
     assert not missing

@@ -103,7 +103,7 @@ def _models(args):
             continue  # not pruned: the same model
         pruned = common.prune(proto, share, block)
         key = {"prune": share, "block": block if share else None}
-        yield key, common.convert_model(pruned, args.input_shape), pruned if args.against else None
+        yield key, common.convert(pruned, input_shapes=dict(args.input_shape)).data, pruned if args.against else None
 
 
 def _profile(args, feeds, model, options):

@@ -110,12 +110,17 @@ def is_spr(model):
     return not model.startswith("zoo:") and not model.lower().endswith(".onnx")
 
 
-def load_onnx(model):
-    """The onnx.ModelProto of an .onnx path or a zoo:NAME, weights in external files included."""
+def _need_onnx():
     try:
         import onnx
     except ImportError:
         raise ArgumentError("the onnx package is not installed: pip install 'sparse-runtime[convert]'") from None
+    return onnx
+
+
+def load_onnx(model):
+    """The onnx.ModelProto of an .onnx path or a zoo:NAME, weights in external files included."""
+    onnx = _need_onnx()
     from google.protobuf.message import DecodeError
 
     if model.startswith("zoo:"):
@@ -144,18 +149,22 @@ def prune(proto, share, block=None):
     return magnitude(proto, share, block=BLOCKS[block or "1x1"])
 
 
-def convert_model(proto, input_shapes):
-    """The .spr bytes of an onnx.ModelProto."""
-    from ..convert import convert
+def convert(model, output=None, **options):
+    """The report of sparse_runtime.convert of an .onnx path, a zoo:NAME or an onnx.ModelProto."""
+    if isinstance(model, str):
+        _need_onnx()
+        model = model if model.lower().endswith(".onnx") else load_onnx(model)
+    from ..convert import convert as convert_model
 
-    return convert(proto, input_shapes=dict(input_shapes)).data
+    return convert_model(model, output, **options)
 
 
 def open_session(model, input_shapes, **options):
     """A Session of a path, a zoo:NAME, or the bytes of a .spr; `input_shapes`: list of (name, shape)."""
+    shapes = dict(input_shapes)
     if isinstance(model, str) and not is_spr(model):
-        model = convert_model(load_onnx(model), input_shapes)
-    return Session(model, input_shapes=dict(input_shapes), **options)
+        model = convert(model, input_shapes=shapes).data
+    return Session(model, input_shapes=shapes, **options)
 
 
 # ---- arrays --------------------------------------------------------------------------------------------------------

@@ -29,17 +29,13 @@ def add_arguments(parser):
 
 
 def run(args):
-    from ..convert import convert
-
-    model = args.model if args.model.lower().endswith(".onnx") else common.load_onnx(args.model)
-    print(
-        convert(
-            model,
-            args.output,
-            sparse=args.sparse,
-            sparse_threshold=args.sparse_threshold,
-            prune=args.prune,
-            block=args.block,
-            input_shapes=dict(args.input_shape),
-        )
+    report = common.convert(
+        args.model,
+        args.output,
+        sparse=args.sparse,
+        sparse_threshold=args.sparse_threshold,
+        prune=args.prune,
+        block=args.block,
+        input_shapes=dict(args.input_shape),
     )
+    print(report)

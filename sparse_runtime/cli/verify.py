@@ -62,7 +62,7 @@ def add_arguments(parser):
 
 def run(args):
     proto = common.prune(common.load_onnx(args.model), args.prune, args.block)
-    model = common.convert_model(proto, args.input_shape)
+    model = common.convert(proto, input_shapes=dict(args.input_shape)).data
     rows, reference, feeds, failed = [], None, None, 0
     for sparse, threads in itertools.product(args.sparse, args.threads):
         session = common.open_session(model, args.input_shape, sparse=sparse, threads=threads, isa=args.isa)
