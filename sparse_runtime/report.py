@@ -22,21 +22,21 @@ def macs_done(layer):
 
 
 def _kilo(size):
-    return f"{size / 1000:.1f}" if size < 100_000 else f"{size / 1000:.0f}"
+    return f"{size / 1000:.1f}k" if size < 100_000 else f"{size / 1000:.0f}k"
 
 
 _COLUMNS = [
     Column("name", "layer", left=True, shrink=16),
-    Column("op", "op", left=True, shrink=12),
+    Column("op", "op", left=True, shrink=14),
     Column("shape", "output", lambda shape: "x".join(map(str, shape)), left=True),
     Column("macs", "MMACs", lambda macs: f"{macs / 1e6:.2f}" if macs else "-"),
-    Column("sparsity", "zeros %", percent),
-    Column("fill_2x1", "2x1 %", percent),
-    Column("weight_bytes", "kB file", _kilo),
-    Column("packed_bytes", "kB mem", _kilo),
+    Column("sparsity", "zeros", percent),
+    Column("fill_2x1", "2x1", percent),
+    Column("weight_bytes", "file", _kilo),
+    Column("packed_bytes", "mem", _kilo),
     Column("kernel", "kernel", lambda name: name or "-", left=True),
 ]
-_TIMES = [Column("ms", "ms", number(3)), Column("share", "time %", percent)]
+_TIMES = [Column("ms", "ms", number(3)), Column("share", "share", percent)]
 _WHY = [Column("reason", "why", left=True)]
 
 
@@ -101,6 +101,10 @@ class Report:
         ]
         if totals["ms"]:
             lines.append(f"time of all layers: {totals['ms']:.3f} ms")
+        if any("kcycles" in layer.reason for layer in self.layers):
+            lines.append(
+                "kcycles: what each kind of kernel is estimated to take, in thousands of cycles; the least is chosen"
+            )
         return [*lines, f"cpu: {self.cpu}"]
 
     def table(self):

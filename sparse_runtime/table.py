@@ -33,7 +33,7 @@ def number(digits):
 
 
 def percent(value):
-    return f"{100 * value:.1f}"
+    return f"{100 * value:.1f}%"
 
 
 def shorten(text, width):

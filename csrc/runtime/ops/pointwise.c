@@ -106,7 +106,7 @@ static const spr_kernel *choose(const spr_plan_ctx *ctx, spr_step *step, const s
         snprintf(step->reason, sizeof step->reason, "the input is too large for sparse kernels (%u channels of %zu)", k,
                  use->x_stride);
     else {
-        int length = snprintf(step->reason, sizeof step->reason, "estimated kilocycles:");
+        int length = snprintf(step->reason, sizeof step->reason, "kcycles:");
         for (int f = 0; f < FORMATS; f++)
             if (kernels[f])
                 length += snprintf(step->reason + length, sizeof step->reason - (size_t)length, " %s %.0f", format_names[f],
