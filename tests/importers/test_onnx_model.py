@@ -320,6 +320,30 @@ def test_large_results_are_not_stored():
     assert ops(import_model(model)) == {"Expand": 1, "Binary": 1}
 
 
+@pytest.mark.parametrize(
+    "op, inputs",
+    [
+        ("ConstantOfShape", [[1 << 20, 1 << 20]]),
+        ("Expand", [[1.0], [1 << 40]]),
+        ("Tile", [[1.0], [1 << 40]]),
+        ("Range", [0, 1 << 40, 1]),
+        ("Range", [0, 1, 0]),
+    ],
+)
+def test_monstrous_constants_are_refused(op, inputs):
+    """Four terabytes in a model of a hundred bytes: an error, whoever notices."""
+    constants = {f"c{k}": np.array(v, np.float32 if v == [1.0] else np.int64) for k, v in enumerate(inputs)}
+    node = helper.make_node(op, list(constants), ["c"], name="huge")
+    model = make_model(
+        [node, helper.make_node("Cast", ["c"], ["f"], to=1), helper.make_node("Add", ["f", "x"], ["y"])],
+        {"x": (1,)},
+        ["y"],
+        constants,
+    )
+    with pytest.raises(sr.SparseRuntimeError):
+        sr.Session(model).run(None, {"x": np.zeros(1, np.float32)})
+
+
 # ---- names ---------------------------------------------------------------------------------------
 
 

@@ -15,22 +15,28 @@ from onnx.reference import ReferenceEvaluator
 _SMALL = 1 << 16
 # Where the evaluator has only newer forms, which mean the same for what older ones allow.
 _AT_LEAST = {"DequantizeLinear": 19}
-_RANDOM = (
-    "RandomNormal",
-    "RandomUniform",
-    "RandomNormalLike",
-    "RandomUniformLike",
+# Nodes that have to stay: random ones, and those whose result may be much larger than their inputs say.
+_KEPT = {
     "Bernoulli",
-    "Multinomial",
     "Dropout",
-)
+    "EyeLike",
+    "Multinomial",
+    "OneHot",
+    "Pad",
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+    "Resize",
+    "Upsample",
+}
 
 
 def evaluate(node: onnx.NodeProto, opset: int, inputs: Sequence[Any]) -> list[np.ndarray] | None:
     """Results of a node, or None if not all `inputs` are arrays or None, or the node should stay as it is."""
-    if not any(isinstance(i, np.ndarray) for i in inputs) or node.op_type in _RANDOM:
+    if not any(isinstance(i, np.ndarray) for i in inputs) or node.op_type in _KEPT:
         return None
-    if not all(i is None or isinstance(i, np.ndarray) for i in inputs):
+    if not all(i is None or isinstance(i, np.ndarray) for i in inputs) or _elements(node, inputs) > _SMALL:
         return None
     feeds = {name: array for name, array in zip(node.input, inputs) if name}
     graph = helper.make_graph(
@@ -53,3 +59,15 @@ def evaluate(node: onnx.NodeProto, opset: int, inputs: Sequence[Any]) -> list[np
     if size > max(_SMALL, 4 * sum(a.nbytes for a in feeds.values())):
         return None
     return made
+
+
+def _elements(node: onnx.NodeProto, inputs: Sequence[Any]) -> float:
+    """Elements of the result of an operator that makes large tensors of small ones; 0 for all others."""
+    if node.op_type == "ConstantOfShape":
+        return float(np.prod(inputs[0], dtype=np.float64))
+    if node.op_type in ("Expand", "Tile"):
+        return inputs[0].size * float(np.prod(inputs[1], dtype=np.float64))
+    if node.op_type == "Range":
+        start, limit, delta = (float(i.reshape(-1)[0]) for i in inputs)
+        return (limit - start) / delta if delta else 0.0
+    return 0.0
