@@ -26,8 +26,8 @@ def _kilo(size):
 
 
 _COLUMNS = [
-    Column("name", "layer", left=True, shrink=16),
-    Column("op", "op", left=True, shrink=14),
+    Column("name", "layer", left=True, shrink=14),
+    Column("op", "op", left=True, shrink=8),
     Column("shape", "output", lambda shape: "x".join(map(str, shape)), left=True),
     Column("macs", "MMACs", lambda macs: f"{macs / 1e6:.2f}" if macs else "-"),
     Column("sparsity", "zeros", percent),
@@ -37,7 +37,7 @@ _COLUMNS = [
     Column("kernel", "kernel", lambda name: name or "-", left=True),
 ]
 _TIMES = [Column("ms", "ms", number(3)), Column("share", "share", percent)]
-_WHY = [Column("reason", "why", left=True)]
+_WHY = [Column("reason", "why", left=True, wrap=36)]
 
 
 class Report:

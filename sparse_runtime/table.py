@@ -1,9 +1,10 @@
-"""Tables that people read in a terminal and programs read as Markdown, CSV or JSON."""
+"""Tables that people read in a terminal and programs read as Markdown or CSV."""
 
 import csv
 import io
-import json
+import itertools
 import sys
+import textwrap
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
@@ -20,7 +21,9 @@ class Column:
     title: str
     show: Callable[[Any], str] = _plain
     left: bool = False  # text stands left, numbers right
-    shrink: Optional[int] = None  # may be shortened in the middle to this many characters where the line is too long
+    # Where lines are too long, a column may become as narrow as this:
+    shrink: Optional[int] = None  # by leaving out the middle of its texts,
+    wrap: Optional[int] = None  # or by continuing them on the next line
 
     def text(self, row):
         value = row.get(self.key)
@@ -53,24 +56,39 @@ class Table:
     def _cells(self):
         return [[column.text(row) for column in self.columns] for row in self.rows]
 
-    def plain(self, width=None):
-        """Text. Where `width` is given, lines longer than that are shortened as far as the columns allow."""
-        cells = self._cells()
+    def _widths(self, cells, width):
+        """Widths of the columns, made smaller where they may be, from the last one on, until the lines fit `width`."""
         widths = [max(map(len, [c.title, *(row[i] for row in cells)])) for i, c in enumerate(self.columns)]
-        for i, column in enumerate(self.columns):
-            if width and column.shrink and widths[i] > column.shrink:
-                widths[i] = max(
-                    column.shrink, len(column.title), widths[i] - max(0, sum(widths) + 2 * len(widths) - 2 - width)
-                )
+        excess = sum(widths) + 2 * (len(widths) - 1) - width if width else 0
+        for i, column in reversed(list(enumerate(self.columns))):
+            smallest = max(column.shrink or column.wrap or widths[i], len(column.title))
+            less = max(0, min(excess, widths[i] - smallest))
+            widths[i] -= less
+            excess -= less
+        return widths
+
+    def lines(self, width=None):
+        """(text, row) of every line; the head has None for a row. A cell that wraps takes several lines."""
+        cells = self._cells()
+        widths = self._widths(cells, width)
 
         def line(texts):
-            texts = [shorten(t, w) for t, w in zip(texts, widths)]
-            return "  ".join(
-                t.ljust(w) if c.left else t.rjust(w) for t, w, c in zip(texts, widths, self.columns)
-            ).rstrip()
+            pairs = zip(texts, widths, self.columns)
+            return "  ".join(t.ljust(w) if c.left else t.rjust(w) for t, w, c in pairs).rstrip()
 
-        lines = [line([c.title for c in self.columns]), "  ".join("-" * w for w in widths), *map(line, cells)]
-        return "\n".join([*lines, *self.notes])
+        yield line([c.title for c in self.columns]), None
+        yield "  ".join("-" * w for w in widths), None
+        for row, texts in zip(self.rows, cells):
+            parts = [
+                textwrap.wrap(t, w) if c.wrap and len(t) > w else [shorten(t, w)]
+                for t, w, c in zip(texts, widths, self.columns)
+            ]
+            for several in itertools.zip_longest(*parts, fillvalue=""):
+                yield line(several), row
+
+    def plain(self, width=None):
+        """Text. Where `width` is given, lines longer than that are shortened as far as the columns allow."""
+        return "\n".join([*(text for text, _ in self.lines(width)), *self.notes])
 
     def markdown(self):
         def line(texts):
@@ -88,39 +106,22 @@ class Table:
         writer.writerows([["" if row.get(c.key) is None else row[c.key] for c in self.columns] for row in self.rows])
         return out.getvalue().rstrip("\n")
 
-    def json(self):
-        return json.dumps([{c.key: row.get(c.key) for c in self.columns} for row in self.rows], indent=1)
-
-    def rich(self):
-        """The table as rich prints it; raises ImportError without rich."""
-        from rich.table import Table as RichTable
-        from rich.text import Text
-
-        table = RichTable(box=None, header_style="bold", pad_edge=False)
-        for column in self.columns:
-            table.add_column(
-                column.title,
-                justify="left" if column.left else "right",
-                no_wrap=column.shrink is None,
-                overflow="ellipsis" if column.shrink else "fold",
-            )
-        for row, cells in zip(self.rows, self._cells()):
-            table.add_row(*map(Text, cells), style=row.get("style"))
-        return table
-
 
 def show(table, out=None):
-    """Prints a table: with colours where `out` is a terminal and rich is installed, else as plain text."""
+    """Prints a table, on a terminal in colours if rich is installed. A row's "style" is one of rich's."""
     out = out or sys.stdout
     if out.isatty():
         try:
             from rich.console import Console
+            from rich.text import Text
         except ImportError:
             pass
         else:
-            console = Console(file=out)
-            console.print(table.rich())
+            console = Console(file=out, highlight=False)
+            for text, row in table.lines(max(console.width, 100)):
+                style = "bold" if row is None else row.get("style") or ""
+                console.print(Text(text, style), soft_wrap=True)
             for note in table.notes:
-                console.print(note, markup=False, highlight=False)
+                console.print(Text(note), soft_wrap=True)
             return
     print(table.plain(140), file=out)

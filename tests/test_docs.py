@@ -1,5 +1,6 @@
 """What the README and docs/ say can be tried."""
 
+import os
 import re
 import subprocess
 import sys
@@ -20,7 +21,7 @@ def test_operators_page_is_up_to_date():
         capture_output=True,
         text=True,
         check=True,
-        env={"PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     page = (ROOT / "docs" / "operators.md").read_text(encoding="utf-8")
     assert page == made.stdout, "run: python tools/operators_md.py > docs/operators.md"
