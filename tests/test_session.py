@@ -225,3 +225,17 @@ def test_integer_graphs():
                        {"y": TensorProto.INT64})
     a, b = np.array([[1], [2**40]]), np.array([1, -2, 3])
     np.testing.assert_array_equal(sr.Session(model)(a, b), a + b)
+
+
+def test_truncated_and_damaged_models(spr):
+    """Every length, and every byte with one bit flipped, is refused with a message."""
+    assert len(spr) < 10_000
+    damaged = [spr[:n] for n in range(len(spr))] + [spr + b"\0"]
+    for i in range(len(spr)):
+        flipped = bytearray(spr)
+        flipped[i] ^= 1 << i % 8
+        damaged.append(bytes(flipped))
+    for data in damaged:
+        with pytest.raises(sr.ModelFormatError) as info:
+            sr.Session(data)
+        assert str(info.value)
