@@ -155,6 +155,10 @@ class _Exporter:
         attrs = {} if len(names) > 1 else {"num_outputs": len(out)}
         self.node("Split", names, out, axis=node["axis"], **attrs)
 
+    def do_SpaceToDepth(self, node, names, out):
+        assert node["mode"] == "DCR"  # which is all that ONNX has before opset 28
+        self.node("SpaceToDepth", names, out, blocksize=node["blocksize"])
+
     def do_ChannelShuffle(self, node, names, out):
         channels, group = node.output.shape[1], node["group"]
         c = np.arange(channels)

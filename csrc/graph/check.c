@@ -38,6 +38,7 @@ static const struct {
     CHOICE(Resize, nearest_mode, "round_prefer_floor round_prefer_ceil floor ceil "),
     CHOICE(Resize, keep_aspect_ratio_policy, "stretch not_larger not_smaller "),
     CHOICE(DepthToSpace, mode, "DCR CRD "),
+    CHOICE(SpaceToDepth, mode, "DCR CRD "),
 };
 
 /* Bounds of ints, and of each of INTS: geometry then fits into 32 bits. */

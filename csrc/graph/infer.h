@@ -42,9 +42,9 @@ spr_tensor_text spr_infer_text(const spr_infer *c, int input);
 #define SPR_TYPES_INDEX (SPR_TYPE_BIT(SPR_INT32) | SPR_TYPE_BIT(SPR_INT64))
 #define SPR_TYPES_8BIT (SPR_TYPE_BIT(SPR_INT8) | SPR_TYPE_BIT(SPR_UINT8))
 #define SPR_TYPES_16BIT (SPR_TYPE_BIT(SPR_INT16) | SPR_TYPE_BIT(SPR_UINT16))
+#define SPR_TYPES_32_64 (SPR_TYPES_INDEX | SPR_TYPE_BIT(SPR_UINT32) | SPR_TYPE_BIT(SPR_UINT64))
 #define SPR_TYPES_NUMERIC                                                                                     \
-    (SPR_TYPES_FLOAT32 | SPR_TYPE_BIT(SPR_FLOAT64) | SPR_TYPES_INDEX | SPR_TYPES_8BIT | SPR_TYPES_16BIT |     \
-     SPR_TYPE_BIT(SPR_UINT32) | SPR_TYPE_BIT(SPR_UINT64))
+    (SPR_TYPES_FLOAT32 | SPR_TYPE_BIT(SPR_FLOAT64) | SPR_TYPES_32_64 | SPR_TYPES_8BIT | SPR_TYPES_16BIT)
 
 /* Fails unless the input's type is one of a set. */
 spr_status spr_infer_type(const spr_infer *c, int input, unsigned types);

@@ -431,7 +431,9 @@ spr_status spr_infer_resize(spr_infer *c) {
     const spr_attr *attr = SPR_INFER_ATTR(c, Resize, axes);
     int axes[SPR_MAX_RANK], n = attr->ints.n ? attr->ints.n : x->rank;
     unsigned seen = 0;
-    spr_status status = spr_infer_type(c, 0, SPR_TYPES_FLOAT32);
+    int crops = !strcmp(SPR_INFER_ATTR(c, Resize, coordinate_transformation_mode)->s, "tf_crop_and_resize");
+    int copies = !strcmp(SPR_INFER_ATTR(c, Resize, mode)->s, "nearest") && !crops; /* elements of any type */
+    spr_status status = copies ? SPR_OK : spr_infer_type(c, 0, SPR_TYPES_FLOAT32);
     for (int i = 0; i < n && !status; i++) {
         status = spr_infer_axis(c, attr->ints.n ? attr->ints.v[i] : i, x->rank, &axes[i]);
         if (!status && seen >> axes[i] & 1)
@@ -443,8 +445,7 @@ spr_status spr_infer_resize(spr_infer *c) {
     if (by_scales == by_sizes && n)
         return spr_infer_fail(c, SPR_ERROR_SHAPE, "%s of scales and sizes are given; it takes exactly one",
                               by_scales ? "both" : "neither");
-    if (!strcmp(SPR_INFER_ATTR(c, Resize, coordinate_transformation_mode)->s, "tf_crop_and_resize") &&
-        (!is_given(c, 1) || spr_desc_count(&c->in[1].desc) != 2 * n))
+    if (crops && (!is_given(c, 1) || spr_desc_count(&c->in[1].desc) != 2 * n))
         return spr_infer_fail(c, SPR_ERROR_SHAPE,
                               "tf_crop_and_resize needs the input 'roi' with two elements per resized axis, %d", 2 * n);
     spr_infer_like(c, 0);

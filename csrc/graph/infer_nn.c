@@ -54,7 +54,7 @@ static spr_status resolve_axis(const spr_node *node, const window_attrs *w, int 
         /* VALID ignores ceil_mode. The last window must start in the input or its left padding. */
         int ceil = w->ceil_mode && strcmp(w->auto_pad, "VALID");
         if (ceil && rest % stride && count * stride < in + begin) count++;
-        if (count <= 0)
+        if (count < 0 || (count == 0 && in > 0)) /* of nothing, there is nothing */
             return spr_fail_node(
                 node, err, SPR_ERROR_SHAPE,
                 "%s: the window takes %lld pixels (kernel %lld, dilation %lld), but the input has %lld and "
@@ -274,12 +274,20 @@ spr_status spr_infer_same(spr_infer *c) {
 /* ---- reductions -------------------------------------------------------------------------------------------------- */
 
 spr_status spr_infer_reduce(spr_infer *c) {
-    static const char *const integer_functions[] = {"sum", "max", "min", "prod"};
+    static const struct { const char *fn; unsigned types; } more[] = { /* than floating point */
+        {"max", SPR_TYPES_NUMERIC | SPR_TYPE_BIT(SPR_BOOL)},
+        {"min", SPR_TYPES_NUMERIC | SPR_TYPE_BIT(SPR_BOOL)},
+        {"sum", SPR_TYPES_32_64},
+        {"mean", SPR_TYPES_32_64},
+        {"prod", SPR_TYPES_32_64},
+        {"l1", SPR_TYPES_32_64},
+        {"sum_square", SPR_TYPES_32_64},
+    };
     const spr_desc *x = &c->in[0].desc;
     const char *fn = SPR_INFER_ATTR(c, Reduce, fn)->s;
-    unsigned types = SPR_TYPES_FLOAT32;
-    for (size_t i = 0; i < SPR_COUNTOF(integer_functions); i++)
-        if (!strcmp(fn, integer_functions[i])) types |= SPR_TYPES_INDEX;
+    unsigned types = SPR_TYPES_FLOAT32 | SPR_TYPE_BIT(SPR_FLOAT64);
+    for (size_t i = 0; i < SPR_COUNTOF(more); i++)
+        if (!strcmp(fn, more[i].fn)) types |= more[i].types;
     int64_t axes[SPR_MAX_RANK];
     int n = 0;
     spr_status status = spr_infer_type(c, 0, types);

@@ -22,7 +22,7 @@ static uint16_t double_to_half(double value) {
     if (isnan(value)) return 0x7e00;
     if (x >= 65520) return sign | 0x7c00;
     frexp(x, &exponent);
-    if (exponent < -13) exponent = -13; /* subnormal: fixed quantum */
+    if (x == 0 || exponent < -13) exponent = -13; /* zero and subnormal: fixed quantum */
     double quanta = nearbyint(ldexp(x, 11 - exponent));
     if (exponent == -13) return sign | (uint16_t)quanta; /* 1024 quanta make the smallest normal number: same bits */
     return sign | (uint16_t)(((exponent + 13) << 10) + (int)quanta);
@@ -42,14 +42,7 @@ static number load(const void *data, spr_dtype dtype, int64_t i) {
     case SPR_FLOAT32: return (number){1, ((const float *)data)[i], 0};
     case SPR_FLOAT64: return (number){1, ((const double *)data)[i], 0};
     case SPR_FLOAT16: return (number){1, half_to_double(((const uint16_t *)data)[i]), 0};
-    case SPR_UINT8: return (number){0, 0, ((const uint8_t *)data)[i]};
-    case SPR_BOOL: return (number){0, 0, ((const uint8_t *)data)[i] != 0};
-    case SPR_INT8: return (number){0, 0, (uint64_t)(int64_t)((const int8_t *)data)[i]};
-    case SPR_UINT16: return (number){0, 0, ((const uint16_t *)data)[i]};
-    case SPR_INT16: return (number){0, 0, (uint64_t)(int64_t)((const int16_t *)data)[i]};
-    case SPR_UINT32: return (number){0, 0, ((const uint32_t *)data)[i]};
-    case SPR_INT32: return (number){0, 0, (uint64_t)(int64_t)((const int32_t *)data)[i]};
-    default: return (number){0, 0, ((const uint64_t *)data)[i]};
+    default: return (number){0, 0, (uint64_t)spr_load_int(data, dtype, i)};
     }
 }
 
@@ -70,13 +63,7 @@ static void store(void *data, spr_dtype dtype, int64_t i, number v, int from_uns
     case SPR_FLOAT64: ((double *)data)[i] = f; break;
     case SPR_FLOAT16: ((uint16_t *)data)[i] = double_to_half(f); break;
     case SPR_BOOL: ((uint8_t *)data)[i] = v.is_float ? v.f != 0 : v.i != 0; break;
-    case SPR_UINT8:
-    case SPR_INT8: ((uint8_t *)data)[i] = (uint8_t)n; break;
-    case SPR_UINT16:
-    case SPR_INT16: ((uint16_t *)data)[i] = (uint16_t)n; break;
-    case SPR_UINT32:
-    case SPR_INT32: ((uint32_t *)data)[i] = (uint32_t)n; break;
-    default: ((uint64_t *)data)[i] = n;
+    default: spr_store_int(data, dtype, i, (int64_t)n);
     }
 }
 
@@ -186,9 +173,9 @@ static void shape_run(const spr_run_ctx *ctx, const spr_step *step) {
 }
 
 static void constant_of_shape_run(const spr_run_ctx *ctx, const spr_step *step) {
-    static const char zero[8];
+    static const uint64_t zero;
     const spr_view *y = &step->out[0];
-    spr_view one = {.desc = y->desc, .data = spr_step_has(step, 1) ? step->in[1].data : (void *)(uintptr_t)zero};
+    spr_view one = {.desc = y->desc, .data = spr_step_has(step, 1) ? step->in[1].data : (void *)(uintptr_t)&zero};
     spr_view_copy(ctx, &one, y);
 }
 

@@ -142,14 +142,26 @@ static spr_status binary_plan(spr_plan_ctx *ctx, spr_step *step) {
         s->b[last] = b;
         s->y[last] = y->stride[i];
     }
-    if (!s->rank) {
-        s->rank = 1;
-        s->dim[0] = s->y[0] = 1;
+    /* kernels write a contiguous run: a scalar, or [N, 1, 1, 1] as a part of a concatenation, has runs of one element */
+    if (!s->rank || s->y[s->rank - 1] != 1) {
+        s->dim[s->rank] = s->y[s->rank] = 1;
+        s->rank++;
     }
     s->outer = 1;
     for (int i = 0; i < s->rank - 1; i++) s->outer *= s->dim[i];
     return spr_plan_act(ctx, step, SPR_ATTR_OF(step, Binary, act), SPR_ATTR_OF(step, Binary, act_a),
                         SPR_ATTR_OF(step, Binary, act_b), -1, 1, &s->act);
+}
+
+/* base to the power of e, both in two's complement, modulo 2^64 as other arithmetic; 1 / base^-e, towards zero, for a
+   negative e. */
+static uint64_t integer_power(uint64_t base, uint64_t e, int is_signed) {
+    int negative = is_signed && e >> 63;
+    if (negative && base != 1 && base != UINT64_MAX) return 0; /* and where it is 1 / 0 */
+    uint64_t result = 1;
+    for (uint64_t left = negative ? 0 - e : e; left; left >>= 1, base *= base)
+        if (left & 1) result *= base;
+    return result;
 }
 
 #define INTEGER_RUN(type, wide, negative)                                                                                \
@@ -163,7 +175,7 @@ static spr_status binary_plan(spr_plan_ctx *ctx, spr_step *step) {
         case SPR_BIN_DIV: r = q == 0 ? 0 : negative && q == (type)-1 ? (type)((wide)0 - (wide)p) : (type)(p / q); break; \
         case SPR_BIN_MIN: r = p < q ? p : q; break;                                                                 \
         case SPR_BIN_MAX: r = p > q ? p : q; break;                                                                 \
-        default: r = (type)pow((double)p, (double)q); break;                                                        \
+        default: r = (type)integer_power((uint64_t)p, (uint64_t)q, negative); break;                                \
         }                                                                                                           \
         ((type *)y)[i] = r;                                                                                         \
     }

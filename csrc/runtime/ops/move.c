@@ -71,8 +71,8 @@ static spr_status pad_plan(spr_plan_ctx *ctx, spr_step *step) {
 
 /* Every element becomes the one at `value`, or 0 if that is NULL: a copy whose source does not move. */
 static void fill(const spr_run_ctx *ctx, const spr_view *y, const void *value) {
-    static const char zero[8];
-    spr_view one = {.desc = y->desc, .data = (void *)(uintptr_t)(value ? value : zero)};
+    static const uint64_t zero;
+    spr_view one = {.desc = y->desc, .data = (void *)(uintptr_t)(value ? value : &zero)};
     spr_view_copy(ctx, &one, y);
 }
 
@@ -196,7 +196,9 @@ static void space_to_depth_run(const spr_run_ctx *ctx, const spr_step *step) {
     int64_t b = SPR_ATTR_OF(step, SpaceToDepth, blocksize)->i, c = x->desc.dim[1], h = y->desc.dim[2], w = y->desc.dim[3];
     int64_t dim[6] = {x->desc.dim[0], b, b, c, h, w};
     int64_t from[6] = {x->stride[0], w * b, 1, x->stride[1], b * w * b, b};
-    int64_t to[6] = {y->stride[0], b * c * y->stride[1], c * y->stride[1], y->stride[1], w, 1};
+    int dcr = strcmp(SPR_ATTR_OF(step, SpaceToDepth, mode)->s, "DCR") == 0;
+    int64_t across = dcr ? c * y->stride[1] : y->stride[1]; /* between the channels of neighbouring pixels of a block */
+    int64_t to[6] = {y->stride[0], b * across, across, dcr ? y->stride[1] : b * b * y->stride[1], w, 1};
     spr_view src = view6(x, dim, from), dst = view6(y, dim, to);
     spr_view_copy(ctx, &src, &dst);
     spr_view_zero_padding(y);

@@ -54,3 +54,29 @@ void spr_view_copy_reshaped(const spr_view *src, const spr_view *dst) {
     }
     spr_view_zero_padding(dst);
 }
+
+int64_t spr_load_int(const void *data, spr_dtype dtype, int64_t i) {
+    switch (dtype) {
+    case SPR_BOOL: return ((const uint8_t *)data)[i] != 0;
+    case SPR_UINT8: return ((const uint8_t *)data)[i];
+    case SPR_INT8: return ((const int8_t *)data)[i];
+    case SPR_UINT16: return ((const uint16_t *)data)[i];
+    case SPR_INT16: return ((const int16_t *)data)[i];
+    case SPR_UINT32: return ((const uint32_t *)data)[i];
+    case SPR_INT32: return ((const int32_t *)data)[i];
+    default: return ((const int64_t *)data)[i];
+    }
+}
+
+void spr_store_int(void *data, spr_dtype dtype, int64_t i, int64_t value) {
+    switch (dtype) {
+    case SPR_BOOL: ((uint8_t *)data)[i] = value != 0; break;
+    case SPR_UINT8:
+    case SPR_INT8: ((uint8_t *)data)[i] = (uint8_t)value; break;
+    case SPR_UINT16:
+    case SPR_INT16: ((uint16_t *)data)[i] = (uint16_t)value; break;
+    case SPR_UINT32:
+    case SPR_INT32: ((uint32_t *)data)[i] = (uint32_t)value; break;
+    default: ((int64_t *)data)[i] = value;
+    }
+}

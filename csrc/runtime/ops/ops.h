@@ -25,6 +25,11 @@ void spr_parallel_range(const spr_run_ctx *ctx, int64_t count, int64_t elements,
 /* Copies a tensor to another shape of as many elements, in row-major order. */
 void spr_view_copy_reshaped(const spr_view *src, const spr_view *dst);
 
+/* Element i of an array of any integer type or bool. uint64 as its two's complement; store keeps the low bits, bool tells
+   whether there are any. */
+int64_t spr_load_int(const void *data, spr_dtype dtype, int64_t i);
+void spr_store_int(void *data, spr_dtype dtype, int64_t i, int64_t value);
+
 /* Ints of input i (int32 or int64), of which there are *count; the input must be known, which inference has checked. */
 SPR_INLINE int64_t spr_step_int(const spr_step *step, int input, int64_t i) {
     return spr_read_int(step->in[input].data, step->in[input].desc.dtype, i);

@@ -1,4 +1,6 @@
 /* MaxPool, AveragePool and the global pools, on the kernels of SPR_K_POOL. */
+#include <math.h>
+
 #include "runtime/ops/ops.h"
 
 typedef struct pool_state {
@@ -37,6 +39,7 @@ static spr_status plan_average(spr_plan_ctx *ctx, spr_step *step) {
 }
 
 static spr_status plan_global(spr_plan_ctx *ctx, spr_step *step) {
+    if (step->in[0].desc.rank != 4) return SPR_OK;
     pool_state *state;
     spr_status status = plan_common(ctx, step, &state);
     if (status) return status;
@@ -81,7 +84,34 @@ static void run(const spr_run_ctx *ctx, const spr_step *step) {
     if (spr_desc_count(y)) spr_parallel_range(ctx, y->dim[0] * y->dim[1], spr_desc_count(x), pool_planes, &job);
 }
 
+/* Channels [begin, end) of a tensor that is no image: its pixels lie behind each other, without padding lanes. */
+static void pool_lines(void *arg, int64_t begin, int64_t end) {
+    const spr_step *step = arg;
+    const spr_view *x = &step->in[0];
+    int64_t n = spr_desc_count(&x->desc) / (x->desc.dim[0] * x->desc.dim[1]);
+    int max = step->node->op == SPR_OP_GlobalMaxPool;
+    for (int64_t c = begin; c < end; c++) {
+        const float *line = (const float *)x->data + c * n;
+        double sum = 0;
+        float top = -INFINITY;
+        for (int64_t i = 0; i < n; i++) {
+            if (line[i] > top || isnan(line[i])) top = line[i];
+            sum += line[i];
+        }
+        ((float *)step->out[0].data)[c] = max ? top : (float)(sum / (double)n);
+    }
+}
+
+static void run_global(const spr_run_ctx *ctx, const spr_step *step) {
+    const spr_desc *x = &step->in[0].desc;
+    if (x->rank == 4) {
+        run(ctx, step);
+        return;
+    }
+    spr_parallel_range(ctx, x->dim[0] * x->dim[1], spr_desc_count(x), pool_lines, (void *)(uintptr_t)step);
+}
+
 const spr_exec spr_exec_MaxPool = {.plan = plan_max, .run = run};
 const spr_exec spr_exec_AveragePool = {.plan = plan_average, .run = run};
-const spr_exec spr_exec_GlobalAveragePool = {.plan = plan_global, .run = run};
-const spr_exec spr_exec_GlobalMaxPool = {.plan = plan_global, .run = run};
+const spr_exec spr_exec_GlobalAveragePool = {.plan = plan_global, .run = run_global};
+const spr_exec spr_exec_GlobalMaxPool = {.plan = plan_global, .run = run_global};

@@ -135,17 +135,18 @@ static spr_status reduce_plan(spr_plan_ctx *ctx, spr_step *step) {
     return SPR_OK;
 }
 
-static double load(const void *data, spr_dtype dtype, int64_t i) {
-    if (dtype == SPR_FLOAT32) return ((const float *)data)[i];
-    if (dtype == SPR_FLOAT64) return ((const double *)data)[i];
-    return (double)spr_read_int(data, dtype, i);
-}
+/* Walks the reduced elements of one result in row-major order. */
+typedef struct cursor {
+    int64_t index[SPR_MAX_RANK], at;
+} cursor;
 
-static void store(void *data, spr_dtype dtype, int64_t i, double value) {
-    if (dtype == SPR_FLOAT32) ((float *)data)[i] = (float)value;
-    else if (dtype == SPR_FLOAT64) ((double *)data)[i] = value;
-    else if (dtype == SPR_INT32) ((int32_t *)data)[i] = (int32_t)value;
-    else ((int64_t *)data)[i] = (int64_t)value;
+static void advance(const axes *a, cursor *c) {
+    for (int i = a->reduced - 1; i >= 0; i--) {
+        c->at += a->stride[i];
+        if (++c->index[i] < a->dim[i]) return;
+        c->at -= a->stride[i] * a->dim[i];
+        c->index[i] = 0;
+    }
 }
 
 static double accumulate(reduction fn, double sum, double x, double top) {
@@ -161,39 +162,77 @@ static double accumulate(reduction fn, double sum, double x, double top) {
     }
 }
 
-/* Accumulates the reduced elements behind `base`, in row-major order. */
-static double walk(const axes *a, const void *data, spr_dtype dtype, int64_t base, reduction fn, double sum, double top) {
-    int64_t index[SPR_MAX_RANK] = {0}, at = base;
-    for (int64_t n = 0; n < a->count; n++) {
-        sum = accumulate(fn, sum, load(data, dtype, at), top);
-        for (int i = a->reduced - 1; i >= 0; i--) {
-            at += a->stride[i];
-            if (++index[i] < a->dim[i]) break;
-            at -= a->stride[i] * a->dim[i];
-            index[i] = 0;
+static double reduce_floats(const axes *a, const void *data, spr_dtype dtype, int64_t base, reduction fn, double top) {
+    double sum = fn == MAX ? -INFINITY : fn == MIN ? INFINITY : fn == PROD;
+    cursor c = {.at = base};
+    for (int64_t n = 0; n < a->count; n++, advance(a, &c))
+        sum = accumulate(fn, sum, dtype == SPR_FLOAT32 ? ((const float *)data)[c.at] : ((const double *)data)[c.at], top);
+    return sum;
+}
+
+static double finish(reduction fn, double sum, double count, double top) {
+    switch (fn) {
+    case MEAN: return sum / count;
+    case L2: return sqrt(sum);
+    case LOG_SUM:
+    case LOG_SUM_EXP: return log(sum) + top;
+    default: return sum;
+    }
+}
+
+/* Smallest and largest number of an integer type, in two's complement. */
+static uint64_t lowest(spr_dtype dtype, int is_unsigned) {
+    return is_unsigned ? 0 : (uint64_t)-1 << (8 * spr_dtype_size(dtype) - 1);
+}
+
+static uint64_t highest(spr_dtype dtype, int is_unsigned) {
+    if (dtype == SPR_BOOL) return 1;
+    return (uint64_t)-1 >> (64 - 8 * spr_dtype_size(dtype) + !is_unsigned);
+}
+
+/* In 64 bits, modulo 2^64. The mean of nothing is 0. */
+static uint64_t reduce_integers(const axes *a, const void *data, spr_dtype dtype, int64_t base, reduction fn) {
+    int is_unsigned =
+        dtype == SPR_UINT8 || dtype == SPR_UINT16 || dtype == SPR_UINT32 || dtype == SPR_UINT64 || dtype == SPR_BOOL;
+    uint64_t sign = is_unsigned ? 0 : (uint64_t)1 << 63; /* flipped, signed numbers compare as unsigned ones */
+    uint64_t sum = fn == MAX ? lowest(dtype, is_unsigned) : fn == MIN ? highest(dtype, is_unsigned) : fn == PROD;
+    cursor c = {.at = base};
+    for (int64_t n = 0; n < a->count; n++, advance(a, &c)) {
+        uint64_t x = (uint64_t)spr_load_int(data, dtype, c.at);
+        switch (fn) {
+        case MAX: sum = (x ^ sign) > (sum ^ sign) ? x : sum; break;
+        case MIN: sum = (x ^ sign) < (sum ^ sign) ? x : sum; break;
+        case PROD: sum *= x; break;
+        case L1: sum += x & sign ? 0 - x : x; break;
+        case SUM_SQUARE: sum += x * x; break;
+        default: sum += x; break;
         }
     }
-    return sum;
+    if (fn != MEAN || !a->count) return sum;
+    return is_unsigned ? sum / (uint64_t)a->count : (uint64_t)((int64_t)sum / a->count);
 }
 
 static void reduce_range(void *arg, int64_t begin, int64_t end) {
     const spr_step *step = arg;
     const reduce_state *state = step->state;
+    const axes *a = &state->a;
     const void *x = step->in[0].data;
+    void *y = step->out[0].data;
     spr_dtype dtype = step->in[0].desc.dtype;
     for (int64_t n = begin; n < end; n++) {
         int64_t in, out;
-        kept_offsets(&state->a, n, &in, &out);
-        double start = state->fn == MAX ? -INFINITY : state->fn == MIN ? INFINITY : state->fn == PROD ? 1 : 0, top = 0;
-        if (state->fn == LOG_SUM_EXP) {
-            top = walk(&state->a, x, dtype, in, MAX, -INFINITY, 0);
-            if (isinf(top)) top = 0;
+        kept_offsets(a, n, &in, &out);
+        if (dtype != SPR_FLOAT32 && dtype != SPR_FLOAT64) {
+            spr_store_int(y, dtype, out, (int64_t)reduce_integers(a, x, dtype, in, state->fn));
+            continue;
         }
-        double result = walk(&state->a, x, dtype, in, state->fn, start, top);
-        if (state->fn == MEAN) result /= (double)state->a.count;
-        if (state->fn == L2) result = sqrt(result);
-        if (state->fn == LOG_SUM || state->fn == LOG_SUM_EXP) result = log(result) + top;
-        store(step->out[0].data, dtype, out, result);
+        double top = state->fn == LOG_SUM_EXP ? reduce_floats(a, x, dtype, in, MAX, 0) : 0;
+        if (isinf(top)) top = 0;
+        double result = finish(state->fn, reduce_floats(a, x, dtype, in, state->fn, top), (double)a->count, top);
+        if (dtype == SPR_FLOAT32)
+            ((float *)y)[out] = (float)result;
+        else
+            ((double *)y)[out] = result;
     }
 }
 

@@ -74,7 +74,7 @@ static spr_view sliced(const spr_step *step, int64_t *offset) {
         spr_resolve_slice(part.desc.dim[axis], spr_step_int(step, 1, i), spr_step_int(step, 2, i), pace, &begin, &count);
         if (count) *offset += begin * part.stride[axis];
         part.desc.dim[axis] = count;
-        part.stride[axis] *= pace;
+        if (count > 1) part.stride[axis] *= pace; /* else pace may be anything, up to 2^63 */
     }
     return part;
 }

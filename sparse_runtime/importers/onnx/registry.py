@@ -197,6 +197,11 @@ def dtype_name(number: int) -> str:
     return DTYPES[number]
 
 
+def number(name: str) -> int:
+    """The inverse of dtype_name()."""
+    return next(number for number, dtype in DTYPES.items() if dtype == name)
+
+
 def pair(values: Sequence[int], fill: int) -> tuple[int, ...]:
     """A per-axis attribute of one spatial axis as one of two axes, of which the first has length 1."""
     return (fill, values[0]) if len(values) == 1 else tuple(values)

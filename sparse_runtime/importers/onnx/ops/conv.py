@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..registry import Call, Unsupported, op, pair
+from ..registry import Call, Unsupported, number, op, pair
 
 _AUTO_PAD = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 
@@ -68,7 +68,9 @@ def conv(c: Call):
 
 @op("MaxPool", "AveragePool")
 def pool(c: Call):
-    c.float32()
+    small = c.dtype() if c.op == "MaxPool" and c.dtype() in ("int8", "uint8") else None
+    if small is None:
+        c.float32()
     if c.op == "MaxPool":
         c.only_first_output("Indices")
     kernel = c.need("kernel_shape")
@@ -77,7 +79,9 @@ def pool(c: Call):
     attrs.update(kernel_shape=pair(kernel, 1), ceil_mode=c.attr("ceil_mode", 0))
     if c.op == "AveragePool":
         attrs["count_include_pad"] = c.attr("count_include_pad", 0)
-    return _line(c, axes, c.emit(c.op, _plane(c, axes, c.x()), **attrs))
+    x = c.emit("Cast", c.x(), to=number("float32")) if small else c.x()  # which holds them exactly
+    y = _line(c, axes, c.emit(c.op, _plane(c, axes, x), **attrs))
+    return c.emit("Cast", y, to=number(small)) if small else y
 
 
 @op("GlobalAveragePool", "GlobalMaxPool")

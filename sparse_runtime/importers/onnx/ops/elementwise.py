@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..registry import Call, Unsupported, dtype_name, op
+from ..registry import Call, Unsupported, dtype_name, number, op
 
 _FLT_MAX = float(np.finfo(np.float32).max)
 
@@ -165,10 +165,11 @@ def power(c: Call):
     if base is None or kind is None or base == kind:
         return c.binary("pow", c.x(0), exponent)
     if "float" in kind and "int" in base:
-        raise Unsupported(f"{base} to the power of {kind}", "an exponent of the base's type")
+        x, exponent = (c.emit("Cast", v, to=number("float64")) for v in (c.x(0), exponent))
+        return c.emit("Cast", c.binary("pow", x, exponent), to=number(base))
     if exponent.is_const:
         return c.binary("pow", c.x(0), c.constant(exponent.const.astype(base), "exponent"))
-    return c.binary("pow", c.x(0), c.emit("Cast", exponent, to=_number(base)))
+    return c.binary("pow", c.x(0), c.emit("Cast", exponent, to=number(base)))
 
 
 @op("Min", "Max", "Sum", "Mean")
@@ -202,9 +203,3 @@ def cast(c: Call):
     to = c.need("to")
     dtype_name(to)
     return c.emit("Cast", c.x(), to=to)
-
-
-def _number(dtype: str) -> int:
-    from ....ir import DTYPES
-
-    return next(number for number, name in DTYPES.items() if name == dtype)

@@ -1,0 +1,272 @@
+"""Operators one by one, in what ONNX's own cases (test_onnx_nodes.py) leave out: empty tensors, all element types,
+extremes."""
+
+import numpy as np
+import pytest
+from conftest import make_model
+from onnx import TensorProto, helper, shape_inference
+
+import sparse_runtime as sr
+from sparse_runtime.importers import import_model
+
+F32, I64 = np.float32, np.int64
+
+
+# ---- nothing at all ----------------------------------------------------------------------------------------
+
+def empty_cases():
+    def w(*shape):
+        return np.ones(shape, F32)
+
+    yield "Conv", {"w": w(2, 3, 1, 1)}, {}
+    yield "Conv", {"w": w(2, 3, 1, 1)}, {"strides": [2, 2]}
+    yield "Conv", {"w": w(2, 3, 3, 3)}, {"pads": [1] * 4}
+    yield "Conv", {"w": w(3, 1, 3, 3)}, {"pads": [1] * 4, "group": 3, "strides": [2, 2]}
+    yield "Conv", {"w": w(2, 3, 3, 3)}, {"auto_pad": "SAME_LOWER"}
+    for op in ("MaxPool", "AveragePool"):
+        yield op, {}, {"kernel_shape": [1, 1]}
+        yield op, {}, {"kernel_shape": [3, 3], "pads": [1] * 4, "strides": [2, 2]}
+    for op in ("Relu", "Sigmoid", "Softmax", "Identity", "LeakyRelu"):
+        yield op, {}, {}
+    yield "PRelu", {"slope": w(3, 1, 1)}, {}
+    yield "Add", {"b": w(3, 1, 1)}, {}
+    yield "Add", {"b": w(1)}, {}
+    yield "BatchNormalization", {k: w(3) for k in "abcd"}, {}
+    for axes in ([1], [0, 1]):
+        yield "ReduceMean", {"axes": np.array(axes)}, {"keepdims": 0}
+        yield "ReduceSum", {"axes": np.array(axes)}, {}
+    yield "Flatten", {}, {"axis": 1}
+    yield "Transpose", {}, {"perm": [3, 1, 0, 2]}
+    yield "Unsqueeze", {"axes": np.array([0])}, {}
+    yield "Tile", {"repeats": np.array([1, 2, 1, 3])}, {}
+    slices = {"starts": [0, -1], "ends": [9, -9], "axes": [1, 3], "steps": [2, -1]}
+    yield "Slice", {name: np.array(values) for name, values in slices.items()}, {}
+    yield "Gather", {"indices": np.array([2, 0])}, {"axis": 1}
+    yield "Pad", {"pads": np.array([0, 1, 0, 0, 0, 0, 0, 0])}, {}
+    yield "Concat", {"b": w(0, 0, 0, 0)}, {"axis": 1}
+    yield "Resize", {"roi": w(0), "scales": np.array([1, 1, 2, 2], F32)}, {"mode": "linear"}
+    yield "MatMul", {}, {}
+    yield "Cast", {}, {"to": TensorProto.INT8}
+    yield "Reshape", {"shape": np.array([0, 0, -1])}, {}
+    yield "Split", {"split": np.array([1, 2])}, {"axis": 1}
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 4, 5), (2, 3, 0, 5), (2, 3, 4, 0), (0, 3, 0, 0)], ids=str)
+@pytest.mark.parametrize("op, constants, attrs",
+                         [pytest.param(*case, id=f"{case[0]}{i}") for i, case in enumerate(empty_cases())])
+def test_empty_tensors(op, constants, attrs, shape):
+    """Of empty tensors, only the shape can be wrong, which ONNX's inference tells."""
+    inputs, feeds, outputs = ["x", *constants], {"x": shape}, ["y", "z"] if op == "Split" else ["y"]
+    if op == "Concat":
+        constants = {"b": np.ones((shape[0], 2, *shape[2:]), F32)}
+    elif op == "MatMul":
+        inputs, feeds = ["x", "b"], {"x": shape, "b": (*shape[:2], shape[3], 6)}
+    elif op == "Reshape" and shape[0] * shape[1] == 0:
+        constants = {"shape": np.array([0, 3, 0, 7])}
+        attrs = {"allowzero": 1}
+    model = make_model([helper.make_node(op, inputs, outputs, **attrs)], feeds, outputs, constants, opset=18)
+    for info in model.graph.output:
+        info.type.tensor_type.elem_type = attrs.get("to", TensorProto.FLOAT)
+    inferred = shape_inference.infer_shapes(model, data_prop=True, strict_mode=True)
+    expected = [tuple(d.dim_value for d in o.type.tensor_type.shape.dim) for o in inferred.graph.output]
+    if "strides" in attrs:  # there it divides -1 by 2 towards zero, where the specification has floor
+        kernel = attrs.get("kernel_shape") or constants["w"].shape[2:]
+        planes = [(d + 2 * attrs.get("pads", [0])[0] - k) // 2 + 1 for d, k in zip(shape[2:], kernel)]
+        expected = [(*expected[0][:2], *planes)]
+    arrays = [np.zeros(s, F32) for s in feeds.values()]
+    for threads in (1, 2):
+        actual = sr.Session(import_model(model).to_bytes(), threads=threads).run(None, dict(zip(feeds, arrays)))
+        assert [a.shape for a in actual] == expected
+        for a in actual:  # not empty are only sums of nothing, and means, 0 / 0
+            assert np.isnan(a).all() if op == "ReduceMean" else not a.any()
+
+
+def test_windows_of_nothing_but_padding():
+    """An image without lines, padded by as many as the kernel has, has an output line: of zeros, or of the bias."""
+    model = make_model([helper.make_node("Conv", ["x", "w", "b"], ["y"], pads=[2] * 4)], {"x": (1, 3, 0, 5)}, ["y"],
+                       {"w": np.ones((2, 3, 3, 3), F32), "b": np.array([1, -2], F32)})
+    y = sr.Session(import_model(model).to_bytes())(np.zeros((1, 3, 0, 5), F32))
+    np.testing.assert_array_equal(y, np.broadcast_to(np.array([1, -2], F32)[:, None, None], (1, 2, 2, 7)))
+
+
+@pytest.mark.parametrize("op", ["GlobalAveragePool", "GlobalMaxPool"])
+def test_global_pool_of_nothing(op):
+    model = make_model([helper.make_node(op, ["x"], ["y"])], {"x": (1, 3, 0, 5)}, ["y"])
+    with pytest.raises(sr.ShapeError, match="no pixels"):
+        sr.Session(import_model(model).to_bytes())
+
+
+# ---- single operators --------------------------------------------------------------------------------------
+
+def run(op, *arrays, constants=(), out=None, opset=18, **attrs):
+    """The output of one operator for `arrays`, with arrays of `constants` as its further inputs."""
+    feeds = {f"x{i}": np.asarray(a) for i, a in enumerate(arrays)}
+    stored = {f"c{i}": np.asarray(c) for i, c in enumerate(constants)}
+    model = make_model([helper.make_node(op, [*feeds, *stored], ["y"], **attrs)],
+                       {n: (a.dtype, a.shape) for n, a in feeds.items()},
+                       {"y": helper.np_dtype_to_tensor_dtype(np.dtype(out or feeds["x0"].dtype))}, stored, opset)
+    return sr.Session(import_model(model).to_bytes()).run(None, feeds)[0]
+
+
+DTYPES = [np.dtype(d) for d in ("float32", "float64", "float16", "uint8", "int8", "uint16", "int16", "uint32", "int32",
+                                "uint64", "int64", "bool")]
+
+
+@pytest.mark.parametrize("to", DTYPES, ids=str)
+@pytest.mark.parametrize("source", DTYPES, ids=str)
+def test_cast(source, to):
+    """As numpy, of what both types can hold; integers wrap."""
+    if source.kind == "f":
+        values = np.array([0, -0.0, 0.25, 0.5, 0.75, 1, 1.5, 2.5, 99.99, 127, 6e-8, 3.1e-5])
+        values = np.append(values, [-1, -1.5, -127.5] if to.kind != "u" else [])
+        more = [np.inf, -np.inf, np.nan, 65519, 1e-8] + [65520] * (source != np.float16)
+        values = np.append(values, more if to.kind in "fb" else []).astype(source)
+    elif source.kind == "b":
+        values = np.array([True, False])
+    else:
+        limits = np.iinfo(source)
+        values = np.array([0, 1, 2, 100, limits.max, limits.max - 1, limits.min, limits.min // 2 + 1], source)
+    for x in (values, np.resize(values, (2, 3, 5, 7))):
+        with np.errstate(over="ignore"):
+            expected = x.astype(to)
+        actual = run("Cast", x, out=to, to=helper.np_dtype_to_tensor_dtype(to))
+        np.testing.assert_array_equal(actual, expected)
+        np.testing.assert_array_equal(np.signbit(actual), np.signbit(expected))
+
+
+def test_every_half_is_kept():
+    """0 became 0.25."""
+    halves = np.arange(65536, dtype=np.uint16).view(np.float16)
+    wide = run("Cast", halves, out=F32, to=TensorProto.FLOAT)
+    np.testing.assert_array_equal(wide, halves.astype(F32))
+    back = run("Cast", wide, out=np.float16, to=TensorProto.FLOAT16)
+    np.testing.assert_array_equal(back, halves)
+    between = (wide[1:31743].astype(np.float64) + wide[2:31744]) / 2  # ties, and next to them
+    for values in (between, np.nextafter(between, 0), np.nextafter(between, np.inf)):
+        actual = run("Cast", values, out=np.float16, to=TensorProto.FLOAT16)
+        np.testing.assert_array_equal(actual, values.astype(np.float16))
+
+
+REDUCTIONS = {"ReduceMax": np.max, "ReduceMin": np.min, "ReduceSum": np.sum, "ReduceProd": np.prod,
+              "ReduceMean": lambda x, axis, keepdims: np.trunc(np.mean(x, axis, keepdims=keepdims)),
+              "ReduceL1": lambda x, axis, keepdims: np.sum(np.abs(x), axis, keepdims=keepdims),
+              "ReduceSumSquare": lambda x, axis, keepdims: np.sum(x * x, axis, keepdims=keepdims)}
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint32", "uint64"])
+@pytest.mark.parametrize("op", REDUCTIONS)
+def test_reduce_integers(op, dtype):
+    rng = np.random.default_rng(3)
+    x = rng.integers(-9 if dtype[0] == "i" else 0, 9, (2, 3, 5, 7)).astype(dtype)
+    for axes, keep in (((1,), 1), ((0, 3), 0), ((2, 3), 1), ((0, 1, 2, 3), 0)):
+        actual = run(op, x, constants=[np.array(axes)], keepdims=keep)
+        np.testing.assert_array_equal(actual, REDUCTIONS[op](x, axis=axes, keepdims=bool(keep)).astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "bool", "uint64", "int64", "float64"])
+@pytest.mark.parametrize("op", ["ReduceMax", "ReduceMin"])
+def test_reduce_to_extremes(op, dtype):
+    """The largest numbers too, which a double does not hold; of nothing, the type's own limit."""
+    limits = {"bool": (False, True), "float64": (-np.inf, np.inf)}
+    low, high = limits[dtype] if dtype in limits else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    near = high if dtype in limits else high - 1
+    x = np.array([[high, low], [low, low], [near, high], [high, near], [high, high]], dtype)
+    axis = [np.array([1])]
+    np.testing.assert_array_equal(run(op, x, constants=axis, opset=20), REDUCTIONS[op](x, axis=1, keepdims=True))
+    empty = run(op, np.zeros((2, 0), dtype), constants=axis, opset=20)
+    np.testing.assert_array_equal(empty, np.full((2, 1), low if op == "ReduceMax" else high, dtype))
+
+
+def test_integer_sums_are_exact():
+    x = np.array([2**62, 2**62 - 1, 3, -(2**61)])
+    assert run("ReduceSum", x, constants=[np.array([0])]) == x.sum()
+    assert run("ReduceProd", np.array([3037000499, 3037000499]), constants=[np.array([0])]) == 3037000499**2
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint32", "uint64"])
+def test_integer_powers_are_exact(dtype):
+    base = np.array([3, 7, 10, 2, 1, 0, 0, 5, 2**16 + 1, 3], dtype)
+    exponent = np.array([13, 9, 9, 31, 60, 0, 5, 1, 2, 40], dtype)
+    np.testing.assert_array_equal(run("Pow", base, exponent), base**exponent)
+    if dtype[0] == "i":
+        base, exponent = np.array([-3, 2, 1, -1, -1, 0], dtype), np.array([3, -1, -5, -5, -4, -2], dtype)
+        np.testing.assert_array_equal(run("Pow", base, exponent), np.array([-27, 0, 1, -1, 1, 0], dtype))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float64"])
+@pytest.mark.parametrize("op, f", [("Add", np.add), ("Sub", np.subtract), ("Mul", np.multiply), ("Max", np.maximum),
+                                   ("Min", np.minimum)])
+def test_arithmetic_of_all_types(op, f, dtype):
+    """Integers wrap as numpy's."""
+    a = np.random.default_rng(4).integers(0, 256, (2, 3, 5, 7)).astype("uint8").astype(dtype)
+    b = np.random.default_rng(5).integers(0, 256, (3, 1, 7)).astype("uint8").astype(dtype)
+    np.testing.assert_array_equal(run(op, a, b), f(a, b))
+    np.testing.assert_array_equal(run(op, b, a), f(b, a))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", "int64", "uint8", "uint64"])
+def test_integer_division(dtype):
+    """Towards zero; the smallest number by -1 wraps, by zero gives zero: neither may end the process."""
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    a, b = np.array([7, high, 5, high, 0], dtype), np.array([2, 3, 0, high, 9], dtype)
+    np.testing.assert_array_equal(run("Div", a, b), np.array([3, high // 3, 0, 1, 0], dtype))
+    if low:
+        a, b = np.array([-7, low, low, 7, -7], dtype), np.array([2, -1, 1, -2, -2], dtype)
+        np.testing.assert_array_equal(run("Div", a, b), np.array([-3, low, low, -3, 3], dtype))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 7), (2, 3, 2, 3, 4), (2, 3, 5, 7), (1, 4, 1, 1)])
+@pytest.mark.parametrize("op, f", [("GlobalAveragePool", np.mean), ("GlobalMaxPool", np.max)])
+def test_global_pools_of_any_rank(op, f, shape):
+    """Signals and volumes were pooled as if they were images."""
+    x = np.random.default_rng(6).standard_normal(shape).astype(F32)
+    np.testing.assert_allclose(run(op, x), f(x, axis=tuple(range(2, x.ndim)), keepdims=True), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("step", [1, 3, -1, -2, 2**63 - 1, -(2**63), 2**62])
+@pytest.mark.parametrize("start, end",
+                         [(0, 2**63 - 1), (-1, -(2**63)), (2, -1), (-(2**63), 2**63 - 1), (4, -9), (1, 2)])
+def test_slices_beyond_all_bounds(start, end, step):
+    x = np.random.default_rng(7).standard_normal((2, 3, 5, 6)).astype(F32)
+    for axis in (2, 0, 3):
+        clamped = step < 0 and start < -x.shape[axis]  # into the axis, says ONNX, where numpy takes nothing
+        begin = -x.shape[axis] if clamped else start
+        index = (slice(None),) * axis + (slice(begin, end, step),)
+        actual = run("Slice", x, constants=[np.array([v]) for v in (start, end, axis, step)])
+        np.testing.assert_array_equal(actual, x[index])
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_moving_elements_of_any_type(dtype):
+    """Padding lanes of planes are counted in elements of each size."""
+    x = (np.random.default_rng(8).integers(0, 256, (2, 4, 3, 7)) % (2 if dtype.kind == "b" else 256)).astype(dtype)
+    take, pads = np.array([3, 0, -2]), np.array([0, 1, 1, 0, 0, 0, 2, 3])
+    widths, four = list(zip(pads[:4], pads[4:])), np.array([1, 4, 1, 1])
+    np.testing.assert_array_equal(run("Transpose", x, perm=[0, 3, 1, 2]), x.transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(run("Gather", x, constants=[take], axis=1), x[:, take])
+    np.testing.assert_array_equal(run("Pad", x, constants=[pads]), np.pad(x, widths))
+    np.testing.assert_array_equal(run("Pad", x, constants=[pads], mode="edge"), np.pad(x, widths, mode="edge"))
+    np.testing.assert_array_equal(run("Tile", x, constants=[np.array([1, 2, 1, 2])]), np.tile(x, (1, 2, 1, 2)))
+    np.testing.assert_array_equal(run("Expand", x[:, :1], constants=[four]), x[:, :1].repeat(4, 1))
+    np.testing.assert_array_equal(run("Concat", x, x[:, :1], axis=1), np.concatenate([x, x[:, :1]], 1))
+    np.testing.assert_array_equal(run("Concat", x, x[..., :2], axis=3), np.concatenate([x, x[..., :2]], 3))
+    np.testing.assert_array_equal(run("Reshape", x, constants=[np.array([7, -1])]), x.reshape(7, -1))
+    np.testing.assert_array_equal(run("Slice", x, constants=[np.array([v]) for v in (-1, -9, 3, -2)]), x[..., ::-2])
+    np.testing.assert_array_equal(run("ConstantOfShape", np.zeros(0, I64), out=F32), np.float32(0))
+    blocks = x.reshape(2, 1, 2, 2, 3, 7).transpose(0, 1, 4, 2, 5, 3).reshape(2, 1, 6, 14)
+    np.testing.assert_array_equal(run("DepthToSpace", x, blocksize=2, mode="CRD"), blocks)
+    np.testing.assert_array_equal(run("SpaceToDepth", blocks, blocksize=2, mode="CRD", opset=28), x)
+    bigger = run("Resize", x, constants=[np.zeros(0, F32), np.zeros(0, F32), np.array([2, 4, 6, 14])], mode="nearest")
+    np.testing.assert_array_equal(bigger, x.repeat(2, 2).repeat(2, 3))
+
+
+def test_nan_and_infinity_in_reductions():
+    x = np.array([[1, np.nan, 3], [np.inf, 1, 2], [-np.inf, 0, 1], [-np.inf] * 3], F32)
+    axis = [np.array([1])]
+    np.testing.assert_array_equal(run("ReduceMax", x, constants=axis, keepdims=0), [np.nan, np.inf, 1, -np.inf])
+    np.testing.assert_array_equal(run("ReduceMin", x, constants=axis, keepdims=0), [np.nan, 1, -np.inf, -np.inf])
+    y = run("ReduceLogSumExp", x, constants=axis, keepdims=0)
+    np.testing.assert_array_equal(y[[0, 1, 3]], [np.nan, np.inf, -np.inf])
+    y = run("Softmax", x, axis=1)
+    assert np.isnan(y[[0, 1, 3]]).any(1).all()
+    np.testing.assert_allclose(y[2], [0, 1 / (1 + np.e), np.e / (1 + np.e)], rtol=1e-5)
