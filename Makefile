@@ -25,6 +25,8 @@ help:
 	@echo "make test-py    pytest, native             (ARGS=\"-k name\" goes to pytest)"
 	@echo "make test-arm   pytest under the arm64 Python (ARM64_CPU=cortex-a53 chooses the core)"
 	@echo "make bench      benchmarks                 (ARGS likewise)"
+	@echo "make bench-report  networks on this machine, ours and other runtimes side by side: docs/benchmarks.md"
+	@echo "make bench-arm  cycles estimated for ARM cores, for the same page"
 	@echo "make clean      removes what was built; make distclean also .venv and build/"
 	@echo "PYTHON=/path/to/python3 chooses the Python that .venv is made from."
 
@@ -90,6 +92,18 @@ demo: build
 bench: build
 	$(PY) -m pytest benchmarks $(ARGS)
 
+# The runtimes to compare with, as far as they install.
+peers: build
+	sh benchmarks/peers/setup.sh $(PYTHON)
+
+bench-report: peers
+	$(PY) -m benchmarks.report --measure $(ARGS)
+
+bench-arm: build core-arm
+	@command -v llvm-mca-19 >/dev/null || command -v llvm-mca >/dev/null || sh tools/apt-install.sh llvm-19
+	$(PY) -m benchmarks.arm $(ARGS)
+	$(PY) -m benchmarks.report
+
 check-c: core-native
 	@set -e; for test in $(C_TESTS); do echo build/native/$$test; build/native/$$test; done
 	build/native/spr-check
@@ -120,6 +134,7 @@ clean:
 distclean: clean
 	rm -rf build $(VENV)
 
-.PHONY: all help extension build core-native core-arm extension-arm demo bench check-c check-arm test-py test-arm test \
+.PHONY: all help extension build core-native core-arm extension-arm demo bench peers bench-report \
+	bench-arm check-c check-arm test-py test-arm test \
 	clean distclean
 .DELETE_ON_ERROR:

@@ -1,4 +1,4 @@
-"""Other runtimes beside ours: one file per runtime, each run in a process of its own (worker.py, driven by client.py).
+"""Other runtimes beside ours: one file per runtime, each in a process of its own (worker.py, driven by client.py).
 
 A file offers
 
@@ -6,9 +6,10 @@ A file offers
     prepare(model, feeds, threads) -> run      # model: path of an ONNX file; feeds: {input name: array}
     run() -> {output name: array}              # one inference, from arrays to arrays; this call is what is timed
 
-and imports its runtime at the top, so that an ImportError says that it is not installed. Everything is FP32: runtimes that
-would compute in less where the CPU can are told not to.
+and imports its runtime at the top, so that an ImportError says that it is not installed. Everything is FP32: runtimes
+that would compute in less where the CPU can are told not to.
 """
+
 from __future__ import annotations
 
 import sys
@@ -29,13 +30,16 @@ class Peer:
         return str(ROOT / self.own_venv / "bin" / "python") if self.own_venv else sys.executable
 
 
-PEERS = {peer.title: peer for peer in [
-    Peer("sparse-runtime", "ours"),
-    Peer("onnxruntime", "ort"),
-    Peer("openvino", "ov"),
-    Peer("LiteRT", "litert"),
-    Peer("MNN", "mnn"),
-    Peer("ncnn", "ncnn_", own_venv="build/ncnn"),
-    Peer("DeepSparse", "deepsparse_", own_venv="build/deepsparse"),
-]}
+PEERS = {
+    peer.title: peer
+    for peer in [
+        Peer("sparse-runtime", "ours"),
+        Peer("onnxruntime", "ort"),
+        Peer("openvino", "ov"),
+        Peer("LiteRT", "litert"),
+        Peer("MNN", "mnn"),
+        Peer("ncnn", "ncnn_", own_venv="build/ncnn"),
+        Peer("DeepSparse", "deepsparse_", own_venv="build/deepsparse"),
+    ]
+}
 OURS, REFERENCE = "sparse-runtime", "onnxruntime"

@@ -1,4 +1,5 @@
 """DeepSparse (last release 1.8; it wants Python 3.8 to 3.11, and its own versions of numpy and onnx)."""
+
 import os
 
 os.environ["NM_DISABLE_ANALYTICS"] = "1"

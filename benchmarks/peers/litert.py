@@ -1,6 +1,7 @@
 """LiteRT (TensorFlow Lite) with its XNNPACK delegate, which it applies by itself; the model is written by tflite.py.
 
 TFLite's images have their channels last, so the input is transposed once, outside what is timed."""
+
 import importlib.metadata
 
 import numpy as np
@@ -18,8 +19,10 @@ def prepare(model, feeds, threads):
     interpreter = Interpreter(model_content=data, num_threads=threads)
     interpreter.allocate_tensors()
     inputs = {i["name"]: i["index"] for i in interpreter.get_input_details()}
-    arrays = [(inputs[name], np.ascontiguousarray(array.transpose(0, 2, 3, 1) if array.ndim == 4 else array))
-              for name, array in feeds.items()]
+    arrays = [
+        (inputs[name], np.ascontiguousarray(array.transpose(0, 2, 3, 1) if array.ndim == 4 else array))
+        for name, array in feeds.items()
+    ]
     indices = [o["index"] for o in interpreter.get_output_details()]  # in the order in which they were written
 
     def run():

@@ -1,4 +1,5 @@
 """MNN. Models are converted with and without its search for sparse layers; the faster of the two is taken."""
+
 import tempfile
 import time
 from pathlib import Path
@@ -31,14 +32,19 @@ def _fastest(run):
 def _prepare(model, feeds, threads, options):
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder, "model.mnn"))
-        _tools.mnnconvert(["mnnconvert", "-f", "ONNX", "--modelFile", model, "--MNNModel", path, "--bizCode", "benchmark",
-                           *options])
+        _tools.mnnconvert(
+            ["mnnconvert", "-f", "ONNX", "--modelFile", model, "--MNNModel", path, "--bizCode", "benchmark", *options]
+        )
         net = MNN.Interpreter(path)
     session = net.createSession({"backend": "CPU", "numThread": threads, "precision": "high"})
     # A host tensor only refers to the array it is made from.
-    inputs = [(net.getSessionInput(session, name),
-               MNN.Tensor(array.shape, MNN.Halide_Type_Float, array, MNN.Tensor_DimensionType_Caffe))
-              for name, array in feeds.items()]
+    inputs = [
+        (
+            net.getSessionInput(session, name),
+            MNN.Tensor(array.shape, MNN.Halide_Type_Float, array, MNN.Tensor_DimensionType_Caffe),
+        )
+        for name, array in feeds.items()
+    ]
     outputs = net.getSessionOutputAll(session)
 
     def run():

@@ -1,4 +1,5 @@
 """ncnn; models are converted by pnnx, whose wheel wants all of PyTorch although its program does not."""
+
 import importlib.util
 import shutil
 import subprocess
@@ -38,8 +39,9 @@ def _load(net, model, feeds):
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "model.onnx")  # results appear beside it
         shutil.copy(model, copy)
-        done = subprocess.run([program, copy, f"inputshape={shapes}", "fp16=0"], cwd=folder, capture_output=True, text=True,
-                              check=False)
+        done = subprocess.run(
+            [program, copy, f"inputshape={shapes}", "fp16=0"], cwd=folder, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise RuntimeError(f"pnnx: {done.stdout[-500:]}{done.stderr[-500:]}")
         if net.load_param(f"{folder}/model.ncnn.param") or net.load_model(f"{folder}/model.ncnn.bin"):

@@ -1,4 +1,5 @@
 """onnxruntime, its CPU provider with all graph optimizations."""
+
 import onnxruntime
 
 

@@ -1,4 +1,5 @@
 """sparse-runtime itself: the kernel per layer chosen automatically."""
+
 import sparse_runtime as sr
 
 

@@ -1,8 +1,10 @@
-"""Writes a TFLite model of an ONNX network, by way of the project's importer and passes: what LiteRT gets is as well fused as what
-our own runtime gets. Knows the operators of the networks in the benchmarks; raises KeyError or NotImplementedError for others.
+"""Writes a TFLite model of an ONNX network, by way of the project's importer and passes: what LiteRT gets is as well
+fused as what our own runtime gets. Knows the operators of the networks in the report; raises KeyError or
+NotImplementedError for others.
 
-Images are [N, H, W, C] in TFLite, so every value of rank 4 is stored with its channels last; so is one of rank 3 that comes from
-flattening the planes of an image, and the Transpose(0, 2, 1) that puts its channels last then has nothing to do."""
+Images are [N, H, W, C] in TFLite, so every value of rank 4 is stored with its channels last; so is one of rank 3 that
+comes from flattening the planes of an image, and the Transpose(0, 2, 1) behind it then has nothing to do."""
+
 import math
 
 import flatbuffers
@@ -28,7 +30,9 @@ def convert(model):
     for node in graph.nodes:
         _OPS[node.op](writer, node)
     outputs = [value.name for value in graph.outputs]
-    return writer.finish([writer.index[value.name] for value in graph.inputs], [writer.index[name] for name in outputs]), outputs
+    return writer.finish(
+        [writer.index[value.name] for value in graph.inputs], [writer.index[name] for name in outputs]
+    ), outputs
 
 
 def _shape(value):
@@ -50,8 +54,9 @@ class _Writer:
             buffer = len(self._buffers)
             self._buffers.append(schema.BufferT(data=np.frombuffer(array.tobytes(), np.uint8)))
         dtype = np.dtype(np.float32) if array is None else array.dtype
-        self._tensors.append(schema.TensorT(shape=list(shape), type=_TYPES[dtype], buffer=buffer,
-                                            name=name or f"t{len(self._tensors)}"))
+        self._tensors.append(
+            schema.TensorT(shape=list(shape), type=_TYPES[dtype], buffer=buffer, name=name or f"t{len(self._tensors)}")
+        )
         return len(self._tensors) - 1
 
     def const(self, array):
@@ -67,8 +72,15 @@ class _Writer:
         index = self._codes.setdefault(code, len(self._codes))
         made = getattr(schema, f"{options}T")(**fields) if options else None
         kind = getattr(schema.BuiltinOptions, options) if options else 0
-        self._operators.append(schema.OperatorT(opcodeIndex=index, inputs=list(inputs), outputs=list(outputs),
-                                                builtinOptionsType=kind, builtinOptions=made))
+        self._operators.append(
+            schema.OperatorT(
+                opcodeIndex=index,
+                inputs=list(inputs),
+                outputs=list(outputs),
+                builtinOptionsType=kind,
+                builtinOptions=made,
+            )
+        )
 
     def shape(self, index):
         return tuple(self._tensors[index].shape)
@@ -80,7 +92,10 @@ class _Writer:
         return out
 
     def finish(self, inputs, outputs):
-        codes = [schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=min(code, 127), version=1) for code in self._codes]
+        codes = [
+            schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=min(code, 127), version=1)
+            for code in self._codes
+        ]
         graph = schema.SubGraphT(tensors=self._tensors, inputs=inputs, outputs=outputs, operators=self._operators)
         model = schema.ModelT(version=3, operatorCodes=codes, subgraphs=[graph], buffers=self._buffers)
         builder = flatbuffers.Builder(1 << 20)
@@ -88,7 +103,7 @@ class _Writer:
         return bytes(builder.Output())
 
 
-# ---- operators ---------------------------------------------------------------------------------------------------------
+# ---- operators
 
 
 def _activated(w, index, fn, a, b):
@@ -133,14 +148,22 @@ def _conv(w, node):
     act = node["act"], node["act_a"], node["act_b"]
     residual = node.input("Z")
     stride, dilation = node["strides"], node["dilations"]
-    fields = dict(padding=padding, strideH=stride[0], strideW=stride[1], dilationHFactor=dilation[0], dilationWFactor=dilation[1],
-                  fusedActivationFunction=_NO_ACT if residual is not None else _fused(*act))
+    fields = dict(
+        padding=padding,
+        strideH=stride[0],
+        strideW=stride[1],
+        dilationHFactor=dilation[0],
+        dilationWFactor=dilation[1],
+        fusedActivationFunction=_NO_ACT if residual is not None else _fused(*act),
+    )
     if node["group"] == 1:
         inputs = [x, w.const(weight.transpose(0, 2, 3, 1)), w.const(bias)]
         y = w.then("CONV_2D", inputs, "Conv2DOptions", _shape(node.output), **fields)
     elif per_group == 1 and node["group"] == outputs:
         inputs = [x, w.const(weight.transpose(1, 2, 3, 0)), w.const(bias)]
-        y = w.then("DEPTHWISE_CONV_2D", inputs, "DepthwiseConv2DOptions", _shape(node.output), depthMultiplier=1, **fields)
+        y = w.then(
+            "DEPTHWISE_CONV_2D", inputs, "DepthwiseConv2DOptions", _shape(node.output), depthMultiplier=1, **fields
+        )
     else:
         raise NotImplementedError(f"{node}: {node['group']} groups")
     if residual is not None:
@@ -155,7 +178,9 @@ def _fully_connected(w, node):
     if node.input("Z") is not None:
         raise NotImplementedError(f"{node}: residual")
     inputs = [w.index[node.input("X").name], w.const(weight), w.const(bias)]
-    y = w.then("FULLY_CONNECTED", inputs, "FullyConnectedOptions", _shape(node.output), fusedActivationFunction=_fused(*act))
+    y = w.then(
+        "FULLY_CONNECTED", inputs, "FullyConnectedOptions", _shape(node.output), fusedActivationFunction=_fused(*act)
+    )
     w.index[node.output.name] = _activated(w, y, *act)
 
 
@@ -163,8 +188,17 @@ def _max_pool(w, node):
     kernel = list(node["kernel_shape"])
     x, padding = _padded(w, w.index[node.inputs[0].name], node, kernel, fill=-np.inf)
     w.index[node.output.name] = w.then(
-        "MAX_POOL_2D", [x], "Pool2DOptions", _shape(node.output), padding=padding, strideH=node["strides"][0],
-        strideW=node["strides"][1], filterHeight=kernel[0], filterWidth=kernel[1], fusedActivationFunction=_NO_ACT)
+        "MAX_POOL_2D",
+        [x],
+        "Pool2DOptions",
+        _shape(node.output),
+        padding=padding,
+        strideH=node["strides"][0],
+        strideW=node["strides"][1],
+        filterHeight=kernel[0],
+        filterWidth=kernel[1],
+        fusedActivationFunction=_NO_ACT,
+    )
 
 
 def _global_average_pool(w, node):
@@ -190,8 +224,14 @@ def _axis(node):
 
 def _concat(w, node):
     inputs = [w.index[value.name] for value in node.inputs]
-    w.index[node.output.name] = w.then("CONCATENATION", inputs, "ConcatenationOptions", _shape(node.output), axis=_axis(node),
-                                       fusedActivationFunction=_NO_ACT)
+    w.index[node.output.name] = w.then(
+        "CONCATENATION",
+        inputs,
+        "ConcatenationOptions",
+        _shape(node.output),
+        axis=_axis(node),
+        fusedActivationFunction=_NO_ACT,
+    )
 
 
 def _split(w, node):
@@ -203,7 +243,10 @@ def _split(w, node):
     else:
         starts = np.cumsum([0] + [shape[axis] for shape in shapes])
         begins = [[int(start) * (i == axis) for i in range(4)] for start in starts]
-        outs = [w.then("SLICE", [x, w.ints(*begin), w.ints(*shape)], "SliceOptions", shape) for begin, shape in zip(begins, shapes)]
+        outs = [
+            w.then("SLICE", [x, w.ints(*begin), w.ints(*shape)], "SliceOptions", shape)
+            for begin, shape in zip(begins, shapes)
+        ]
     w.index.update((value.name, out) for value, out in zip(node.outputs, outs))
 
 
@@ -241,12 +284,28 @@ def _resize(w, node):
         raise NotImplementedError(f"{node}: {known}")
     shape = _shape(node.output)
     inputs = [w.index[node.inputs[0].name], w.ints(*shape[1:3])]
-    w.index[node.output.name] = w.then("RESIZE_NEAREST_NEIGHBOR", inputs, "ResizeNearestNeighborOptions", shape,
-                                       alignCorners=False, halfPixelCenters=False)
+    w.index[node.output.name] = w.then(
+        "RESIZE_NEAREST_NEIGHBOR",
+        inputs,
+        "ResizeNearestNeighborOptions",
+        shape,
+        alignCorners=False,
+        halfPixelCenters=False,
+    )
 
 
 _OPS = {
-    "Conv": _conv, "FullyConnected": _fully_connected, "MaxPool": _max_pool, "GlobalAveragePool": _global_average_pool,
-    "Unary": _unary, "Binary": _binary, "Concat": _concat, "Split": _split, "Reshape": _reshape, "Flatten": _reshape,
-    "Transpose": _transpose, "ChannelShuffle": _channel_shuffle, "Resize": _resize,
+    "Conv": _conv,
+    "FullyConnected": _fully_connected,
+    "MaxPool": _max_pool,
+    "GlobalAveragePool": _global_average_pool,
+    "Unary": _unary,
+    "Binary": _binary,
+    "Concat": _concat,
+    "Split": _split,
+    "Reshape": _reshape,
+    "Flatten": _reshape,
+    "Transpose": _transpose,
+    "ChannelShuffle": _channel_shuffle,
+    "Resize": _resize,
 }

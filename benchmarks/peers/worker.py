@@ -3,12 +3,14 @@
 Reads requests from its standard input and answers on its standard output, one JSON object per line:
 
     {"do": "load", "key": K, "model": PATH, "inputs": NPZ, "outputs": NPZ, "threads": N} -> {}   outputs are written
-    {"do": "time", "key": K, "warmup": W, "runs": R} -> {"ms": [..]}
+    {"do": "time", "key": K, "warmup": W, "runs": R, "clock": C} -> {"ms": [..], "busy": B}
+        clock is "wall" or "cpu", the CPU time of the process; busy is its CPU time over wall time meanwhile
     {"do": "drop"} -> {}     forgets all models
 
-The first line it writes is {"version": ..}, or {"error": ..} if the runtime is not there. CPUS is a comma list that the process
-is bound to before the runtime is imported. What the runtime prints goes to standard error.
+The first line it writes is {"version": ..}, or {"error": ..} if the runtime is not there. CPUS is a comma list that the
+process is bound to before the runtime is imported. What the runtime prints goes to standard error.
 """
+
 import importlib
 import json
 import os
@@ -50,16 +52,19 @@ def _load(runtime, loaded, key, model, inputs, outputs, threads):
     return {}
 
 
-def _time(runtime, loaded, key, warmup, runs):
-    run, clock = loaded[key], time.perf_counter
+_CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
+
+def _time(runtime, loaded, key, warmup, runs, clock):
+    run, clock = loaded[key], _CLOCKS[clock]
     for _ in range(warmup):
         run()
-    times = []
+    times, cpu, wall = [], time.process_time(), time.perf_counter()
     for _ in range(runs):
         start = clock()
         run()
         times.append((clock() - start) * 1e3)
-    return {"ms": times}
+    return {"ms": times, "busy": (time.process_time() - cpu) / (time.perf_counter() - wall)}
 
 
 def _drop(runtime, loaded):

@@ -11,8 +11,8 @@
  *               once, which is what an instruction-level estimate of an emulated program wants
  *   --act       none, clip (relu, the default), hard_swish ...
  *
- * GFLOP/s counts the stored nonzeros, effective GFLOP/s counts the zeros too. Planes lie an odd multiple of 64 bytes
- * apart, as in the executor; 2x1 kernels get weights that are pruned in blocks. */
+ * MMAC (millions of multiply-accumulates) and GFLOP/s count the stored nonzeros, effective GFLOP/s counts the zeros too.
+ * Planes lie an odd multiple of 64 bytes apart, as in the executor; 2x1 kernels get weights that are pruned in blocks. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* posix_memalign, clock_gettime under -std=c11 */
 #endif
@@ -137,8 +137,8 @@ typedef struct total {
 } total;
 
 static void print_line(const char *name, const char *what, double sparsity, total t) {
-    printf("%-28s %-16s %8.3f %12.2f %9.2f %9.2f\n", name, what, sparsity, t.seconds * 1e6, t.flops / t.seconds * 1e-9,
-           t.dense_flops / t.seconds * 1e-9);
+    printf("%-28s %-16s %8.3f %10.4f %12.2f %9.2f %9.2f\n", name, what, sparsity, t.flops / 2e6, t.seconds * 1e6,
+           t.flops / t.seconds * 1e-9, t.dense_flops / t.seconds * 1e-9);
 }
 
 static total run_case(const spr_kernel *kernel, shape s, double sparsity, const options *opt) {
@@ -265,7 +265,7 @@ int main(int argc, char **argv) {
         parse_option(&opt, argv[i], argv[i + 1]);
     }
     int found = 0;
-    printf("%-28s %-16s %8s %12s %9s %9s\n", "kernel", "M,N,K", "sparsity", "us", "GFLOP/s", "effective");
+    printf("%-28s %-16s %8s %10s %12s %9s %9s\n", "kernel", "M,N,K", "sparsity", "MMAC", "us", "GFLOP/s", "effective");
     for (size_t i = 0; i < spr_kernel_count; i++) {
         const spr_kernel *kernel = &spr_kernels[i];
         if (kernel->cls > SPR_K_FC_CSR || !spr_kernel_runs(kernel, spr_cpu_features())) continue;

@@ -1,0 +1,212 @@
+"""The evidence of speed: python -m benchmarks.report [--measure] [--quick] ...
+
+    --measure            runs the networks on all runtimes that are installed (`make peers`): docs/benchmarks/x86.json
+    --networks, --peers, --rounds, --clock, --quick      what to measure, and how
+
+Then docs/benchmarks.md is written from docs/benchmarks/x86.json and arm.json (`python -m benchmarks.arm`), whichever
+are there."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from pathlib import Path
+
+from . import report_tables as tables
+from .peers import OURS, PEERS, ROOT
+from .variants import NAMES, VARIANTS
+
+QUIET = 0.9  # share of the time a single-threaded process had its CPU, below which the page says that it was disturbed
+
+_HEAD = """# Benchmarks
+
+Written by `make bench-report` (x86) and `make bench-arm` (estimates for ARM) from the figures in `docs/benchmarks/`; do
+not edit. How the networks are pruned: `benchmarks/variants.py`. Their weights are random."""
+
+_X86 = """## x86: measured against other runtimes
+
+FP32, batch 1, one thread unless a row says otherwise. Every runtime has a process of its own, bound to one CPU; in each
+of {rounds} rounds every network and runtime is visited once, in random order, for about {burst:.0f} ms. A run takes
+arrays and returns arrays: copies in and out count. Outputs were compared with onnxruntime's before. Medians in ms and,
+in brackets, the middle half of the runs; the fastest with one thread is bold. MNN runs every model with and without its
+search for sparse layers, and the faster counts. LiteRT runs with XNNPACK on models without sparsity annotations: its
+times are dense ones throughout. tvm is left out: without hours of tuning its times would say nothing.
+
+- CPU: {cpu} ({cpus} CPUs; {features}), {system}, Python {python}
+- measured on {date} at commit {commit}
+- {versions}"""
+
+_ARM = """## ARM: estimated
+
+Cycles by `tools/armcycles` (its README says how far to trust them: 10 to 25 %), which runs the program under qemu and
+puts its instructions through a model of the core; estimated on {date} at commit {commit}; models: {models}.
+"With memory" adds a simulation of the caches, which are empty at the start of a layer and of a network. On A53 and A55
+the kernels for in-order cores run, as they would there. 1x1 layers include bias, relu and tails; weighted means that each
+comes as often as in the network, those that pruning leaves dense (outputs) left out."""
+
+
+def page(measured, estimated):
+    """The text of docs/benchmarks.md. Either may be None."""
+    parts = [_HEAD]
+    if measured:
+        parts += _measured_parts(tables.Measured(measured))
+    if estimated:
+        parts += _estimated_parts(tables.Estimated(estimated))
+    return "\n\n".join(parts) + "\n"
+
+
+def _measured_parts(m):
+    data, machine = m.data, m.data["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in data["versions"].items())
+    parts = [
+        _X86.format(
+            rounds=data["rounds"],
+            burst=data["burst_ms"],
+            commit=data["commit"],
+            versions=versions,
+            **machine,
+        )
+    ]
+    parts += [f"- {name} did not run: {why}" for name, why in data["missing"].items()]
+    if data["clock"] == "cpu":
+        parts.append(
+            "**A first impression:** the machine was busy, so the times are CPU times of the processes; nothing is "
+            "known of two threads."
+        )
+    busy = [case["busy"] for case in data["cases"] if case["threads"] == 1]
+    if data["clock"] == "wall" and busy and min(busy) < QUIET:
+        parts.append(
+            f"**The machine was not quiet**: a process had its CPU for {min(busy) * 100:.0f} % of the time at worst "
+            f"({sum(b < QUIET for b in busy)} of {len(busy)} cases below {QUIET * 100:.0f} %). Do not trust these "
+            "times."
+        )
+    for network in m.networks():
+        parts += [f"### {tables.TITLES[network]}", tables.times_table(m, network)]
+    parts += [
+        f"{f['runtime']} did not run {tables.TITLES[f['network']]}, {VARIANTS[f['variant']].title}: {f['why']}"
+        for f in data["failed"]
+    ]
+    if data.get("plot"):
+        parts.append(f"![times over sparsity](benchmarks/{data['plot']})")
+    best = ", ".join(
+        f"{tables.TITLES[n]} {m.best_dense(n)[1]} {m.best_dense(n)[0]:.2f} ms"
+        for n in m.networks()
+        if m.best_dense(n)[0]
+    )
+    return [
+        *parts,
+        "### Targets",
+        f"The best peer's dense time is the least of {', '.join(tables.DENSE_PEERS)}: {best}.",
+        tables.targets_table(tables.measured_targets(m)),
+    ]
+
+
+def _estimated_parts(e):
+    rows = [row["cycles"] for part in ("layers", "depthwise", "networks") for row in e.data.get(part, [])]
+    models = sorted(
+        {f"{tables.CORES[core][0]} {c['engine']} ({c['model']})" for cycles in rows for core, c in cycles.items()}
+    )
+    parts = [_ARM.format(date=e.data["date"], commit=e.data["commit"], models=", ".join(models))]
+    if e.data["quick"]:
+        parts.append("**This was a trial run on a few cases only.**")
+    parts += ["### Targets", tables.targets_table(tables.estimated_targets(e))]
+    if e.whole:
+        parts += [
+            "### Whole networks",
+            "Millions of cycles without and with the memory model; in brackets the gain over the dense "
+            "form, which runs our dense kernels.",
+            tables.whole_table(e),
+        ]
+    if e.layers:
+        parts += [
+            "### 1x1 layers, weighted as in the network",
+            tables.weighted_table(e),
+            "### 1x1 layers one by one",
+            "Cycles with memory, then % of peak without / with memory.",
+        ]
+        for network in e.counts:
+            for core, (title, _) in tables.CORES.items():
+                parts += [f"#### {tables.TITLES[network]} on {title}", tables.layers_table(e, network, core)]
+    if e.data.get("depthwise"):
+        parts += ["### Depthwise 3x3, stride 1, relu", tables.depthwise_table(e)]
+    return parts
+
+
+def plot(measured, path):
+    """Times over sparsity, one panel per network."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    m = tables.Measured(measured)
+    figure, panels = pyplot.subplots(1, len(m.networks()), figsize=(4 * len(m.networks()), 3.4), squeeze=False)
+    for panel, network in zip(panels[0], m.networks()):
+        for runtime, threads in m.runtimes(network):
+            for block, style in ((1, "-"), (2, ":")):
+                points = [
+                    (v.ratio * 100, m.median(network, v.key, runtime, threads))
+                    for v in VARIANTS.values()
+                    if v.block == block and m.median(network, v.key, runtime, threads)
+                ]
+                if points and threads == 1 and (block == 1 or runtime == OURS):
+                    label = runtime + (" 2x1" if block == 2 else "")
+                    panel.plot(*zip(*points), style, marker=".", label=label, color="k" if runtime == OURS else None)
+        panel.set(title=tables.TITLES[network], xlabel="% zeros", ylim=(0, None))
+    panels[0][0].set_ylabel("ms, one thread")
+    panels[0][-1].legend(fontsize=7)
+    figure.tight_layout()
+    image = io.BytesIO()
+    figure.savefig(image, dpi=80)
+    pyplot.close(figure)
+    from PIL import Image  # matplotlib needs it too
+
+    Image.open(image).convert("RGB").quantize(64).save(path, optimize=True)
+
+
+def measure(options):
+    from .peers.measure import measure as run
+
+    keys = ("dense", "90") if options.quick else VARIANTS
+    rounds = 2 if options.quick else options.rounds
+    return run(
+        options.networks.split(","),
+        [VARIANTS[key] for key in keys],
+        options.peers.split(","),
+        rounds,
+        options.clock,
+        progress=lambda text: print(text, file=sys.stderr, flush=True),
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__.splitlines()[0])
+    parser.add_argument("--measure", action="store_true", help="measure first, else only write the page")
+    parser.add_argument("--networks", default=",".join(NAMES), help="comma list (default %(default)s)")
+    parser.add_argument("--peers", default=",".join(PEERS), help="comma list (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=15, help="(default %(default)s)")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: for a machine that is busy")
+    parser.add_argument("--quick", action="store_true", help="dense and 90 %% only, two rounds, to see that it works")
+    parser.add_argument("--docs", default=str(ROOT / "docs"), help="folder to write to")
+    options = parser.parse_args()
+    docs = Path(options.docs)
+    figures = docs / "benchmarks"
+    figures.mkdir(parents=True, exist_ok=True)
+    x86, arm = figures / "x86.json", figures / "arm.json"
+    if options.measure:
+        data = measure(options)
+        try:
+            plot(data, figures / "x86.png")
+            data["plot"] = "x86.png"
+        except ImportError:
+            print("no plots: matplotlib is not installed", file=sys.stderr)
+        x86.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    measured, estimated = (json.loads(p.read_text(encoding="utf-8")) if p.exists() else None for p in (x86, arm))
+    (docs / "benchmarks.md").write_text(page(measured, estimated), encoding="utf-8")
+    print(f"{docs / 'benchmarks.md'} written", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""What is read from the programs that make the ARM figures."""
+
+import pytest
+
+from benchmarks.arm import armcycles, layers
+from benchmarks.arm.__main__ import merged
+
+
+def test_cycles():
+    core = {"core": "a53", "core_cycles": 90.0, "mispredict_cycles": 10.0, "cycles": 150.0, "sampling_spread": 0.01,
+            "engine": "inorder", "llvm_mca": "llvm-mca-19"}  # fmt: skip
+    assert armcycles.cycles({"cores": [core]})["a53"] == {
+        "plain": 100.0, "mem": 150.0, "spread": 0.01, "engine": "inorder", "model": "llvm-mca-19"
+    }  # fmt: skip
+
+
+def test_cores_of_one_kind_share_a_run():
+    assert armcycles.groups(["a76", "a53", "v1", "a55"]) == [("neon", ["a76", "v1"]), ("neon,inorder", ["a53", "a55"])]
+
+
+def test_kernels_by_core():
+    assert layers.kernel("pw_csr", "neon") == "pw_csr_f32_neon"
+    assert layers.kernel("pw_csr", "neon,inorder") == "pw_csr_f32_neon_inorder"
+    with pytest.raises(LookupError, match="no_such"):
+        layers.kernel("no_such", "neon")
+
+
+def test_printed_macs():
+    table = "kernel  M,N,K  sparsity  MMAC  us  GFLOP/s  effective\nk  49,8,8  0.750  1.2345  9.00  1.00  4.00\n"
+    assert layers.printed_macs(table, "k") == 1234500
+    with pytest.raises(RuntimeError):
+        layers.printed_macs(table, "other")
+
+
+def test_merged():
+    rows = [{"shape": [1], "kernel": "k1", "cycles": {"a53": {"mem": 1}}},
+            {"shape": [1], "kernel": "k2", "cycles": {"a76": {"mem": 2}}},
+            {"shape": [2], "kernel": "k1", "cycles": {"a53": {"mem": 3}}}]  # fmt: skip
+    assert merged(rows) == [
+        {"shape": [1], "cycles": {"a53": {"mem": 1, "kernel": "k1"}, "a76": {"mem": 2, "kernel": "k2"}}},
+        {"shape": [2], "cycles": {"a53": {"mem": 3, "kernel": "k1"}}},
+    ]
+
+
+@pytest.mark.slow
+def test_shapes_of_mobilenet():
+    shapes = layers.pointwise_shapes("mobilenet_v1")
+    assert sum(shapes.values()) == 13 and shapes[196, 512, 512] == 5 and shapes[12544, 64, 32] == 1
