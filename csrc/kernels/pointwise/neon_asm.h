@@ -35,45 +35,43 @@
 /* The weights are lanes of register 29. */
 #define SPR_CLOBBERS                                                                                          \
     "memory", "cc", "x9", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", \
-        "v28", "v29"
+        "v28", "v29", "v31"
 
 #define SPR_SUM_A(j) float32x4_t a##j;
 #define SPR_SUM_B(j) float32x4_t b##j;
 #define SPR_OUT_A(j) [a##j] "=&w"(a##j),
 #define SPR_OUT_B(j) [b##j] "=&w"(b##j),
 
-/* Sums begin with `V` vectors at `from`, or where `same` is not 0 with copies of one vector. S is A or B. */
-#define SPR_LD_A(j) "ldr %q[a" #j "], [%[from], #16*" #j "]\n"
-#define SPR_LD_B(j) "ldr %q[b" #j "], [%[from_b], #16*" #j "]\n"
-#define SPR_LDP_A(j, k) "ldp %q[a" #j "], %q[a" #k "], [%[from], #16*" #j "]\n"
-#define SPR_LDP_B(j, k) "ldp %q[b" #j "], %q[b" #k "], [%[from_b], #16*" #j "]\n"
-#define SPR_LD1(S) SPR_LD_##S(0)
-#define SPR_LD2(S) SPR_LDP_##S(0, 1)
-#define SPR_LD3(S) SPR_LD2(S) SPR_LD_##S(2)
-#define SPR_LD4(S) SPR_LD2(S) SPR_LDP_##S(2, 3)
-#define SPR_LD5(S) SPR_LD4(S) SPR_LD_##S(4)
-#define SPR_LD6(S) SPR_LD4(S) SPR_LDP_##S(4, 5)
-#define SPR_LD7(S) SPR_LD6(S) SPR_LD_##S(6)
-#define SPR_LD8(S) SPR_LD6(S) SPR_LDP_##S(6, 7)
-#define SPR_LD9(S) SPR_LD8(S) SPR_LD_##S(8)
-#define SPR_LD10(S) SPR_LD8(S) SPR_LDP_##S(8, 9)
-#define SPR_LD11(S) SPR_LD10(S) SPR_LD_##S(10)
-#define SPR_LD12(S) SPR_LD10(S) SPR_LDP_##S(10, 11)
-#define SPR_LD13(S) SPR_LD12(S) SPR_LD_##S(12)
+/* Sums begin with V vectors at `from`, or, where register `same` is not 0, with copies of one vector. Uses
+   register 31. */
+#define SPR_LDR(sum, j, from) "ldr %q[" #sum #j "], [" from ", #16*" #j "]\n"
+#define SPR_LDP(sum, j, k, from) "ldp %q[" #sum #j "], %q[" #sum #k "], [" from ", #16*" #j "]\n"
+#define SPR_LD1(sum, from) SPR_LDR(sum, 0, from)
+#define SPR_LD2(sum, from) SPR_LDP(sum, 0, 1, from)
+#define SPR_LD3(sum, from) SPR_LD2(sum, from) SPR_LDR(sum, 2, from)
+#define SPR_LD4(sum, from) SPR_LD2(sum, from) SPR_LDP(sum, 2, 3, from)
+#define SPR_LD5(sum, from) SPR_LD4(sum, from) SPR_LDR(sum, 4, from)
+#define SPR_LD6(sum, from) SPR_LD4(sum, from) SPR_LDP(sum, 4, 5, from)
+#define SPR_LD7(sum, from) SPR_LD6(sum, from) SPR_LDR(sum, 6, from)
+#define SPR_LD8(sum, from) SPR_LD6(sum, from) SPR_LDP(sum, 6, 7, from)
+#define SPR_LD9(sum, from) SPR_LD8(sum, from) SPR_LDR(sum, 8, from)
+#define SPR_LD10(sum, from) SPR_LD8(sum, from) SPR_LDP(sum, 8, 9, from)
+#define SPR_LD11(sum, from) SPR_LD10(sum, from) SPR_LDR(sum, 10, from)
+#define SPR_LD12(sum, from) SPR_LD10(sum, from) SPR_LDP(sum, 10, 11, from)
+#define SPR_LD13(sum, from) SPR_LD12(sum, from) SPR_LDR(sum, 12, from)
 
-#define SPR_DUP_A(j) "mov %[a" #j "].16b, v29.16b\n"
-#define SPR_DUP_B(j) "mov %[b" #j "].16b, v29.16b\n"
-
-#define SPR_BEGIN_CSR(V)                             \
-    "cbnz %w[same], 13f\n" SPR_LD##V(A)              \
-    "b 14f\n"                                        \
-    "13: ldr q29, [%[from]]\n" SPR_REP##V(SPR_DUP_A) \
+#define SPR_COPY_A(j) "mov %[a" #j "].16b, v31.16b\n"
+#define SPR_COPY_B(j) "mov %[b" #j "].16b, v31.16b\n"
+#define SPR_BEGIN_CSR(V, same, from)                   \
+    "cbnz " same ", 13f\n" SPR_LD##V(a, from)          \
+    "b 14f\n"                                          \
+    "13: ldr q31, [" from "]\n" SPR_REP##V(SPR_COPY_A) \
     "14:\n"
-#define SPR_BEGIN_PAIR(V)                            \
-    "cbnz %w[same], 13f\n" SPR_LD##V(A) SPR_LD##V(B) \
-    "b 14f\n"                                        \
-    "13: ldr q29, [%[from]]\n" SPR_REP##V(SPR_DUP_A) \
-    "ldr q29, [%[from_b]]\n" SPR_REP##V(SPR_DUP_B)   \
+#define SPR_BEGIN_PAIR(V, same, from, from_b)                      \
+    "cbnz " same ", 13f\n" SPR_LD##V(a, from) SPR_LD##V(b, from_b) \
+    "b 14f\n"                                                      \
+    "13: ldr q31, [" from "]\n" SPR_REP##V(SPR_COPY_A)             \
+    "ldr q31, [" from_b "]\n" SPR_REP##V(SPR_COPY_B)               \
     "14:\n"
 
 #define SPR_FMA_A(j, lane) "fmla %[a" #j "].4s, v" SPR_T##j ".4s, v29.s[" #lane "]\n"

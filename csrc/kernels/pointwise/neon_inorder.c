@@ -17,7 +17,7 @@
 #undef SPR_CLOBBERS
 #define SPR_CLOBBERS                                                                                                 \
     "memory", "cc", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", \
-        "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30"
+        "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31"
 
 /* Input j: its halves, the upper one through a general register, or all of it. */
 #define LOWER(j) "ldr d" SPR_T##j ", [%[xa], #16*" #j "]\n"
@@ -25,8 +25,8 @@
 #define JOIN(j, x) "ins v" SPR_T##j ".d[1], " x "\n"
 #define WHOLE(j) "ldr q" SPR_T##j ", [%[xa], #16*" #j "]\n"
 
-/* What rounds do to sum j: begin as a copy of register 29 (second row: 30), nothing, or multiply by a weight. */
-#define COPY_A(j) "mov %[a" #j "].16b, v29.16b\n"
+/* What rounds do to sum j: begin as a copy of register 31 (second row: 30), nothing, or multiply by a weight. */
+#define COPY_A(j) SPR_COPY_A(j)
 #define COPY_B(j) "mov %[b" #j "].16b, v30.16b\n"
 #define NOTHING(j)
 #define MUL_A(j) SPR_FMA_A(j, 0)
@@ -107,27 +107,27 @@
 #define P13 JOIN(11, X11)
 #define Q13 JOIN(12, X12)
 
-#define CSR_LOOP(V)                                                                 \
-    __asm__ volatile("cbz %w[n], 5f\n"                                              \
-                     "ldr x9, [%[p]], #8\n"                                         \
-                     "cbnz %w[same], 2f\n" SPR_LD##V(A) ROUND##V(NOTHING, , )       \
-                     "b 3f\n"                                                       \
-                     "2: ldr q29, [%[from]]\n" ROUND##V(COPY_A, , )                 \
-                     "3: fmov d29, x9\n"                                            \
-                     "subs %w[n], %w[n], #1\n"                                      \
-                     "add %[xa], %[xb], w9, uxtw\n"                                 \
-                     "b.eq 4f\n"                                                    \
-                     "1: ldr x9, [%[p]], #8\n" ROUND##V(MUL, P##V, Q##V)            \
-                     "fmov d29, x9\n"                                               \
-                     "subs %w[n], %w[n], #1\n"                                      \
-                     "add %[xa], %[xb], w9, uxtw\n"                                 \
-                     "b.ne 1b\n"                                                    \
-                     "4:\n" P##V Q##V SPR_REP##V(MUL)                               \
-                     "b 6f\n"                                                       \
-                     "5:\n" SPR_BEGIN_CSR(V)                                        \
-                     "6:\n"                                                         \
-                     : SPR_REP##V(SPR_OUT_A)[p] "+r"(p), [xa] "+r"(xa), [n] "+r"(n) \
-                     : [xb] "r"(xb), [from] "r"(from), [same] "r"(same)             \
+#define CSR_LOOP(V)                                                                      \
+    __asm__ volatile("cbz %w[n], 5f\n"                                                   \
+                     "ldr x9, [%[p]], #8\n"                                              \
+                     "cbnz %w[same], 2f\n" SPR_LD##V(a, "%[from]") ROUND##V(NOTHING, , ) \
+                     "b 3f\n"                                                            \
+                     "2: ldr q31, [%[from]]\n" ROUND##V(COPY_A, , )                      \
+                     "3: fmov d29, x9\n"                                                 \
+                     "subs %w[n], %w[n], #1\n"                                           \
+                     "add %[xa], %[xb], w9, uxtw\n"                                      \
+                     "b.eq 4f\n"                                                         \
+                     "1: ldr x9, [%[p]], #8\n" ROUND##V(MUL, P##V, Q##V)                 \
+                     "fmov d29, x9\n"                                                    \
+                     "subs %w[n], %w[n], #1\n"                                           \
+                     "add %[xa], %[xb], w9, uxtw\n"                                      \
+                     "b.ne 1b\n"                                                         \
+                     "4:\n" P##V Q##V SPR_REP##V(MUL)                                    \
+                     "b 6f\n"                                                            \
+                     "5:\n" SPR_BEGIN_CSR(V, "%w[same]", "%[from]")                      \
+                     "6:\n"                                                              \
+                     : SPR_REP##V(SPR_OUT_A)[p] "+r"(p), [xa] "+r"(xa), [n] "+r"(n)      \
+                     : [xb] "r"(xb), [from] "r"(from), [same] "r"(same)                  \
                      : SPR_CLOBBERS)
 
 /* ---- 2x1 ---- */
@@ -189,10 +189,10 @@
 #define RECORD "ldr w9, [%[po]], #4\n", "ldr x15, [%[pw]], #8\n"
 #define PAIR_LOOP(V)                                                                            \
     __asm__ volatile("cbz %w[n], 5f\n"                                                          \
-                     "cbnz %w[same], 2f\n" SPR_LD##V(A) SPR_LD##V(B)                            \
+                     "cbnz %w[same], 2f\n" SPR_LD##V(a, "%[from]") SPR_LD##V(b, "%[from_b]")    \
                      PAIR_ROUND(V, NOTHING, NOTHING, RECORD, NO_JOINS)                          \
                      "b 3f\n"                                                                   \
-                     "2: ldr q29, [%[from]]\n"                                                  \
+                     "2: ldr q31, [%[from]]\n"                                                  \
                      "ldr q30, [%[from_b]]\n" PAIR_ROUND(V, COPY_A, COPY_B, RECORD, NO_JOINS)   \
                      "3: add %[xa], %[xb], x9\n"                                                \
                      "b.eq 4f\n"                                                                \
@@ -201,14 +201,14 @@
                      "b.ne 1b\n"                                                                \
                      "4:\n" JOIN_ALL(LEFT##V) SPR_REP##V(MUL_A) SPR_REP##V(MUL_B)               \
                      "b 6f\n"                                                                   \
-                     "5:\n" SPR_BEGIN_PAIR(V)                                                   \
+                     "5:\n" SPR_BEGIN_PAIR(V, "%w[same]", "%[from]", "%[from_b]")               \
                      "6:\n"                                                                     \
                      : SPR_REP##V(SPR_OUT_A) SPR_REP##V(SPR_OUT_B)[po] "+r"(po), [pw] "+r"(pw), \
                        [xa] "+r"(xa), [n] "+r"(n)                                               \
                      : [xb] "r"(xb), [from] "r"(from), [from_b] "r"(from_b), [same] "r"(same)   \
                      : SPR_CLOBBERS)
 
-#define CSR_WIDE 96
+#define PAIR_MOST 8
 #define VARIANT(x) x##_neon_inorder
 #include "kernels/pointwise/neon_sparse.tmpl.h"
 

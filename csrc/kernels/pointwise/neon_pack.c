@@ -183,7 +183,7 @@ spr_neon_2x1 spr_neon_2x1_view(const void *packed) {
 
 PACKING(csr_neon, csr_layout, csr_pack, SPR_NEON_PANEL)
 PACKING(2x1_neon, block_layout, block_pack, SPR_NEON_PANEL)
-PACKING(csr_neon_inorder, csr_layout, csr_pack, SPR_NEON_PANEL_INORDER)
-PACKING(2x1_neon_inorder, block_layout, block_pack, SPR_NEON_PANEL_INORDER)
+PACKING(csr_neon_inorder, csr_layout, csr_pack, SPR_NEON_PANEL_INORDER_CSR)
+PACKING(2x1_neon_inorder, block_layout, block_pack, SPR_NEON_PANEL_INORDER_2X1)
 
 #endif

@@ -8,9 +8,11 @@
 
 #include "kernels/kernel.h"
 
-/* Out-of-order cores have 64 KB of L1, of which prefetched lines take their share; in-order ones 32 KB. */
+/* Most channels per panel. L1 has 64 KB on out-of-order cores, of which prefetched lines take their share, 32 KB
+   on in-order ones; tiles have 12 vectors, those of in-order 2x1 kernels 8. */
 #define SPR_NEON_PANEL 128
-#define SPR_NEON_PANEL_INORDER 192
+#define SPR_NEON_PANEL_INORDER_CSR 96
+#define SPR_NEON_PANEL_INORDER_2X1 192
 
 /* A record is the value of one nonzero and where the next one finds its plane, so that a loop can prepare the address
    while it multiplies. Position i has its offset in record i and its value in record i + 1. */

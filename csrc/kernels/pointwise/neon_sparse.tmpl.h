@@ -3,7 +3,7 @@
  *   CSR_LOOP(V)   inline assembly that computes the sums a0 ... a<V-1> of a row segment
  *   PAIR_LOOP(V)  the same for two rows, b0 ... b<V-1> being those of the second
  *   VARIANT(x)    x with the suffix of the variant
- *   CSR_WIDE      channels per panel up to which tiles of 12 vectors and the panel stay in L1; 8 above
+ *   PAIR_MOST     the widest tile of pairs, in vectors: 8 or 12
  *
  * Loops find in scope: `from` (PAIR_LOOP: `from_b` too) and `same`, how sums begin; `xb`, the tile in the panel's
  * first plane; `n`, the number of records; and what is kept from row to row: `xa`, the tile in the next record's
@@ -151,6 +151,12 @@ PAIR_ROWS(5)
 PAIR_ROWS(6)
 PAIR_ROWS(7)
 PAIR_ROWS(8)
+#if PAIR_MOST == 12
+PAIR_ROWS(9)
+PAIR_ROWS(10)
+PAIR_ROWS(11)
+PAIR_ROWS(12)
+#endif
 
 static csr_rows_fn *const csr_rows[] = {
     VARIANT(spr_pw_csr_rows1),  VARIANT(spr_pw_csr_rows2),  VARIANT(spr_pw_csr_rows3),  VARIANT(spr_pw_csr_rows4),
@@ -161,6 +167,9 @@ static csr_rows_fn *const csr_rows[] = {
 static pair_rows_fn *const pair_rows[] = {
     VARIANT(spr_pw_2x1_rows1), VARIANT(spr_pw_2x1_rows2), VARIANT(spr_pw_2x1_rows3), VARIANT(spr_pw_2x1_rows4),
     VARIANT(spr_pw_2x1_rows5), VARIANT(spr_pw_2x1_rows6), VARIANT(spr_pw_2x1_rows7), VARIANT(spr_pw_2x1_rows8),
+#if PAIR_MOST == 12
+    VARIANT(spr_pw_2x1_rows9), VARIANT(spr_pw_2x1_rows10), VARIANT(spr_pw_2x1_rows11), VARIANT(spr_pw_2x1_rows12),
+#endif
 };
 
 /* Vectors of the next tile when `left` remain: `usual` (lines, so that tiles begin at lines), all up to `most`, and no
@@ -180,10 +189,9 @@ static tile next_tile(const spr_pw_args *args, uint32_t px, uint32_t usual, uint
 
 void VARIANT(spr_pw_csr_f32)(const spr_pw_args *args) {
     const spr_neon_csr w = spr_neon_csr_view(args->packed);
-    const int wide = w.kp <= CSR_WIDE;
     tile t;
     for (uint32_t px = args->px0; px < args->px1; px += 4 * t.vectors) {
-        t = next_tile(args, px, wide ? 12 : 8, wide ? 13 : 8);
+        t = next_tile(args, px, 12, 13);
         for (uint32_t panel = 0; panel < w.panels; panel++) {
             t.xb = (const char *)(args->x + (size_t)panel * w.kp * args->x_stride + px);
             t.first = panel == 0;
@@ -199,7 +207,7 @@ void VARIANT(spr_pw_2x1_f32)(const spr_pw_args *args) {
     const uint32_t pair0 = args->row0 / 2, pairs = args->row1 / 2 - pair0;
     tile t;
     for (uint32_t px = args->px0; px < args->px1; px += 4 * t.vectors) {
-        t = next_tile(args, px, 8, 8);
+        t = next_tile(args, px, PAIR_MOST, PAIR_MOST);
         for (uint32_t panel = 0; panel < w.panels; panel++) {
             t.xb = (const char *)(args->x + (size_t)panel * w.kp * args->x_stride + px);
             t.first = panel == 0;
