@@ -1,8 +1,21 @@
-/* Pieces from which the inner loops are put together. Loops are inline assembly, as compilers neither keep 13
- * sums, 13 inputs and a weight in registers nor order them as cores want. Vector j of a tile has its sum in
- * operand a<j> (2x1: a<j> and b<j> for the two rows) and its input in register SPR_T<j>. */
+/* Pieces from which the sparse kernels' inline assembly is put together. A compiler keeps neither 13 sums, 13
+ * inputs and their weight nor 24 sums in registers, and does not order them as cores want; so the loop over the
+ * rows is assembly too, and registers are fixed:
+ *
+ *   x1 next position, x2 rows to go, x3 xb, x4 xa, x5 p, x6 pw, x7 y, x8 y_stride, x16 bias, x20 bounds
+ *   x17 position, x21 scratch, x22 records to go in the row, x23 second row of y; x9 ... x15 are free for loops
+ *   v<j> sum of vector j in the row (2x1: in the first row); v30, v31 bounds
+ *
+ * (names as in spr_neon_rows). A loop processes x22 records, at least one, ends with numeric label 2 and may use
+ * 1. */
 #ifndef SPR_KERNELS_POINTWISE_NEON_ASM_H
 #define SPR_KERNELS_POINTWISE_NEON_ASM_H
+
+#define SPR_CLOBBERS                                                                                                 \
+    "memory", "cc", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15",  \
+        "x16", "x17", "x20", "x21", "x22", "x23", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", \
+        "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25",     \
+        "v26", "v27", "v28", "v29", "v30", "v31"
 
 /* F(0) F(1) ... F(n - 1) */
 #define SPR_REP1(F) F(0)
@@ -19,62 +32,87 @@
 #define SPR_REP12(F) SPR_REP11(F) F(11)
 #define SPR_REP13(F) SPR_REP12(F) F(12)
 
-#define SPR_T0 "16"
-#define SPR_T1 "17"
-#define SPR_T2 "18"
-#define SPR_T3 "19"
-#define SPR_T4 "20"
-#define SPR_T5 "21"
-#define SPR_T6 "22"
-#define SPR_T7 "23"
-#define SPR_T8 "24"
-#define SPR_T9 "25"
-#define SPR_T10 "26"
-#define SPR_T11 "27"
-#define SPR_T12 "28"
-/* The weights are lanes of register 29. */
-#define SPR_CLOBBERS                                                                                          \
-    "memory", "cc", "x9", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", \
-        "v28", "v29", "v31"
+/* F1(j) for an odd one at the end, F2(j, j + 1) for every pair of vectors */
+#define SPR_PAIRS1(F1, F2) F1(0)
+#define SPR_PAIRS2(F1, F2) F2(0, 1)
+#define SPR_PAIRS3(F1, F2) SPR_PAIRS2(F1, F2) F1(2)
+#define SPR_PAIRS4(F1, F2) SPR_PAIRS2(F1, F2) F2(2, 3)
+#define SPR_PAIRS5(F1, F2) SPR_PAIRS4(F1, F2) F1(4)
+#define SPR_PAIRS6(F1, F2) SPR_PAIRS4(F1, F2) F2(4, 5)
+#define SPR_PAIRS7(F1, F2) SPR_PAIRS6(F1, F2) F1(6)
+#define SPR_PAIRS8(F1, F2) SPR_PAIRS6(F1, F2) F2(6, 7)
+#define SPR_PAIRS9(F1, F2) SPR_PAIRS8(F1, F2) F1(8)
+#define SPR_PAIRS10(F1, F2) SPR_PAIRS8(F1, F2) F2(8, 9)
+#define SPR_PAIRS11(F1, F2) SPR_PAIRS10(F1, F2) F1(10)
+#define SPR_PAIRS12(F1, F2) SPR_PAIRS10(F1, F2) F2(10, 11)
+#define SPR_PAIRS13(F1, F2) SPR_PAIRS12(F1, F2) F1(12)
 
-#define SPR_SUM_A(j) float32x4_t a##j;
-#define SPR_SUM_B(j) float32x4_t b##j;
-#define SPR_OUT_A(j) [a##j] "=&w"(a##j),
-#define SPR_OUT_B(j) [b##j] "=&w"(b##j),
+/* Inputs and sums of the second row lie in registers which files give by SPR_T<j> and SPR_B<j>. */
+#define SPR_LDR_A(j) "ldr q" #j ", [x7, #16*" #j "]\n"
+#define SPR_LDP_A(j, k) "ldp q" #j ", q" #k ", [x7, #16*" #j "]\n"
+#define SPR_STR_A(j) "str q" #j ", [x7, #16*" #j "]\n"
+#define SPR_STP_A(j, k) "stp q" #j ", q" #k ", [x7, #16*" #j "]\n"
+#define SPR_COPY_A(j) "mov v" #j ".16b, v0.16b\n"
+#define SPR_LOWER_A(j) "fmax v" #j ".4s, v" #j ".4s, v30.4s\n"
+#define SPR_UPPER_A(j) "fmin v" #j ".4s, v" #j ".4s, v31.4s\n"
+#define SPR_LDR_B(j) "ldr q" SPR_B##j ", [x23, #16*" #j "]\n"
+#define SPR_LDP_B(j, k) "ldp q" SPR_B##j ", q" SPR_B##k ", [x23, #16*" #j "]\n"
+#define SPR_STR_B(j) "str q" SPR_B##j ", [x23, #16*" #j "]\n"
+#define SPR_STP_B(j, k) "stp q" SPR_B##j ", q" SPR_B##k ", [x23, #16*" #j "]\n"
+#define SPR_COPY_B(j) "mov v" SPR_B##j ".16b, v" SPR_B0 ".16b\n"
+#define SPR_LOWER_B(j) "fmax v" SPR_B##j ".4s, v" SPR_B##j ".4s, v30.4s\n"
+#define SPR_UPPER_B(j) "fmin v" SPR_B##j ".4s, v" SPR_B##j ".4s, v31.4s\n"
 
-/* Sums begin with V vectors at `from`, or, where register `same` is not 0, with copies of one vector. Uses
-   register 31. */
-#define SPR_LDR(sum, j, from) "ldr %q[" #sum #j "], [" from ", #16*" #j "]\n"
-#define SPR_LDP(sum, j, k, from) "ldp %q[" #sum #j "], %q[" #sum #k "], [" from ", #16*" #j "]\n"
-#define SPR_LD1(sum, from) SPR_LDR(sum, 0, from)
-#define SPR_LD2(sum, from) SPR_LDP(sum, 0, 1, from)
-#define SPR_LD3(sum, from) SPR_LD2(sum, from) SPR_LDR(sum, 2, from)
-#define SPR_LD4(sum, from) SPR_LD2(sum, from) SPR_LDP(sum, 2, 3, from)
-#define SPR_LD5(sum, from) SPR_LD4(sum, from) SPR_LDR(sum, 4, from)
-#define SPR_LD6(sum, from) SPR_LD4(sum, from) SPR_LDP(sum, 4, 5, from)
-#define SPR_LD7(sum, from) SPR_LD6(sum, from) SPR_LDR(sum, 6, from)
-#define SPR_LD8(sum, from) SPR_LD6(sum, from) SPR_LDP(sum, 6, 7, from)
-#define SPR_LD9(sum, from) SPR_LD8(sum, from) SPR_LDR(sum, 8, from)
-#define SPR_LD10(sum, from) SPR_LD8(sum, from) SPR_LDP(sum, 8, 9, from)
-#define SPR_LD11(sum, from) SPR_LD10(sum, from) SPR_LDR(sum, 10, from)
-#define SPR_LD12(sum, from) SPR_LD10(sum, from) SPR_LDP(sum, 10, 11, from)
-#define SPR_LD13(sum, from) SPR_LD12(sum, from) SPR_LDR(sum, 12, from)
+/* The work's members into their registers. */
+#define SPR_ENTER                    \
+    "ldp x1, x2, [%[rows]]\n"        \
+    "ldp x3, x4, [%[rows], #16]\n"   \
+    "ldp x5, x6, [%[rows], #32]\n"   \
+    "ldp x7, x8, [%[rows], #48]\n"   \
+    "ldp x16, x20, [%[rows], #64]\n" \
+    "add x21, %[rows], #80\n"        \
+    "ld1r {v30.4s}, [x21]\n"         \
+    "add x21, %[rows], #84\n"        \
+    "ld1r {v31.4s}, [x21]\n"         \
+    "ldr w17, [x1], #4\n"
 
-#define SPR_COPY_A(j) "mov %[a" #j "].16b, v31.16b\n"
-#define SPR_COPY_B(j) "mov %[b" #j "].16b, v31.16b\n"
-#define SPR_BEGIN_CSR(V, same, from)                   \
-    "cbnz " same ", 13f\n" SPR_LD##V(a, from)          \
-    "b 14f\n"                                          \
-    "13: ldr q31, [" from "]\n" SPR_REP##V(SPR_COPY_A) \
-    "14:\n"
-#define SPR_BEGIN_PAIR(V, same, from, from_b)                      \
-    "cbnz " same ", 13f\n" SPR_LD##V(a, from) SPR_LD##V(b, from_b) \
-    "b 14f\n"                                                      \
-    "13: ldr q31, [" from "]\n" SPR_REP##V(SPR_COPY_A)             \
-    "ldr q31, [" from_b "]\n" SPR_REP##V(SPR_COPY_B)               \
-    "14:\n"
+/* Number of records; straight to label 2 if there are none, with the sums begun. */
+#define SPR_COUNT          \
+    "ldr w21, [x1], #4\n"  \
+    "subs w22, w21, w17\n" \
+    "mov w17, w21\n"
 
-#define SPR_FMA_A(j, lane) "fmla %[a" #j "].4s, v" SPR_T##j ".4s, v29.s[" #lane "]\n"
-#define SPR_FMA_B(j, lane) "fmla %[b" #j "].4s, v" SPR_T##j ".4s, v29.s[" #lane "]\n"
+/* A row, or two: sums begin with the bias or with what lies in y; LOOP; bounds; store. */
+#define SPR_CSR_ROWS(V, PREPARE, LOOP)            \
+    SPR_ENTER PREPARE                             \
+    "10:\n" SPR_COUNT                             \
+    "cbz x16, 11f\n"                              \
+    "ldr q0, [x16], #16\n" SPR_REP##V(SPR_COPY_A) \
+    "b 12f\n"                                     \
+    "11:\n" SPR_PAIRS##V(SPR_LDR_A, SPR_LDP_A)    \
+    "12: b.eq 2f\n" LOOP                          \
+    "2: cbz x20, 13f\n" SPR_REP##V(SPR_LOWER_A)   \
+    "tbz x20, #1, 13f\n" SPR_REP##V(SPR_UPPER_A)  \
+    "13:\n" SPR_PAIRS##V(SPR_STR_A, SPR_STP_A)    \
+    "add x7, x7, x8\n"                            \
+    "subs x2, x2, #1\n"                           \
+    "b.ne 10b\n"
+#define SPR_2X1_ROWS(V, PREPARE, LOOP)                                            \
+    SPR_ENTER PREPARE                                                             \
+    "10:\n" SPR_COUNT                                                             \
+    "add x23, x7, x8\n"                                                           \
+    "cbz x16, 11f\n"                                                              \
+    "ldr q0, [x16]\n"                                                             \
+    "ldr q" SPR_B0 ", [x16, #16]\n"                                               \
+    "add x16, x16, #32\n" SPR_REP##V(SPR_COPY_A) SPR_REP##V(SPR_COPY_B)           \
+    "b 12f\n"                                                                     \
+    "11:\n" SPR_PAIRS##V(SPR_LDR_A, SPR_LDP_A) SPR_PAIRS##V(SPR_LDR_B, SPR_LDP_B) \
+    "12: b.eq 2f\n" LOOP                                                          \
+    "2: cbz x20, 13f\n" SPR_REP##V(SPR_LOWER_A) SPR_REP##V(SPR_LOWER_B)           \
+    "tbz x20, #1, 13f\n" SPR_REP##V(SPR_UPPER_A) SPR_REP##V(SPR_UPPER_B)          \
+    "13:\n" SPR_PAIRS##V(SPR_STR_A, SPR_STP_A) SPR_PAIRS##V(SPR_STR_B, SPR_STP_B) \
+    "add x7, x23, x8\n"                                                           \
+    "subs x2, x2, #1\n"                                                           \
+    "b.ne 10b\n"
 
 #endif

@@ -6,32 +6,38 @@
  * the order of what follows: pairs of lines issue together.
  *
  * All inputs of a record are in registers when its multiplications begin; each is replaced by that of the next
- * record right after its last use, so that a row takes one round of loads before the loop and one of FMAs after
- * it. */
+ * record right after its last use, also from row to row. */
 #include "base/compiler.h"
 
 #if SPR_AARCH64
 
 #include "kernels/pointwise/neon_asm.h"
 
-#undef SPR_CLOBBERS
-#define SPR_CLOBBERS                                                                                                 \
-    "memory", "cc", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", \
-        "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31"
+#define T0 "16"
+#define T1 "17"
+#define T2 "18"
+#define T3 "19"
+#define T4 "20"
+#define T5 "21"
+#define T6 "22"
+#define T7 "23"
+#define T8 "24"
+#define T9 "25"
+#define T10 "26"
+#define T11 "27"
+#define T12 "28"
 
 /* Input j: its halves, the upper one through a general register, or all of it. */
-#define LOWER(j) "ldr d" SPR_T##j ", [%[xa], #16*" #j "]\n"
-#define UPPER(j, x) "ldr " x ", [%[xa], #16*" #j "+8]\n"
-#define JOIN(j, x) "ins v" SPR_T##j ".d[1], " x "\n"
-#define WHOLE(j) "ldr q" SPR_T##j ", [%[xa], #16*" #j "]\n"
+#define LOWER(j) "ldr d" T##j ", [x4, #16*" #j "]\n"
+#define UPPER(j, x) "ldr " x ", [x4, #16*" #j "+8]\n"
+#define JOIN(j, x) "ins v" T##j ".d[1], " x "\n"
+#define WHOLE(j) "ldr q" T##j ", [x4, #16*" #j "]\n"
 
-/* What rounds do to sum j: begin as a copy of register 31 (second row: 30), nothing, or multiply by a weight. */
-#define COPY_A(j) SPR_COPY_A(j)
-#define COPY_B(j) "mov %[b" #j "].16b, v30.16b\n"
+/* What rounds do to sum j: nothing, or add the input times its weight. */
 #define NOTHING(j)
-#define MUL_A(j) SPR_FMA_A(j, 0)
-#define MUL_B(j) SPR_FMA_B(j, 1)
-#define MUL(j) SPR_FMA_A(j, 1)
+#define MUL(j) "fmla v" #j ".4s, v" T##j ".4s, v29.s[1]\n"
+#define MUL_A(j) "fmla v" #j ".4s, v" T##j ".4s, v29.s[0]\n"
+#define MUL_B(j) "fmla v" SPR_B##j ".4s, v" T##j ".4s, v29.s[1]\n"
 
 /* ---- CSR ---- */
 
@@ -107,30 +113,21 @@
 #define P13 JOIN(11, X11)
 #define Q13 JOIN(12, X12)
 
-#define CSR_LOOP(V)                                                                      \
-    __asm__ volatile("cbz %w[n], 5f\n"                                                   \
-                     "ldr x9, [%[p]], #8\n"                                              \
-                     "cbnz %w[same], 2f\n" SPR_LD##V(a, "%[from]") ROUND##V(NOTHING, , ) \
-                     "b 3f\n"                                                            \
-                     "2: ldr q31, [%[from]]\n" ROUND##V(COPY_A, , )                      \
-                     "3: fmov d29, x9\n"                                                 \
-                     "subs %w[n], %w[n], #1\n"                                           \
-                     "add %[xa], %[xb], w9, uxtw\n"                                      \
-                     "b.eq 4f\n"                                                         \
-                     "1: ldr x9, [%[p]], #8\n" ROUND##V(MUL, P##V, Q##V)                 \
-                     "fmov d29, x9\n"                                                    \
-                     "subs %w[n], %w[n], #1\n"                                           \
-                     "add %[xa], %[xb], w9, uxtw\n"                                      \
-                     "b.ne 1b\n"                                                         \
-                     "4:\n" P##V Q##V SPR_REP##V(MUL)                                    \
-                     "b 6f\n"                                                            \
-                     "5:\n" SPR_BEGIN_CSR(V, "%w[same]", "%[from]")                      \
-                     "6:\n"                                                              \
-                     : SPR_REP##V(SPR_OUT_A)[p] "+r"(p), [xa] "+r"(xa), [n] "+r"(n)      \
-                     : [xb] "r"(xb), [from] "r"(from), [same] "r"(same)                  \
-                     : SPR_CLOBBERS)
+#define CSR_NEXT "fmov d29, x9\n" "subs x22, x22, #1\n" "add x4, x3, w9, uxtw\n"
+#define CSR_FIRST(V) "ldr x9, [x5], #8\n" ROUND##V(NOTHING, , ) CSR_NEXT
+#define CSR_LOOP(V) "1: ldr x9, [x5], #8\n" ROUND##V(MUL, P##V, Q##V) CSR_NEXT "b.ne 1b\n"
+#define CSR_ASM(V) __asm__ volatile(SPR_CSR_ROWS(V, CSR_FIRST(V), CSR_LOOP(V)) : : [rows] "r"(rows) : SPR_CLOBBERS)
 
 /* ---- 2x1 ---- */
+
+#define SPR_B0 "8"
+#define SPR_B1 "9"
+#define SPR_B2 "10"
+#define SPR_B3 "11"
+#define SPR_B4 "12"
+#define SPR_B5 "13"
+#define SPR_B6 "14"
+#define SPR_B7 "15"
 
 /* Four inputs i, j, k, l, the last by two general registers. Loads into general registers go with FMAs and the
    joins, which the A53 cannot issue with FMAs, share cycles: two FMAs for every input but in four cycles of
@@ -147,15 +144,15 @@
     A(l) W2                                                           \
     LOWER(k) JOIN(i, "x10")                                           \
     UPPER(k, "x12") B(l)                                              \
-    "ldr x13, [%[xa], #16*" #l "]\n" NEXT_A                           \
+    "ldr x13, [x4, #16*" #l "]\n" NEXT_A                              \
     UPPER(l, "x14") NEXT_B
 
-#define JOINS(j, k, l) JOIN(j, "x11"), JOIN(k, "x12"), "fmov d" SPR_T##l ", x13\n", JOIN(l, "x14")
+#define JOINS(j, k, l) JOIN(j, "x11"), JOIN(k, "x12"), "fmov d" T##l ", x13\n", JOIN(l, "x14")
 #define NO_JOINS , , ,
 
 /* The weights of the record fetched, and whether there are more. */
 #define WEIGHTS "fmov d29, x15\n"
-#define COUNT "subs %w[n], %w[n], #1\n"
+#define COUNT "subs x22, x22, #1\n"
 
 /* A round over both rows; W1 and W2 fetch the next record; J, K, L1 and L2 are what the round before left to join. */
 #define PAIR_ROUND1(A, B, W1, W2, J, K, L1, L2) W1 W2 A(0) B(0) WEIGHTS WHOLE(0) COUNT
@@ -183,30 +180,12 @@
 #define LEFT6 JOINS(1, 2, 3)
 #define LEFT7 JOINS(1, 2, 3)
 #define LEFT8 JOINS(5, 6, 7)
-#define JOIN_ALL(...) JOIN_FOUR(__VA_ARGS__)
-#define JOIN_FOUR(J, K, L1, L2) J K L1 L2
 
-#define RECORD "ldr w9, [%[po]], #4\n", "ldr x15, [%[pw]], #8\n"
-#define PAIR_LOOP(V)                                                                            \
-    __asm__ volatile("cbz %w[n], 5f\n"                                                          \
-                     "cbnz %w[same], 2f\n" SPR_LD##V(a, "%[from]") SPR_LD##V(b, "%[from_b]")    \
-                     PAIR_ROUND(V, NOTHING, NOTHING, RECORD, NO_JOINS)                          \
-                     "b 3f\n"                                                                   \
-                     "2: ldr q31, [%[from]]\n"                                                  \
-                     "ldr q30, [%[from_b]]\n" PAIR_ROUND(V, COPY_A, COPY_B, RECORD, NO_JOINS)   \
-                     "3: add %[xa], %[xb], x9\n"                                                \
-                     "b.eq 4f\n"                                                                \
-                     "1:\n" PAIR_ROUND(V, MUL_A, MUL_B, RECORD, LEFT##V)                        \
-                     "add %[xa], %[xb], x9\n"                                                   \
-                     "b.ne 1b\n"                                                                \
-                     "4:\n" JOIN_ALL(LEFT##V) SPR_REP##V(MUL_A) SPR_REP##V(MUL_B)               \
-                     "b 6f\n"                                                                   \
-                     "5:\n" SPR_BEGIN_PAIR(V, "%w[same]", "%[from]", "%[from_b]")               \
-                     "6:\n"                                                                     \
-                     : SPR_REP##V(SPR_OUT_A) SPR_REP##V(SPR_OUT_B)[po] "+r"(po), [pw] "+r"(pw), \
-                       [xa] "+r"(xa), [n] "+r"(n)                                               \
-                     : [xb] "r"(xb), [from] "r"(from), [from_b] "r"(from_b), [same] "r"(same)   \
-                     : SPR_CLOBBERS)
+#define RECORD "ldr w9, [x5], #4\n", "ldr x15, [x6], #8\n"
+#define PAIR_NEXT "add x4, x3, x9\n"
+#define PAIR_FIRST(V) PAIR_ROUND(V, NOTHING, NOTHING, RECORD, NO_JOINS) PAIR_NEXT
+#define PAIR_LOOP(V) "1:\n" PAIR_ROUND(V, MUL_A, MUL_B, RECORD, LEFT##V) PAIR_NEXT "b.ne 1b\n"
+#define PAIR_ASM(V) __asm__ volatile(SPR_2X1_ROWS(V, PAIR_FIRST(V), PAIR_LOOP(V)) : : [rows] "r"(rows) : SPR_CLOBBERS)
 
 #define PAIR_MOST 8
 #define VARIANT(x) x##_neon_inorder

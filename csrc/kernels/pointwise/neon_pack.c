@@ -32,7 +32,7 @@ static header csr_layout(const spr_pw_weights *w, size_t x_stride, uint32_t most
     *end = spr_round_up(sizeof h, SPR_LINE);
     h.bias = section(end, (size_t)w->n * 4 * sizeof(float));
     h.ptr = section(end, ((size_t)w->n * h.panels + 1) * sizeof(uint32_t));
-    h.records = section(end, ((size_t)w->row_ptr[w->n] + 1) * sizeof(spr_neon_record));
+    h.records = section(end, ((size_t)w->row_ptr[w->n] + 2) * sizeof(spr_neon_record));
     return h;
 }
 
@@ -74,6 +74,7 @@ static void pack_rows(const spr_pw_weights *w, uint32_t row0, uint32_t row1, siz
         }
     *ptr = count;
     records[count].offset = 0;
+    records[count + 1] = (spr_neon_record){0, 0.0f};
 }
 
 static void csr_pack(const spr_pw_weights *w, size_t x_stride, uint32_t most, void *dst) {
@@ -122,11 +123,11 @@ static header block_layout(const spr_pw_weights *w, size_t x_stride, uint32_t mo
     *end = spr_round_up(sizeof h, SPR_LINE);
     h.bias = section(end, (size_t)w->n * 4 * sizeof(float));
     h.ptr = section(end, ((size_t)h.pairs * h.panels + 1) * sizeof(uint32_t));
-    h.offset = section(end, blocks * sizeof(uint32_t));
+    h.offset = section(end, (blocks + 1) * sizeof(uint32_t));
     h.value = section(end, blocks * 2 * sizeof(float));
     if (w->n % 2) {
         h.last_ptr = section(end, ((size_t)h.panels + 1) * sizeof(uint32_t));
-        h.last_records = section(end, ((size_t)w->row_ptr[w->n] - w->row_ptr[w->n - 1] + 1) * sizeof(spr_neon_record));
+        h.last_records = section(end, ((size_t)w->row_ptr[w->n] - w->row_ptr[w->n - 1] + 2) * sizeof(spr_neon_record));
     }
     return h;
 }
@@ -146,7 +147,7 @@ static void block_pack(const spr_pw_weights *w, size_t x_stride, uint32_t most, 
                                value + 2 * (size_t)count);
         }
     *ptr = count;
-    offset[count] = 0;
+    offset[count] = offset[count + 1] = 0;
     value[2 * (size_t)count] = value[2 * (size_t)count + 1] = 0.0f;
     if (w->n % 2)
         pack_rows(w, w->n - 1, w->n, x_stride, h.kp, h.panels, (uint32_t *)((char *)dst + h.last_ptr),
