@@ -302,7 +302,7 @@ static uint64_t now_ns(void) {
 }
 
 /* Computes rows [h->row, to) of a member's output, or the pixels that complete them. */
-static void compute(const member *m, spr_conv_part *part, held *h, uint32_t to) {
+static void compute(const member *m, spr_part *part, held *h, uint32_t to) {
     const spr_window *win = &m->shape.win;
     size_t pixels = (size_t)win->oh * win->ow, end = (size_t)to * win->ow;
     if (m->way == SPR_CONV_POINTWISE) {
@@ -325,11 +325,8 @@ static void run_stripe(const chain_job *job, size_t image, rows out, held *state
     rows want[MAX_MEMBERS];
     want[c->count - 1] = out;
     for (int i = c->count - 1; i > 0; i--) want[i - 1] = needed(&c->members[i], want[i]);
-    spr_conv_part part = {
-        .x = (const float *)x->data + image * (size_t)x->stride[0],
-        .x_stride = (size_t)x->stride[1],
-        .scratch = scratch + c->kernel_scratch,
-    };
+    const spr_part whole = spr_part_of(x, y, z, image);
+    spr_part part = {.x = whole.x, .x_stride = whole.x_stride, .scratch = scratch + c->kernel_scratch};
     uint64_t start = job->ctx->profile ? now_ns() : 0;
     for (int i = 0; i < c->count; i++) {
         const member *m = &c->members[i];
@@ -340,10 +337,10 @@ static void run_stripe(const chain_job *job, size_t image, rows out, held *state
             part.y_stride = m->stride;
         } else {
             state[i] = (held){.row = out.lo, .end = (size_t)out.lo * m->shape.win.ow};
-            part.y = (float *)y->data + image * (size_t)y->stride[0];
-            part.y_stride = (size_t)y->stride[1];
-            part.z = z ? (const float *)z->data + image * (size_t)z->stride[0] : NULL;
-            part.z_stride = z ? (size_t)z->stride[1] : 0;
+            part.y = whole.y;
+            part.y_stride = whole.y_stride;
+            part.z = whole.z;
+            part.z_stride = whole.z_stride;
         }
         compute(m, &part, &state[i], want[i].hi);
         part.x = part.y;

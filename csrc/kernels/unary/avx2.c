@@ -7,10 +7,8 @@
 
 SPR_TARGET_PUSH("avx2,fma")
 
-/* `fn` is a constant, so that the choice of function is made outside the loop. */
-SPR_INLINE void loop(const float *x, float *y, size_t n, spr_act_consts_avx2 c, spr_function fn) {
+SPR_INLINE void loop(const float *x, float *y, size_t n, spr_act_consts_avx2 c) {
     size_t i = 0;
-    c.fn = fn;
     for (; i + 8 <= n; i += 8) _mm256_storeu_ps(y + i, spr_fn_vec_avx2(_mm256_loadu_ps(x + i), &c));
     if (i < n) {
         const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -19,20 +17,10 @@ SPR_INLINE void loop(const float *x, float *y, size_t n, spr_act_consts_avx2 c, 
     }
 }
 
-void spr_unary_f32_avx2(const float *x, float *y, size_t n, const spr_act *act) {
-    const spr_act_consts_avx2 c = spr_act_load_avx2(act, 0);
-    if (act->fn == SPR_FN_LOG) {
-        spr_unary_f32_ref(x, y, n, act);
-        return;
-    }
-    switch (act->fn) {
-#define F(id, name, formula) \
-    case SPR_FN_##id: loop(x, y, n, c, SPR_FN_##id); break;
-        SPR_FUNCTIONS(F)
-#undef F
-    default: break;
-    }
-}
+#define NAME spr_unary_f32_avx2
+#define ACT spr_act_consts_avx2
+#define ACT_LOAD spr_act_load_avx2
+#include "kernels/unary/unary.tmpl.h"
 
 SPR_TARGET_POP
 

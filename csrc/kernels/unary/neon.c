@@ -7,10 +7,9 @@
 
 #include "kernels/unary/act_neon.h"
 
-/* `fn` is a constant, so that the choice of function is made outside the loop. Two vectors at once hide latency. */
-SPR_INLINE void loop(const float *x, float *y, size_t n, spr_act_consts_neon c, spr_function fn) {
+/* Two vectors at once hide latency. */
+SPR_INLINE void loop(const float *x, float *y, size_t n, spr_act_consts_neon c) {
     size_t i = 0;
-    c.fn = fn;
     for (; i + 8 <= n; i += 8) {
         float32x4_t u = spr_fn_vec_neon(vld1q_f32(x + i), &c), v = spr_fn_vec_neon(vld1q_f32(x + i + 4), &c);
         vst1q_f32(y + i, u);
@@ -25,19 +24,9 @@ SPR_INLINE void loop(const float *x, float *y, size_t n, spr_act_consts_neon c, 
     }
 }
 
-void spr_unary_f32_neon(const float *x, float *y, size_t n, const spr_act *act) {
-    const spr_act_consts_neon c = spr_act_load_neon(act, 0);
-    if (act->fn == SPR_FN_LOG) {
-        spr_unary_f32_ref(x, y, n, act);
-        return;
-    }
-    switch (act->fn) {
-#define F(id, name, formula) \
-    case SPR_FN_##id: loop(x, y, n, c, SPR_FN_##id); break;
-        SPR_FUNCTIONS(F)
-#undef F
-    default: break;
-    }
-}
+#define NAME spr_unary_f32_neon
+#define ACT spr_act_consts_neon
+#define ACT_LOAD spr_act_load_neon
+#include "kernels/unary/unary.tmpl.h"
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "runtime/ops/pointwise.h"
+#include "runtime/ops/ops.h"
 
 typedef struct conv_state {
     spr_conv_way way;
@@ -18,9 +18,6 @@ typedef struct conv_state {
     spr_unary_fn *unary;
     uint32_t rows_per_task, row_tasks, lines_per_task, line_tasks;
 } conv_state;
-
-#define PARALLEL_MACS 20000.0
-#define TASKS_PER_THREAD 4
 
 /* ---- planning ------------------------------------------------------------------------------------------------------------ */
 
@@ -46,7 +43,7 @@ static spr_status plan_pointwise(spr_plan_ctx *ctx, spr_step *step, conv_state *
 static void split_window(const spr_plan_ctx *ctx, const spr_step *step, conv_state *state) {
     const spr_conv_shape *shape = &state->shape;
     uint32_t images = (uint32_t)step->in[0].desc.dim[0], step_rows = state->kernel->row_step;
-    uint32_t want = ctx->threads > 1 && step->macs >= PARALLEL_MACS ? (uint32_t)(TASKS_PER_THREAD * ctx->threads) : 1;
+    uint32_t want = ctx->threads > 1 && step->macs >= SPR_PARALLEL_MACS ? (uint32_t)(SPR_TASKS_PER_THREAD * ctx->threads) : 1;
     want = images ? (want + images - 1) / images : 1;
     if (state->kernel->cls == SPR_K_DWCONV) {
         uint32_t rows = (shape->oc + want - 1) / want;
@@ -123,7 +120,7 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
 
 /* ---- running --------------------------------------------------------------------------------------------------------------- */
 
-static void run_window(const conv_state *state, const spr_conv_part *part, uint32_t row0, uint32_t row1) {
+static void run_window(const conv_state *state, const spr_part *part, uint32_t row0, uint32_t row1) {
     spr_conv_args args = {
         .x = part->x,
         .y = part->y,
@@ -144,7 +141,7 @@ static void run_window(const conv_state *state, const spr_conv_part *part, uint3
     state->kernel->run.conv(&args);
 }
 
-void spr_conv_run_part(const spr_step *step, const spr_conv_part *part) {
+void spr_conv_run_part(const spr_step *step, const spr_part *part) {
     const conv_state *state = step->state;
     if (state->way != SPR_CONV_POINTWISE) {
         uint32_t group = state->shape.oc / state->shape.group; /* kernels that are not depthwise take one at a time */
@@ -152,24 +149,7 @@ void spr_conv_run_part(const spr_step *step, const spr_conv_part *part) {
         for (uint32_t row = 0; row < state->shape.oc; row += pace) run_window(state, part, row, row + pace);
         return;
     }
-    spr_pw_args args = {
-        .x = part->x,
-        .y = part->y,
-        .z = part->z,
-        .x_stride = part->x_stride,
-        .y_stride = part->y_stride,
-        .z_stride = part->z_stride,
-        .packed = state->pw.packed,
-        .n = state->pw.n,
-        .k = state->pw.k,
-        .row0 = 0,
-        .row1 = state->pw.n,
-        .px0 = part->begin,
-        .px1 = part->end,
-        .act = state->pw.act,
-        .unary = state->pw.unary,
-    };
-    state->pw.kernel->run.pw(&args);
+    spr_pointwise_run_part(&state->pw, part, 0, state->pw.n);
 }
 
 typedef struct window_job {
@@ -185,18 +165,11 @@ static void window_task(void *arg, int task, int thread) {
     uint32_t line = (uint32_t)task % state->line_tasks, rest = (uint32_t)task / state->line_tasks;
     uint32_t row0 = rest % state->row_tasks * state->rows_per_task, row1 = row0 + state->rows_per_task;
     size_t image = rest / state->row_tasks;
-    uint32_t begin = line * state->lines_per_task, end = begin + state->lines_per_task;
-    spr_conv_part part = {
-        .x = (const float *)x->data + image * (size_t)x->stride[0],
-        .y = (float *)y->data + image * (size_t)y->stride[0],
-        .z = z ? (const float *)z->data + image * (size_t)z->stride[0] : NULL,
-        .x_stride = (size_t)x->stride[1],
-        .y_stride = (size_t)y->stride[1],
-        .z_stride = z ? (size_t)z->stride[1] : 0,
-        .begin = begin,
-        .end = end < state->shape.win.oh ? end : state->shape.win.oh,
-        .scratch = spr_scratch(job->run, thread),
-    };
+    spr_part part = spr_part_of(x, y, z, image);
+    part.begin = line * state->lines_per_task;
+    part.end = part.begin + state->lines_per_task;
+    if (part.end > state->shape.win.oh) part.end = state->shape.win.oh;
+    part.scratch = spr_scratch(job->run, thread);
     run_window(state, &part, row0, row1 < state->shape.oc ? row1 : state->shape.oc);
 }
 

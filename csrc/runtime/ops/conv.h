@@ -2,7 +2,7 @@
 #ifndef SPR_RUNTIME_OPS_CONV_H
 #define SPR_RUNTIME_OPS_CONV_H
 
-#include "runtime/exec.h"
+#include "runtime/ops/pointwise.h"
 
 /* Which kernels a Conv node runs on, from shapes alone. */
 typedef enum spr_conv_way {
@@ -17,18 +17,7 @@ typedef enum spr_conv_way {
 spr_status spr_conv_classify(const spr_graph *graph, const spr_node *node, const spr_desc *x, const spr_desc *w,
                              const spr_desc *y, spr_conv_shape *shape, spr_conv_way *way, spr_error *err);
 
-/* A part of one image: pixels [begin, end) for pointwise layers (begin a multiple of SPR_PX), image rows for others. Pointers are
-   to where pixel 0 of plane 0 lies, or would lie if the buffer held it. */
-typedef struct spr_conv_part {
-    const float *x;
-    float *y;
-    const float *z;
-    size_t x_stride, y_stride, z_stride;
-    uint32_t begin, end;
-    void *scratch;
-} spr_conv_part;
-
 /* Computes a part of a planned Conv step of way POINTWISE, DEPTHWISE or WINDOW: all channels. */
-void spr_conv_run_part(const spr_step *step, const spr_conv_part *part);
+void spr_conv_run_part(const spr_step *step, const spr_part *part);
 
 #endif

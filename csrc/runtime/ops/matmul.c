@@ -63,7 +63,7 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
     s->y_offset = s->b_offset + s->lanes * s->k * sizeof(float);
     step->workspace_bytes = s->y_offset + s->lanes * s->m * sizeof(float);
     size_t unit = spr_round_up(s->kernel->cost.tile, SPR_PX), units = (s->n + unit - 1) / unit;
-    size_t want = ctx->threads > 1 && step->macs > 20000 ? (size_t)(SPR_TASKS_PER_THREAD * ctx->threads) : 1;
+    size_t want = ctx->threads > 1 && step->macs >= SPR_PARALLEL_MACS ? (size_t)(SPR_TASKS_PER_THREAD * ctx->threads) : 1;
     if (want > units) want = units;
     s->px_block = (uint32_t)((units + want - 1) / want * unit);
     s->px_blocks = (s->n + s->px_block - 1) / s->px_block;

@@ -4,8 +4,10 @@
 
 #include "runtime/exec.h"
 
-/* Elements below which an operator is not worth a fork-join, and tasks per thread above. */
+/* Elements, or multiply-accumulates, below which an operator is not worth a fork-join; and tasks per thread above: enough to
+   even out what the split gets wrong and what else the cores are doing. */
 #define SPR_PARALLEL_ELEMENTS (32 * 1024)
+#define SPR_PARALLEL_MACS 20000.0
 #define SPR_TASKS_PER_THREAD 4
 
 /* A tensor as `count` contiguous runs of `length` elements: planes if it is of rank 4, else one. */

@@ -5,11 +5,7 @@
 #include <string.h>
 
 #include "model/compress.h"
-
-/* Multiply-accumulates below which a layer is not worth a fork-join. */
-#define PARALLEL_MACS 20000.0
-/* Tasks per thread: enough to even out what the split gets wrong and what else the cores are doing. */
-#define TASKS_PER_THREAD 4
+#include "runtime/ops/ops.h"
 
 /* ---- weights ---------------------------------------------------------------------------------------------------------- */
 
@@ -136,8 +132,8 @@ static uint32_t split_rows(const spr_pw_weights *w, uint32_t row_step, uint32_t 
 
 static spr_status split(spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_pointwise_use *use, spr_pointwise *pw) {
     double stored = w->row_ptr ? w->row_ptr[w->n] : (double)w->n * w->k;
-    int parallel = ctx->threads > 1 && stored * (double)(use->pixels * use->images) >= PARALLEL_MACS;
-    size_t want = parallel ? (size_t)(TASKS_PER_THREAD * ctx->threads) : 1;
+    int parallel = ctx->threads > 1 && stored * (double)(use->pixels * use->images) >= SPR_PARALLEL_MACS;
+    size_t want = parallel ? (size_t)(SPR_TASKS_PER_THREAD * ctx->threads) : 1;
     size_t tasks = use->fully_connected ? 1 : use->images;
     pw->px_block = (uint32_t)use->pixels;
     pw->px_blocks = 1;
@@ -206,6 +202,38 @@ spr_status spr_pointwise_plan(spr_plan_ctx *ctx, spr_step *step, const spr_point
 
 /* ---- running ---------------------------------------------------------------------------------------------------------------- */
 
+spr_part spr_part_of(const spr_view *x, const spr_view *y, const spr_view *z, size_t image) {
+    return (spr_part){
+        .x = (const float *)x->data + image * (size_t)x->stride[0],
+        .y = (float *)y->data + image * (size_t)y->stride[0],
+        .z = z ? (const float *)z->data + image * (size_t)z->stride[0] : NULL,
+        .x_stride = (size_t)x->stride[1],
+        .y_stride = (size_t)y->stride[1],
+        .z_stride = z ? (size_t)z->stride[1] : 0,
+    };
+}
+
+void spr_pointwise_run_part(const spr_pointwise *pw, const spr_part *part, uint32_t row0, uint32_t row1) {
+    spr_pw_args args = {
+        .x = part->x,
+        .y = part->y,
+        .z = part->z,
+        .x_stride = part->x_stride,
+        .y_stride = part->y_stride,
+        .z_stride = part->z_stride,
+        .packed = pw->packed,
+        .n = pw->n,
+        .k = pw->k,
+        .row0 = row0,
+        .row1 = row1,
+        .px0 = part->begin,
+        .px1 = part->end,
+        .act = pw->act,
+        .unary = pw->unary,
+    };
+    pw->kernel->run.pw(&args);
+}
+
 typedef struct pw_job {
     const spr_pointwise *pw;
     const spr_view *x, *y, *z;
@@ -215,28 +243,12 @@ static void pw_task(void *arg, int task, int thread) {
     (void)thread;
     const pw_job *job = arg;
     const spr_pointwise *pw = job->pw;
-    uint32_t block = (uint32_t)task % pw->px_blocks, rest = (uint32_t)task / pw->px_blocks;
-    uint32_t group = rest % pw->row_groups;
-    size_t image = rest / pw->row_groups;
+    uint32_t block = (uint32_t)task % pw->px_blocks, rest = (uint32_t)task / pw->px_blocks, group = rest % pw->row_groups;
+    spr_part part = spr_part_of(job->x, job->y, job->z, rest / pw->row_groups);
     uint32_t pixels = (uint32_t)(job->y->desc.dim[2] * job->y->desc.dim[3]), end = (block + 1) * pw->px_block;
-    spr_pw_args args = {
-        .x = (const float *)job->x->data + image * (size_t)job->x->stride[0],
-        .y = (float *)job->y->data + image * (size_t)job->y->stride[0],
-        .z = job->z ? (const float *)job->z->data + image * (size_t)job->z->stride[0] : NULL,
-        .x_stride = (size_t)job->x->stride[1],
-        .y_stride = (size_t)job->y->stride[1],
-        .z_stride = job->z ? (size_t)job->z->stride[1] : 0,
-        .packed = pw->packed,
-        .n = pw->n,
-        .k = pw->k,
-        .row0 = pw->row_bound[group],
-        .row1 = pw->row_bound[group + 1],
-        .px0 = block * pw->px_block,
-        .px1 = end < pixels ? end : pixels,
-        .act = pw->act,
-        .unary = pw->unary,
-    };
-    pw->kernel->run.pw(&args);
+    part.begin = block * pw->px_block;
+    part.end = end < pixels ? end : pixels;
+    spr_pointwise_run_part(pw, &part, pw->row_bound[group], pw->row_bound[group + 1]);
 }
 
 void spr_pointwise_run(const spr_run_ctx *ctx, const spr_pointwise *pw, const spr_view *x, const spr_view *y, const spr_view *z) {

@@ -5,6 +5,20 @@
 
 #include "runtime/exec.h"
 
+/* A part of one image: pixels [begin, end) for pointwise layers (begin a multiple of SPR_PX), image rows for others. Pointers are
+   to where pixel 0 of plane 0 lies, or would lie if the buffer held it. */
+typedef struct spr_part {
+    const float *x;
+    float *y;
+    const float *z;
+    size_t x_stride, y_stride, z_stride;
+    uint32_t begin, end;
+    void *scratch; /* one thread's */
+} spr_part;
+
+/* Pointers and strides for one image of a batch; z may be NULL. */
+spr_part spr_part_of(const spr_view *x, const spr_view *y, const spr_view *z, size_t image);
+
 /* What the choice depends on besides the weights. */
 typedef struct spr_pointwise_use {
     int fully_connected; /* kernels of SPR_K_FC_*, not SPR_K_PW_* */
@@ -29,7 +43,9 @@ typedef struct spr_pointwise {
 spr_status spr_pointwise_plan(spr_plan_ctx *ctx, spr_step *step, const spr_pointwise_use *use, const spr_act *act,
                               spr_pointwise *out);
 
-/* Y = act(W X + B + Z) for every image; rank 4 views with the shapes planned for. z may be NULL. */
+/* Y = act(W X + B + Z) for rows [row0, row1) of a part. */
+void spr_pointwise_run_part(const spr_pointwise *pw, const spr_part *part, uint32_t row0, uint32_t row1);
+/* The same for every image, on all threads; rank 4 views with the shapes planned for. z may be NULL. */
 void spr_pointwise_run(const spr_run_ctx *ctx, const spr_pointwise *pw, const spr_view *x, const spr_view *y, const spr_view *z);
 
 /* Y[m, n] = act(X[m, k] W^T + B + Z), rows *_stride floats apart. */

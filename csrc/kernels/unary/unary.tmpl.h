@@ -1,0 +1,19 @@
+/* A kernel of every function of one variable, over NAME, ACT (the type of spr_act's constants), ACT_LOAD, and a function
+ * loop(x, y, n, constants) that is to be inlined: each function then has loops of its own. */
+void NAME(const float *x, float *y, size_t n, const spr_act *act) {
+    ACT c = ACT_LOAD(act, 0);
+    if (act->fn == SPR_FN_LOG) {
+        spr_unary_f32_ref(x, y, n, act);
+        return;
+    }
+    switch (act->fn) {
+#define F(id, name, formula)  \
+    case SPR_FN_##id:         \
+        c.fn = SPR_FN_##id;   \
+        loop(x, y, n, c);     \
+        break;
+        SPR_FUNCTIONS(F)
+#undef F
+    default: break;
+    }
+}
