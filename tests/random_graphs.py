@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 LARGEST = 60_000  # elements of a tensor
 
 
-@dataclass(repr=False)
+@dataclass
 class Graph:
     """An ONNX model in the making, and what is known of its values."""
 
@@ -55,7 +55,8 @@ class Graph:
         rng = np.random.default_rng([self.seed, seed])
         return {n: rng.uniform(-1, 1, s).astype(np.float32) for n, s in self.inputs.items()}
 
-    def __repr__(self):
+    def _repr_pretty_(self, printer, cycle):
+        """What hypothesis prints of a counterexample."""
         lines = [f"input {n} {list(s)}" for n, s in self.inputs.items()]
         arrays = {t.name: numpy_helper.to_array(t) for t in self.constants}
         for node in self.nodes:
@@ -63,7 +64,7 @@ class Graph:
             attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
             made = ", ".join(f"{o} {list(self.shapes[o])}" for o in node.output)
             lines.append(f"{made} = {node.op_type}({', '.join(args)}) {attrs or ''}")
-        return "\n".join(lines + [f"outputs {', '.join(self.outputs)}", f"seed {self.seed}"])
+        printer.text("\n".join([*lines, f"outputs {', '.join(self.outputs)}", f"seed {self.seed}"]))
 
 
 # Each takes (graph, draw, name of a value, its shape), and returns False where it does not apply.

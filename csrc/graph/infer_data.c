@@ -181,7 +181,9 @@ spr_status spr_infer_reshape(spr_infer *c) {
     spr_desc *y = &c->out[0];
     char dims[SPR_DIMS_TEXT];
     int64_t shape[SPR_MAX_RANK], known = 1;
+    int64_t given = 1, left = 1; /* known without the dimensions that are taken over, and what the input has besides them */
     int allowzero = (int)SPR_INFER_ATTR(c, Reshape, allowzero)->i, free_axis = -1, zero = 0, n;
+    unsigned taken = 0;
     spr_status status = spr_infer_ints(c, 1, shape, SPR_MAX_RANK, &n);
     if (status) return status;
     y->rank = n;
@@ -199,17 +201,22 @@ spr_status spr_infer_reshape(spr_infer *c) {
                 return spr_infer_fail(c, SPR_ERROR_SHAPE, "shape %s takes over dimension %d of %s, which has none",
                                       dims, i, SPR_TEXT(c, 0));
             dim = x->dim[i];
+            taken |= 1u << i;
+        } else if (dim > 0 && __builtin_mul_overflow(given, dim, &given)) {
+            return spr_infer_fail(c, SPR_ERROR_SHAPE, "shape %s is not possible", dims);
         }
         if (dim < 0 || __builtin_mul_overflow(known, dim, &known))
             return spr_infer_fail(c, SPR_ERROR_SHAPE, "shape %s is not possible", dims);
         y->dim[i] = dim;
     }
     int64_t count = spr_desc_count(x);
-    if (free_axis >= 0) {
-        if ((allowzero && zero) || !known || count % known)
+    if (free_axis >= 0) { /* defined even if what is taken over is empty: [0, 3, 4] as [0, -1] is [0, 12] */
+        for (int i = 0; i < x->rank; i++)
+            if (!(taken >> i & 1)) left *= x->dim[i];
+        if ((allowzero && zero) || left % given)
             return spr_infer_fail(c, SPR_ERROR_SHAPE, "shape %s: no value of -1 gives the %lld elements of %s", dims,
                                   (long long)count, SPR_TEXT(c, 0));
-        y->dim[free_axis] = count / known;
+        y->dim[free_axis] = left / given;
     } else if (known != count) {
         return spr_infer_fail(c, SPR_ERROR_SHAPE, "shape %s has %lld elements, but %s has %lld", dims, (long long)known,
                               SPR_TEXT(c, 0), (long long)count);

@@ -401,7 +401,10 @@ static void test_shapes(void) {
     op("Reshape"); in("f32 0 3"); list("0 3"); set("allowzero", 1); gives("f32 0 3");
     op("Reshape"); in("f32 3 0"); list("3 0"); gives("f32 3 0");
     op("Reshape"); in("f32 3 0"); list("5 -1"); gives("f32 5 0");
-    op("Reshape"); in("f32 0 3"); list("0 -1"); fails(SPR_ERROR_SHAPE, "no value of -1");
+    op("Reshape"); in("f32 0 3"); list("0 -1"); gives("f32 0 3");
+    op("Reshape"); in("f32 2 0 3 4"); list("0 0 2 -1"); gives("f32 2 0 2 6");
+    op("Reshape"); in("f32 2 0 3 4"); list("0 0 5 -1"); fails(SPR_ERROR_SHAPE, "no value of -1");
+    op("Reshape"); in("f32 2 3"); list("-1 4294967296 4294967296"); fails(SPR_ERROR_SHAPE, "not possible");
     op("Reshape"); in("f32 0 3"); list("0 -1"); set("allowzero", 1); fails(SPR_ERROR_SHAPE, "no value of -1");
     op("Reshape"); in("f32 2 3"); list("4 -1"); fails(SPR_ERROR_SHAPE, "gives the 6 elements");
     op("Reshape"); in("f32 2 3"); list("-1 -1"); fails(SPR_ERROR_SHAPE, "more than one -1");
