@@ -35,7 +35,10 @@ SPR_INLINE spr_band spr_band_make(const spr_window *win, uint32_t rows) {
     const uint64_t span = (uint64_t)(win->ow - 1) * win->sw + (uint64_t)(win->kw - 1) * win->dw + 1;
     const uint64_t inside = win->iw > b.c0 ? win->iw - b.c0 : 0, wanted = span > b.left ? span - b.left : 0;
     b.n = (uint32_t)(inside < wanted ? inside : wanted);
-    b.s = spr_round_up((span + win->sw - 1) / win->sw, SPR_VL);
+    uint64_t s = (span + win->sw - 1) / win->sw;
+    const uint64_t written = ((uint64_t)b.left + b.n + 1) / win->sw + SPR_VL;
+    if (win->sw == 2 && s < written) s = written;
+    b.s = spr_round_up(s, SPR_VL);
     b.rs = b.s * win->sw;
     return b;
 }
@@ -53,49 +56,115 @@ SPR_INLINE size_t spr_band_tap(const spr_band *b, uint32_t kx) {
     return p / b->win->sw + p % b->win->sw * b->s;
 }
 
-/* Copies input columns of the row at `src` to the band row at `dst`, whose margins are zero. */
-SPR_INLINE void spr_band_copy_row(const spr_band *b, const float *src, float *dst) {
-    const uint32_t n = b->n, sw = b->win->sw;
-    uint32_t c = 0;
-    src += b->c0;
-    if (sw == 1) {
-        dst += b->left;
-        for (; c + SPR_VL <= n; c += SPR_VL) spr_vstore(dst + c, spr_vload(src + c));
-        if (c < n) spr_vstore_n(dst + c, spr_vload_n(src + c, n - c), n - c);
-    } else if (sw == 2) {
-        float *even = dst + (b->left & 1) * b->s + b->left / 2;
-        float *odd = dst + (~b->left & 1) * b->s + (b->left + 1) / 2;
-        spr_v e, o;
-        for (; c + 2 * SPR_VL <= n; c += 2 * SPR_VL) {
-            spr_vsplit(spr_vload(src + c), spr_vload(src + c + SPR_VL), &e, &o);
-            spr_vstore(even + c / 2, e);
-            spr_vstore(odd + c / 2, o);
-        }
-        if (c < n) {
-            const uint32_t rest = n - c, more = rest > SPR_VL ? rest - SPR_VL : 0;
-            const spr_v second = more ? spr_vload_n(src + c + SPR_VL, more) : spr_vzero();
-            spr_vsplit(spr_vload_n(src + c, rest - more), second, &e, &o);
-            spr_vstore_n(even + c / 2, e, (rest + 1) / 2);
-            spr_vstore_n(odd + c / 2, o, rest / 2);
-        }
-    } else {
-        for (; c < n; c++) dst[(b->left + c) % sw * b->s + (b->left + c) / sw] = src[c];
+/* Copies n floats in whole vectors, so up to SPR_VL - 1 more. */
+SPR_INLINE void spr_band_copy(const float *src, float *dst, size_t n) {
+    size_t i = 0;
+    for (; i + 3 * SPR_VL < n; i += 4 * SPR_VL) {
+        spr_v v[4];
+        SPR_UNROLL
+        for (int j = 0; j < 4; j++) v[j] = spr_vload(src + i + j * SPR_VL);
+        SPR_UNROLL
+        for (int j = 0; j < 4; j++) spr_vstore(dst + i + j * SPR_VL, v[j]);
     }
+    for (; i < n; i += SPR_VL) spr_vstore(dst + i, spr_vload(src + i));
+}
+
+/* The same for n floats of which every other goes to `even` and the rest to `odd`; reads up to 2 * SPR_VL - 1 more. */
+SPR_INLINE void spr_band_deal(const float *src, float *even, float *odd, size_t n) {
+    for (size_t i = 0; i < n; i += 2 * SPR_VL) {
+        spr_v e, o;
+        spr_vsplit(spr_vload(src + i), spr_vload(src + i + SPR_VL), &e, &o);
+        spr_vstore(even + i / 2, e);
+        spr_vstore(odd + i / 2, o);
+    }
+}
+
+/* Copies `rows` rows, which lie `step` floats apart at src, to dst at stride 1. Behind a row's columns SPR_VL zeros are
+   written, perhaps over the beginning of the next. Vectors are whole where they end at or before `end`. */
+static SPR_NOINLINE void spr_band_rows_1(const spr_band *b, const float *src, size_t step, const float *end, float *dst,
+                                         size_t rows) {
+    const size_t n = b->n, whole = n - n % SPR_VL, reach = spr_round_up(n, SPR_VL), rs = b->rs;
+    dst += b->left;
+    for (; rows && (size_t)(end - src) >= reach; rows--, src += step, dst += rs) {
+        spr_band_copy(src, dst, n);
+        spr_vstore(dst + n, spr_vzero());
+    }
+    for (; rows; rows--, src += step, dst += rs) {
+        spr_band_copy(src, dst, whole);
+        spr_vstore(dst + whole, spr_vload_n(src + whole, n - whole));
+        spr_vstore(dst + n, spr_vzero());
+    }
+}
+
+/* The same at stride 2: the zeros stand in both phases. */
+static SPR_NOINLINE void spr_band_rows_2(const spr_band *b, const float *src, size_t step, const float *end, float *dst,
+                                         size_t rows) {
+    const size_t n = b->n, rest = n % (2 * SPR_VL), whole = n - rest, reach = spr_round_up(n, 2 * SPR_VL), rs = b->rs;
+    float *even = dst + (b->left & 1) * b->s + b->left / 2, *odd = dst + (~b->left & 1) * b->s + (b->left + 1) / 2;
+    for (; rows; rows--, src += step, even += rs, odd += rs) {
+        if ((size_t)(end - src) >= reach) {
+            spr_band_deal(src, even, odd, n);
+        } else {
+            spr_band_deal(src, even, odd, whole);
+            const size_t first = rest < SPR_VL ? rest : SPR_VL;
+            spr_v e = spr_vload_n(src + whole, first), o = spr_vzero();
+            if (rest > SPR_VL) o = spr_vload_n(src + whole + SPR_VL, rest - SPR_VL);
+            spr_vsplit(e, o, &e, &o);
+            spr_vstore(even + whole / 2, e);
+            spr_vstore(odd + whole / 2, o);
+        }
+        spr_vstore(even + (n + 1) / 2, spr_vzero());
+        spr_vstore(odd + n / 2, spr_vzero());
+    }
+}
+
+/* The same at any stride; the margins are zero already. */
+static SPR_NOINLINE void spr_band_rows_any(const spr_band *b, const float *src, size_t step, float *dst, size_t rows) {
+    const uint32_t sw = b->win->sw;
+    for (; rows; rows--, src += step, dst += b->rs)
+        for (uint32_t c = 0; c < b->n; c++) dst[(b->left + c) % sw * b->s + (b->left + c) / sw] = src[c];
+}
+
+/* Rows [i0, i1) of the band at dst, all within the image, of which row `top` is row 0 of the band. The left margins are
+   zero. */
+SPR_INLINE void spr_band_rows(const spr_band *b, const float *x, int64_t top, float *dst, size_t i0, size_t i1) {
+    const spr_window *win = b->win;
+    const float *end = x + spr_plane_lanes((size_t)win->ih * win->iw), *src = x + (top + (int64_t)i0) * win->iw + b->c0;
+    dst += i0 * b->rs;
+    if (win->sw == 1)
+        spr_band_rows_1(b, src, win->iw, end, dst, i1 - i0);
+    else if (win->sw == 2)
+        spr_band_rows_2(b, src, win->iw, end, dst, i1 - i0);
+    else
+        spr_band_rows_any(b, src, win->iw, dst, i1 - i0);
+}
+
+SPR_INLINE void spr_band_zero(const spr_band *b, float *dst, size_t i0, size_t i1) {
+    for (size_t i = i0 * b->rs; i < i1 * b->rs; i += SPR_VL) spr_vstore(dst + i, spr_vzero());
+}
+
+/* Of rows [0, ni) those within the image, when row 0 is its row `top`. */
+SPR_INLINE void spr_band_inside(const spr_window *win, int64_t top, size_t ni, size_t *i0, size_t *i1) {
+    const int64_t n = (int64_t)ni, lo = top < 0 ? -top : 0, hi = win->ih - top;
+    *i1 = (size_t)(hi < 0 ? 0 : hi > n ? n : hi);
+    *i0 = (size_t)lo < *i1 ? (size_t)lo : *i1;
 }
 
 /* Fills rows [0, ni) of one channel for output rows from oy; the plane is at x. Rows that no tap reads are left
    alone. */
 SPR_INLINE void spr_band_fill(const spr_band *b, const float *x, float *dst, uint32_t oy, uint32_t ni) {
     const spr_window *win = b->win;
-    const uint32_t reach = spr_band_rows_in(win, 1), gap = reach < win->sh ? win->sh : 0;
-    int64_t iy = (int64_t)oy * win->sh - win->pt;
-    for (uint32_t i = 0; i < ni; i++, iy++, dst += b->rs) {
-        if (gap && i % gap >= reach) continue;
-        if (iy < 0 || iy >= win->ih)
-            memset(dst, 0, b->rs * sizeof *dst);
-        else
-            spr_band_copy_row(b, x + (size_t)iy * win->iw, dst);
-    }
+    const uint32_t reach = spr_band_rows_in(win, 1);
+    const int64_t top = (int64_t)oy * win->sh - win->pt;
+    size_t i0, i1;
+    spr_band_inside(win, top, ni, &i0, &i1);
+    spr_band_zero(b, dst, 0, i0);
+    if (reach >= win->sh)
+        spr_band_rows(b, x, top, dst, i0, i1);
+    else
+        for (size_t i = i0; i < i1; i++)
+            if (i % win->sh < reach) spr_band_rows(b, x, top, dst, i, i + 1);
+    spr_band_zero(b, dst, i1, ni);
 }
 
 #endif

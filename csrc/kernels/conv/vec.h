@@ -10,10 +10,13 @@
  *   spr_vmaxn(a, b)                maximum, NaN if either is
  *   spr_vsplit(a, b, &even, &odd)  lanes of a then b with even and with odd index
  *   spr_veven(a, b)                the even lanes alone (not NEON)
+ *   spr_vshift_in(v, n)            n zeros, then the first lanes of v (NEON only)
+ *   spr_vmask_below(n)             mask of the first n lanes, for spr_vand(v, mask) (NEON only)
  *   spr_w, SPR_W_LOAD(w, p, n)     n floats as multipliers, n a constant (NEON only)
  *   spr_vfma_w(acc, x, &w, i)      acc + x * w[i], i a constant (NEON only)
- *   spr_vact, spr_vact_load(act, row), spr_vact_run(x, &consts)   activations in registers
- *   spr_vact_each(), spr_vfinish()   see vec_finish.h */
+ *   spr_vmaxc(x, c)                maximum, NaN if x is; c is a number
+ *   SPR_ACT(name)                  a function or type of unary/act_<isa>.h
+ *   spr_vact, spr_vact_load(), spr_vact_each(), spr_vfinish()   see vec_finish.h */
 #ifndef SPR_KERNELS_CONV_VEC_H
 #define SPR_KERNELS_CONV_VEC_H
 

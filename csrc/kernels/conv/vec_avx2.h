@@ -33,6 +33,7 @@ SPR_INLINE spr_v spr_vfma(spr_v acc, spr_v a, spr_v b) { return _mm256_fmadd_ps(
 SPR_INLINE spr_v spr_vadd(spr_v a, spr_v b) { return _mm256_add_ps(a, b); }
 SPR_INLINE spr_v spr_vmul(spr_v a, spr_v b) { return _mm256_mul_ps(a, b); }
 SPR_INLINE spr_v spr_vdiv(spr_v a, spr_v b) { return _mm256_div_ps(a, b); }
+SPR_INLINE spr_v spr_vmaxc(spr_v x, spr_v c) { return _mm256_max_ps(c, x); }
 SPR_INLINE spr_v spr_vmaxn(spr_v acc, spr_v x) { /* max(acc, x) is x if either is NaN */
     return _mm256_blendv_ps(_mm256_max_ps(acc, x), acc, _mm256_cmp_ps(acc, acc, _CMP_UNORD_Q));
 }
@@ -44,9 +45,7 @@ SPR_INLINE void spr_vsplit(spr_v a, spr_v b, spr_v *even, spr_v *odd) {
     *odd = _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(a, b, 0xdd)), 0xd8));
 }
 
-typedef spr_act_consts_avx2 spr_vact;
-SPR_INLINE spr_vact spr_vact_load(const spr_act *act, size_t row) { return spr_act_load_avx2(act, row); }
-SPR_INLINE spr_v spr_vact_run(spr_v x, const spr_vact *c) { return spr_act_vec_avx2(x, c); }
+#define SPR_ACT(x) x##_avx2
 #include "kernels/conv/vec_finish.h"
 
 SPR_TARGET_POP

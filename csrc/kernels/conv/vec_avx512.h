@@ -29,6 +29,7 @@ SPR_INLINE spr_v spr_vfma(spr_v acc, spr_v a, spr_v b) { return _mm512_fmadd_ps(
 SPR_INLINE spr_v spr_vadd(spr_v a, spr_v b) { return _mm512_add_ps(a, b); }
 SPR_INLINE spr_v spr_vmul(spr_v a, spr_v b) { return _mm512_mul_ps(a, b); }
 SPR_INLINE spr_v spr_vdiv(spr_v a, spr_v b) { return _mm512_div_ps(a, b); }
+SPR_INLINE spr_v spr_vmaxc(spr_v x, spr_v c) { return _mm512_max_ps(c, x); }
 SPR_INLINE spr_v spr_vmaxn(spr_v acc, spr_v x) { /* max(acc, x) is x if either is NaN */
     return _mm512_mask_max_ps(acc, _mm512_cmp_ps_mask(acc, acc, _CMP_ORD_Q), acc, x);
 }
@@ -41,9 +42,7 @@ SPR_INLINE void spr_vsplit(spr_v a, spr_v b, spr_v *even, spr_v *odd) {
     *odd = _mm512_permutex2var_ps(a, _mm512_add_epi32(e, _mm512_set1_epi32(1)), b);
 }
 
-typedef spr_act_consts_avx512 spr_vact;
-SPR_INLINE spr_vact spr_vact_load(const spr_act *act, size_t row) { return spr_act_load_avx512(act, row); }
-SPR_INLINE spr_v spr_vact_run(spr_v x, const spr_vact *c) { return spr_act_vec_avx512(x, c); }
+#define SPR_ACT(x) x##_avx512
 #include "kernels/conv/vec_finish.h"
 
 SPR_TARGET_POP

@@ -1,14 +1,29 @@
 /* Part of vec_<isa>.h: what ends a block of outputs. */
 
-/* An activation on several vectors, with one branch for all. */
-SPR_INLINE void spr_vact_each(spr_v *v, const int n, const spr_vact *consts) {
-    spr_vact c = *consts;
+/* Parameters of an activation in registers, for one channel. */
+typedef struct spr_vact {
+    SPR_ACT(spr_act_consts) consts;
+    int relu; /* clip without an upper end: one operation less */
+} spr_vact;
+
+SPR_INLINE spr_vact spr_vact_load(const spr_act *act, size_t row) {
+    return (spr_vact){SPR_ACT(spr_act_load)(act, row), act->fn == SPR_FN_CLIP && act->b == __builtin_inff()};
+}
+
+/* Activation of n vectors, with one branch for all. */
+SPR_INLINE void spr_vact_each(spr_v *v, const int n, const spr_vact *act) {
+    SPR_ACT(spr_act_consts) c = act->consts;
+    if (act->relu) {
+        SPR_UNROLL
+        for (int i = 0; i < n; i++) v[i] = spr_vmaxc(v[i], c.a);
+        return;
+    }
     switch (c.fn) {
-#define EACH(id)                                             \
-    case id:                                                 \
-        c.fn = id; /* known now: the switch inside folds */  \
-        SPR_UNROLL                                           \
-        for (int i = 0; i < n; i++) v[i] = spr_vact_run(v[i], &c); \
+#define EACH(id)                                                          \
+    case id:                                                              \
+        c.fn = id; /* known now: the switch inside folds */               \
+        SPR_UNROLL                                                        \
+        for (int i = 0; i < n; i++) v[i] = SPR_ACT(spr_act_vec)(v[i], &c); \
         break;
         EACH(SPR_FN_CLIP)
         EACH(SPR_FN_HARD_SWISH)

@@ -40,10 +40,25 @@ SPR_INLINE spr_v spr_vfma(spr_v acc, spr_v a, spr_v b) { return vfmaq_f32(acc, a
 SPR_INLINE spr_v spr_vadd(spr_v a, spr_v b) { return vaddq_f32(a, b); }
 SPR_INLINE spr_v spr_vmul(spr_v a, spr_v b) { return vmulq_f32(a, b); }
 SPR_INLINE spr_v spr_vdiv(spr_v a, spr_v b) { return vdivq_f32(a, b); }
+SPR_INLINE spr_v spr_vmaxc(spr_v x, spr_v c) { return vmaxq_f32(x, c); }
 SPR_INLINE spr_v spr_vmaxn(spr_v acc, spr_v x) { return vmaxq_f32(acc, x); }
 SPR_INLINE void spr_vsplit(spr_v a, spr_v b, spr_v *even, spr_v *odd) {
     *even = vuzp1q_f32(a, b);
     *odd = vuzp2q_f32(a, b);
+}
+
+/* n zeros, then the first lanes of v; n is 1 or 2. */
+SPR_INLINE spr_v spr_vshift_in(spr_v v, int n) {
+    return n == 1 ? vextq_f32(vdupq_n_f32(0), v, 3) : vextq_f32(vdupq_n_f32(0), v, 2);
+}
+
+/* Mask of the lanes below n, and its use. */
+SPR_INLINE spr_v spr_vmask_below(int n) {
+    const int32x4_t lane = {0, 1, 2, 3};
+    return vreinterpretq_f32_u32(vcltq_s32(lane, vdupq_n_s32(n)));
+}
+SPR_INLINE spr_v spr_vand(spr_v a, spr_v mask) {
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(mask)));
 }
 
 /* Multipliers stay four to a register. */
@@ -72,9 +87,7 @@ SPR_INLINE spr_v spr_vfma_w(spr_v acc, spr_v x, const spr_w *w, int i) {
     return acc;
 }
 
-typedef spr_act_consts_neon spr_vact;
-SPR_INLINE spr_vact spr_vact_load(const spr_act *act, size_t row) { return spr_act_load_neon(act, row); }
-SPR_INLINE spr_v spr_vact_run(spr_v x, const spr_vact *c) { return spr_act_vec_neon(x, c); }
+#define SPR_ACT(x) x##_neon
 #include "kernels/conv/vec_finish.h"
 
 #endif

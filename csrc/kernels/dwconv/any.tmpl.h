@@ -21,7 +21,7 @@ SPR_INLINE dw_plan dw_make_plan(const spr_window *win) {
     p.buffers = 2 * p.band.ni * p.band.rs * sizeof(float) <= DW_BUDGET ? 2 : 1;
     if (p.buffers == 1) {
         const uint32_t rows = spr_band_fit(win, DW_BUDGET / sizeof(float));
-        p.rows = rows > 4 ? rows - rows % 4 : rows ? rows : 1;
+        p.rows = rows > 28 ? rows - rows % 28 : rows > 4 ? rows - rows % 4 : rows ? rows : 1;
         p.band.ni = spr_band_rows_in(win, p.rows);
     }
     p.size = p.band.ni * p.band.rs + SPR_VL;
@@ -43,17 +43,25 @@ SPR_INLINE dw_job dw_job_at(const spr_conv_args *a, const dw_plan *p, uint32_t r
     return (dw_job){row, oy, a->oy1 - oy < p->rows ? a->oy1 - oy : p->rows};
 }
 
+/* `n` output rows of a channel, the first at y and z. */
+typedef struct dw_task {
+    const spr_band *band;
+    const size_t *taps; /* offsets from `in` */
+    const float *in;    /* the band's first row */
+    uint32_t n;
+    float *y;
+    const float *z, *packed;
+    spr_vact act;
+} dw_task;
+
+typedef void dw_rows_fn(const dw_task *t);
+
 SPR_INLINE void dw_fill(const spr_conv_args *a, const dw_plan *p, const dw_job *job, float *buffer) {
-    const spr_conv_shape *s = a->shape;
-    spr_band_fill(&p->band, a->x + job->row / (s->oc / s->ic) * a->x_stride, buffer, job->oy,
-                  spr_band_rows_in(&s->win, job->n));
+    const uint32_t multiplier = a->shape->oc / a->shape->ic, channel = multiplier == 1 ? job->row : job->row / multiplier;
+    spr_band_fill(&p->band, a->x + channel * a->x_stride, buffer, job->oy, spr_band_rows_in(&a->shape->win, job->n));
 }
 
-/* Computes `n` output rows at y from the band row at `in`; taps are offsets from there. */
-typedef void dw_band_fn(const spr_band *b, const size_t *taps, const float *in, const float *packed, float *y,
-                        const float *z, uint32_t n, const spr_vact *act);
-
-SPR_INLINE void dw_run(const spr_conv_args *a, dw_band_fn *rows) {
+SPR_INLINE void dw_run(const spr_conv_args *a, dw_rows_fn *rows) {
     const spr_window *win = &a->shape->win;
     const dw_plan p = dw_make_plan(win);
     const size_t hw = (size_t)win->oh * win->ow, record = spr_dwconv_record(a->shape);
@@ -70,11 +78,18 @@ SPR_INLINE void dw_run(const spr_conv_args *a, dw_band_fn *rows) {
         dw_job next = dw_job_at(a, &p, job.row, job.oy + job.n);
         if (p.buffers == 2 && next.row < a->row1) dw_fill(a, &p, &next, other);
 
-        const float *packed = (const float *)a->packed + job.row * record;
-        const spr_vact act = spr_vact_load(&a->act, job.row);
         float *plane = a->y + job.row * a->y_stride, *y = plane + (size_t)job.oy * win->ow;
-        const float *z = a->z ? a->z + job.row * a->z_stride + (size_t)job.oy * win->ow : NULL;
-        rows(&p.band, taps, buffer, packed, y, z, job.n, &act);
+        const dw_task task = {
+            .band = &p.band,
+            .taps = taps,
+            .in = buffer,
+            .n = job.n,
+            .y = y,
+            .z = a->z ? a->z + job.row * a->z_stride + (size_t)job.oy * win->ow : NULL,
+            .packed = (const float *)a->packed + job.row * record,
+            .act = spr_vact_load(&a->act, job.row),
+        };
+        rows(&task);
         if (!SPR_ACT_IN_REGISTERS(a->act.fn)) a->unary(y, y, (size_t)job.n * win->ow, &a->act);
         if (job.oy + job.n == win->oh) memset(plane + hw, 0, (spr_plane_lanes(hw) - hw) * sizeof *plane);
 
@@ -97,25 +112,21 @@ SPR_INLINE void dw_any_block(const int nv, const size_t *taps, size_t tap_count,
         SPR_UNROLL
         for (int v = 0; v < nv; v++) acc[v] = spr_vfma(acc[v], spr_vload(in + taps[t] + v * SPR_VL), w);
     }
-    SPR_UNROLL
-    for (int v = 0; v < nv; v++) {
-        size_t lanes = v == nv - 1 && rest < SPR_VL ? rest : SPR_VL;
-        if (z) acc[v] = spr_vadd(acc[v], spr_vload_n(z + v * SPR_VL, lanes));
-        spr_vstore_n(y + v * SPR_VL, spr_vact_run(acc[v], act), lanes);
-    }
+    spr_vfinish(acc, 1, nv, y, z, 0, rest, act);
 }
 
-/* `n` output rows, any kernel. */
-static SPR_NOINLINE void dw_any(const spr_band *b, const size_t *taps, const float *in, const float *packed, float *y,
-                                const float *z, uint32_t n, const spr_vact *act) {
-    const spr_window *win = b->win;
+static SPR_NOINLINE void dw_any_rows(const dw_task *t) {
+    const spr_window *win = t->band->win;
     const size_t ow = win->ow, tap_count = (size_t)win->kh * win->kw;
-    for (; n; n--, in += win->sh * b->rs, y += ow, z = z ? z + ow : NULL) {
+    const float *in = t->in;
+    for (uint32_t r = 0; r < t->n; r++, in += win->sh * t->band->rs) {
+        float *y = t->y + r * ow;
+        const float *z = t->z ? t->z + r * ow : NULL;
         size_t ox = 0;
         for (; ox + 3 * SPR_VL < ow; ox += 4 * SPR_VL)
-            dw_any_block(4, taps, tap_count, in + ox, packed, y + ox, z ? z + ox : NULL, ow - ox - 3 * SPR_VL, act);
+            dw_any_block(4, t->taps, tap_count, in + ox, t->packed, y + ox, z ? z + ox : NULL, ow - ox - 3 * SPR_VL, &t->act);
         for (; ox < ow; ox += SPR_VL)
-            dw_any_block(1, taps, tap_count, in + ox, packed, y + ox, z ? z + ox : NULL, ow - ox, act);
+            dw_any_block(1, t->taps, tap_count, in + ox, t->packed, y + ox, z ? z + ox : NULL, ow - ox, &t->act);
     }
 }
 
@@ -124,7 +135,9 @@ static int dw_match_any(const spr_conv_shape *s) {
     return 1;
 }
 
-void SPR_CONV_NAME(spr_dwconv_any_f32)(const spr_conv_args *args) { dw_run(args, dw_any); }
+void SPR_CONV_NAME(spr_dwconv_any_f32)(const spr_conv_args *args) {
+    dw_run(args, dw_any_rows);
+}
 
 const spr_conv_traits SPR_CONV_NAME(spr_dwconv_any_traits) = {
     dw_match_any, spr_dwconv_size, spr_dwconv_pack, dw_scratch_any,

@@ -1,21 +1,31 @@
-/* Depthwise 3x3 and 5x5 at stride 1 and 2 over bands. Blocks of up to four output rows by two vectors take their
+/* Depthwise 3x3 and 5x5 at stride 1 and 2 over bands. Blocks of up to seven output rows by two vectors take their
  * inputs from registers: each input vector is loaded once per horizontal tap and used by all output rows it belongs
  * to. After any.tmpl.h. */
 
-/* One block: R rows by NV vectors at output column `ox`; K x K taps, stride ST, phases `ps` apart. */
+#define DW_ROWS 7 /* output rows of a block at most */
+
+/* One block: `rows` rows by NV vectors; K x K taps, stride ST. Input rows lie rs apart, phases ps. */
 SPR_INLINE void dw_block(const int k, const int st, const int rows, const int nv, const float *in, size_t rs, size_t ps,
                          const spr_w *w, spr_v bias, float *y, const float *z, size_t ow, size_t rest,
                          const spr_vact *act) {
-    spr_v acc[8];
+    spr_v acc[2 * DW_ROWS];
     SPR_UNROLL
     for (int r = 0; r < rows * nv; r++) acc[r] = bias;
+    /* Loads run one step ahead of the arithmetic, for cores that issue in order. */
+    spr_v x[2], next[2];
+    SPR_UNROLL
+    for (int v = 0; v < nv; v++) next[v] = spr_vload(in + v * SPR_VL);
     SPR_UNROLL
     for (int i = 0; i < (rows - 1) * st + k; i++) {
         SPR_UNROLL
         for (int kx = 0; kx < k; kx++) {
-            spr_v x[2];
+            const int last = kx == k - 1, kx1 = last ? 0 : kx + 1;
+            if (last) in += rs;
             SPR_UNROLL
-            for (int v = 0; v < nv; v++) x[v] = spr_vload(in + i * rs + kx % st * ps + kx / st + v * SPR_VL);
+            for (int v = 0; v < nv; v++) {
+                x[v] = next[v];
+                if (!last || i < (rows - 1) * st + k - 1) next[v] = spr_vload(in + kx1 % st * ps + kx1 / st + v * SPR_VL);
+            }
             SPR_UNROLL
             for (int r = 0; r < rows; r++) {
                 if (i - r * st >= 0 && i - r * st < k) {
@@ -29,45 +39,39 @@ SPR_INLINE void dw_block(const int k, const int st, const int rows, const int nv
     spr_vfinish(acc, rows, nv, y, z, ow, rest, act);
 }
 
-/* `rows` rows of the output at y, from the band row at `in`. */
-SPR_INLINE void dw_rows(const int k, const int st, const int rows, const float *in, const spr_band *b, const spr_w *w,
-                        spr_v bias, float *y, const float *z, const spr_vact *act) {
-    const size_t ow = b->win->ow, rs = b->rs, ps = b->s;
+/* `rows` output rows from row r of the task. */
+SPR_INLINE void dw_rows(const int k, const int st, const int rows, const dw_task *t, uint32_t r, const spr_w *w,
+                        spr_v bias) {
+    const spr_window *win = t->band->win;
+    const size_t ow = win->ow, rs = t->band->rs, ps = t->band->s;
+    const float *in = t->in + r * st * rs;
+    float *y = t->y + r * ow;
+    const float *z = t->z ? t->z + r * ow : NULL;
     size_t ox = 0;
     for (; ox + SPR_VL < ow; ox += 2 * SPR_VL)
-        dw_block(k, st, rows, 2, in + ox, rs, ps, w, bias, y + ox, z ? z + ox : NULL, ow, ow - ox - SPR_VL, act);
-    if (ox < ow) dw_block(k, st, rows, 1, in + ox, rs, ps, w, bias, y + ox, z ? z + ox : NULL, ow, ow - ox, act);
+        dw_block(k, st, rows, 2, in + ox, rs, ps, w, bias, y + ox, z ? z + ox : NULL, ow, ow - ox - SPR_VL, &t->act);
+    if (ox < ow) dw_block(k, st, rows, 1, in + ox, rs, ps, w, bias, y + ox, z ? z + ox : NULL, ow, ow - ox, &t->act);
 }
 
-/* See dw_band_fn. */
-SPR_INLINE void dw_fixed(const int k, const int st, const spr_band *b, const size_t *taps, const float *in,
-                         const float *packed, float *y, const float *z, uint32_t n, const spr_vact *act) {
-    const size_t ow = b->win->ow;
+SPR_INLINE void dw_fixed(const int k, const int st, const dw_task *t) {
     spr_w w;
-    SPR_W_LOAD(w, packed, k * k);
-    const spr_v bias = spr_vset(packed[k * k]);
-    (void)taps; /* known here */
-    while (n) {
-        uint32_t rows = spr_dwconv_step(n);
-        if (rows == 4)
-            dw_rows(k, st, 4, in, b, &w, bias, y, z, act);
+    SPR_W_LOAD(w, t->packed, k * k);
+    const spr_v bias = spr_vset(t->packed[k * k]);
+    for (uint32_t r = 0, rows; r < t->n; r += rows) {
+        rows = spr_dwconv_step(t->n - r, 1);
+        if (rows == 7)
+            dw_rows(k, st, 7, t, r, &w, bias);
+        else if (rows == 4)
+            dw_rows(k, st, 4, t, r, &w, bias);
         else if (rows == 3)
-            dw_rows(k, st, 3, in, b, &w, bias, y, z, act);
+            dw_rows(k, st, 3, t, r, &w, bias);
         else
-            dw_rows(k, st, 1, in, b, &w, bias, y, z, act);
-        in += rows * st * b->rs;
-        y += rows * ow;
-        if (z) z += rows * ow;
-        n -= rows;
+            dw_rows(k, st, 1, t, r, &w, bias);
     }
 }
 
-#define FIXED(k, st)                                                                                                 \
-    static SPR_NOINLINE void dw_fixed_##k##_##st(const spr_band *b, const size_t *taps, const float *in,              \
-                                                 const float *packed, float *y, const float *z, uint32_t n,          \
-                                                 const spr_vact *act) {                                              \
-        dw_fixed(k, st, b, taps, in, packed, y, z, n, act);                                                          \
-    }
+#define FIXED(k, st) \
+    static SPR_NOINLINE void dw_fixed_##k##_##st(const dw_task *t) { dw_fixed(k, st, t); }
 FIXED(3, 1) FIXED(3, 2) FIXED(5, 1) FIXED(5, 2)
 #undef FIXED
 

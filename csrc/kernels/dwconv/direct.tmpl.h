@@ -78,10 +78,10 @@ SPR_INLINE void dw_channel(const int k, const int st, const dw_direct *d, const 
                            uint32_t end) {
     while (oy < end) {
         const uint32_t n = end - oy;
-        uint32_t rows = n;
-        if (d->win->ow <= SPR_VL && (n == 7 || n == 10 || n == 11 || n >= 14))
-            dw_block(k, st, rows = 7, 1, 1, d, rp, oy, 0);
-        else if ((rows = spr_dwconv_step(n)) == 4)
+        const uint32_t rows = spr_dwconv_step(n, d->win->ow <= SPR_VL);
+        if (rows == 7)
+            dw_block(k, st, 7, 1, 1, d, rp, oy, 0);
+        else if (rows == 4)
             dw_rows(k, st, 4, d, rp, oy);
         else if (rows == 3)
             dw_rows(k, st, 3, d, rp, oy);

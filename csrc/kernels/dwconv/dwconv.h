@@ -19,7 +19,11 @@ void spr_dwconv_pack(const spr_conv_shape *s, const float *w, const float *bias,
 /* spr_conv_traits.match: square 3x3 or 5x5, stride 1 or 2, no dilation, one output channel for each input channel. */
 int spr_dwconv_match_fixed(const spr_conv_shape *s);
 
-/* Output rows to compute at once of `n`: any number but 1, 2 and 5 is a sum of threes and fours. */
-SPR_INLINE uint32_t spr_dwconv_step(uint32_t n) { return n >= 3 && n % 4 != 0 && n != 5 ? 3 : n >= 4 ? 4 : 1; }
+/* Output rows to compute at once of `n`: sevens for the networks whose images are 7 * 2^i high, else threes and
+   fours, of which any number but 1, 2 and 5 is a sum. */
+SPR_INLINE uint32_t spr_dwconv_step(uint32_t n, int sevens) {
+    if (sevens && n % 7 == 0) return 7;
+    return n >= 3 && n % 4 != 0 && n != 5 ? 3 : n >= 4 ? 4 : 1;
+}
 
 #endif

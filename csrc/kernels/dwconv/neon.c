@@ -6,4 +6,5 @@
 
 #include "kernels/dwconv/any.tmpl.h"
 #include "kernels/dwconv/banded.tmpl.h"
+#include "kernels/dwconv/same.tmpl.h"
 #endif
