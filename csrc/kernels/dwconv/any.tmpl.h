@@ -57,7 +57,8 @@ typedef struct dw_task {
 typedef void dw_rows_fn(const dw_task *t);
 
 SPR_INLINE void dw_fill(const spr_conv_args *a, const dw_plan *p, const dw_job *job, float *buffer) {
-    const uint32_t multiplier = a->shape->oc / a->shape->ic, channel = multiplier == 1 ? job->row : job->row / multiplier;
+    const uint32_t multiplier = a->shape->oc / a->shape->ic;
+    const uint32_t channel = multiplier == 1 ? job->row : job->row / multiplier;
     spr_band_fill(&p->band, a->x + channel * a->x_stride, buffer, job->oy, spr_band_rows_in(&a->shape->win, job->n));
 }
 
@@ -101,18 +102,18 @@ SPR_INLINE void dw_run(const spr_conv_args *a, dw_rows_fn *rows) {
     }
 }
 
-/* NV vectors of one row, any kernel; taps are offsets from `in`. */
-SPR_INLINE void dw_any_block(const int nv, const size_t *taps, size_t tap_count, const float *in, const float *packed,
-                             float *y, const float *z, size_t rest, const spr_vact *act) {
+/* NV vectors of one row, any kernel. */
+SPR_INLINE void dw_any_block(const int nv, const dw_task *t, size_t tap_count, const float *in, float *y,
+                             const float *z, size_t rest) {
     spr_v acc[4];
     SPR_UNROLL
-    for (int v = 0; v < nv; v++) acc[v] = spr_vset(packed[tap_count]);
-    for (size_t t = 0; t < tap_count; t++) {
-        const spr_v w = spr_vset(packed[t]);
+    for (int v = 0; v < nv; v++) acc[v] = spr_vset(t->packed[tap_count]);
+    for (size_t i = 0; i < tap_count; i++) {
+        const spr_v w = spr_vset(t->packed[i]);
         SPR_UNROLL
-        for (int v = 0; v < nv; v++) acc[v] = spr_vfma(acc[v], spr_vload(in + taps[t] + v * SPR_VL), w);
+        for (int v = 0; v < nv; v++) acc[v] = spr_vfma(acc[v], spr_vload(in + t->taps[i] + v * SPR_VL), w);
     }
-    spr_vfinish(acc, 1, nv, y, z, 0, rest, act);
+    spr_vfinish(acc, 1, nv, y, z, 0, rest, &t->act);
 }
 
 static SPR_NOINLINE void dw_any_rows(const dw_task *t) {
@@ -124,9 +125,8 @@ static SPR_NOINLINE void dw_any_rows(const dw_task *t) {
         const float *z = t->z ? t->z + r * ow : NULL;
         size_t ox = 0;
         for (; ox + 3 * SPR_VL < ow; ox += 4 * SPR_VL)
-            dw_any_block(4, t->taps, tap_count, in + ox, t->packed, y + ox, z ? z + ox : NULL, ow - ox - 3 * SPR_VL, &t->act);
-        for (; ox < ow; ox += SPR_VL)
-            dw_any_block(1, t->taps, tap_count, in + ox, t->packed, y + ox, z ? z + ox : NULL, ow - ox, &t->act);
+            dw_any_block(4, t, tap_count, in + ox, y + ox, z ? z + ox : NULL, ow - ox - 3 * SPR_VL);
+        for (; ox < ow; ox += SPR_VL) dw_any_block(1, t, tap_count, in + ox, y + ox, z ? z + ox : NULL, ow - ox);
     }
 }
 

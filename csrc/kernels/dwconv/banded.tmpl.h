@@ -24,7 +24,8 @@ SPR_INLINE void dw_block(const int k, const int st, const int rows, const int nv
             SPR_UNROLL
             for (int v = 0; v < nv; v++) {
                 x[v] = next[v];
-                if (!last || i < (rows - 1) * st + k - 1) next[v] = spr_vload(in + kx1 % st * ps + kx1 / st + v * SPR_VL);
+                if (!last || i < (rows - 1) * st + k - 1)
+                    next[v] = spr_vload(in + kx1 % st * ps + kx1 / st + v * SPR_VL);
             }
             SPR_UNROLL
             for (int r = 0; r < rows; r++) {

@@ -25,7 +25,8 @@ typedef struct same_task {
 } same_task;
 
 /* Inputs of vector v of a block at p for the taps `d` columns right of the middle. */
-SPR_INLINE spr_v same_load(const float *p, const int d, const int v, const int nv, int left, int right, const spr_v *mask) {
+SPR_INLINE spr_v same_load(const float *p, const int d, const int v, const int nv, int left, int right,
+                           const spr_v *mask) {
     if (d < 0 && v == 0 && left) return spr_vshift_in(spr_vload(p), -d);
     const spr_v x = spr_vload(p + v * SPR_VL + d);
     return d > 0 && v == nv - 1 && right ? spr_vand(x, mask[d - 1]) : x;
@@ -110,7 +111,8 @@ static int same_match(const spr_conv_shape *s) {
 
 void SPR_CONV_NAME(spr_dwconv_same_f32)(const spr_conv_args *a) {
     const spr_window *win = &a->shape->win;
-    const size_t hw = (size_t)win->oh * win->ow, hw_in = (size_t)win->ih * win->iw, record = spr_dwconv_record(a->shape);
+    const size_t hw = (size_t)win->oh * win->ow, hw_in = (size_t)win->ih * win->iw;
+    const size_t record = spr_dwconv_record(a->shape);
     const float **rp = a->scratch;
     float *zeros = (float *)((char *)a->scratch + same_pointer_bytes(win)), *last = zeros + same_row_floats(win);
     memset(zeros, 0, 2 * same_row_floats(win) * sizeof *zeros);
@@ -152,4 +154,9 @@ void SPR_CONV_NAME(spr_dwconv_same_f32)(const spr_conv_args *a) {
     }
 }
 
-const spr_conv_traits SPR_CONV_NAME(spr_dwconv_same_traits) = {same_match, spr_dwconv_size, spr_dwconv_pack, same_scratch};
+const spr_conv_traits SPR_CONV_NAME(spr_dwconv_same_traits) = {
+    same_match,
+    spr_dwconv_size,
+    spr_dwconv_pack,
+    same_scratch,
+};
