@@ -44,6 +44,11 @@ CHAINS = {
 }
 
 
+# Few enough channels for the caches of small cores, enough rows for all: every CPU fuses as much as it may.
+NARROW = [("pw", 32, 1, 1, "Relu"), ("dw", 0, 3, 1, "Relu"), ("pw", 8, 1, 1, None)]
+NARROW_INPUT = (1, 8, 128, 128)
+
+
 def fused(session):
     return [layer.name for layer in session.explain() if "fused" in layer.reason]
 
@@ -72,20 +77,19 @@ def test_chain(name, size, isa):
 
 
 def test_narrow_chain_is_fused_everywhere():
-    """Few enough channels for the caches of small cores, enough rows for all."""
-    nodes, constants = network([("pw", 40, 1, 1, "Relu"), ("dw", 0, 3, 1, "Relu"), ("pw", 16, 1, 1, None)], 8)
-    model = make_model(nodes, {"x": (1, 8, 128, 128)}, ["y"], constants)
-    x = np.random.default_rng(1).standard_normal((1, 8, 128, 128)).astype(np.float32)
+    nodes, constants = network(NARROW, 8)
+    model = make_model(nodes, {"x": NARROW_INPUT}, ["y"], constants)
+    x = np.random.default_rng(1).standard_normal(NARROW_INPUT).astype(np.float32)
     session = sr.Session(model)
     assert error(session(x), reference(model, {"x": x})["y"]) < 2e-6
     assert fused(session) == ["layer0", "layer1", "layer2"]
 
 
 def test_batch():
-    nodes, constants = network(*CHAINS["residual"][:2], True)
-    model = make_model(nodes, {"x": (1, 32, 72, 72)}, ["y"], constants)
+    nodes, constants = network(NARROW, 8, True)
+    model = make_model(nodes, {"x": NARROW_INPUT}, ["y"], constants)
     session = sr.Session(model, threads=2)
-    x = np.random.default_rng(1).standard_normal((3, 32, 72, 72)).astype(np.float32)
+    x = np.random.default_rng(1).standard_normal((3, *NARROW_INPUT[1:])).astype(np.float32)
     together = session(x)
     assert len(fused(session)) == 3
     for i in range(3):
@@ -94,11 +98,11 @@ def test_batch():
 
 def test_not_fused_where_others_read_between():
     """A tensor with a second reader, or that is an output, must exist."""
-    nodes, constants = network(CHAINS["inverted"][0], 32)
+    nodes, constants = network(NARROW, 8)
     for extra, outputs in (([helper.make_node("Neg", ["a0"], ["n"])], ["y", "n"]), ([], ["y", "a1"])):
-        model = make_model(nodes + extra, {"x": (1, 32, 72, 72)}, outputs, constants)
+        model = make_model(nodes + extra, {"x": NARROW_INPUT}, outputs, constants)
         session = sr.Session(model)
-        x = np.random.default_rng(1).standard_normal((1, 32, 72, 72)).astype(np.float32)
+        x = np.random.default_rng(1).standard_normal(NARROW_INPUT).astype(np.float32)
         expected = reference(model, {"x": x})
         assert len(fused(session)) == 2
         for name, y in zip(outputs, session.run(None, {"x": x})):
