@@ -42,9 +42,10 @@ _ARM = """## ARM: estimated
 
 Cycles by `tools/armcycles` (its README says how far to trust them: 10 to 25 %), which runs the program under qemu and
 puts its instructions through a model of the core; estimated on {date} at commit {commit}; models: {models}.
-"With memory" adds a simulation of the caches, which are empty at the start of a layer and of a network. On A53 and A55
-the kernels for in-order cores run, as they would there. 1x1 layers include bias, relu and tails; weighted means that each
-comes as often as in the network, those that pruning leaves dense (outputs) left out."""
+"With memory" adds a simulation of the caches: at the start they hold what the program wrote last, the input above all, as
+they do in a network. On A53 and A55 the kernels for in-order cores run, as they would there. 1x1 layers include bias,
+relu and tails; weighted means that each comes as often as in the network, those that pruning leaves dense (outputs) left
+out."""
 
 
 def page(measured, estimated):

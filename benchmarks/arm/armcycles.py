@@ -46,12 +46,15 @@ def groups(keys):
 def run(keys, isa, functions, arguments, budget):
     """({core: cycles}, standard output of the program). functions: globs of symbols; what they call counts too.
 
-    arguments: the program, in build/aarch64, and its arguments. Raises RuntimeError with what armcycles said."""
+    The caches are simulated from the start of the program, so that they hold what came before. arguments: the program,
+    in build/aarch64, and its arguments. Raises RuntimeError with what armcycles said."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder, "result.json")
         command = [
             PROGRAM,
             "--mem",
+            "--cache-scope",
+            "all",
             "--cores",
             ",".join(keys),
             "--inclusive",
