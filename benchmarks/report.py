@@ -41,11 +41,11 @@ times are dense ones throughout. tvm is left out: without hours of tuning its ti
 _ARM = """## ARM: estimated
 
 Cycles by `tools/armcycles` (its README says how far to trust them: 10 to 25 %), which runs the program under qemu and
-puts its instructions through a model of the core; estimated on {date} at commit {commit}; models: {models}.
-"With memory" adds a simulation of the caches: at the start they hold what the program wrote last, the input above all, as
-they do in a network. On A53 and A55 the kernels for in-order cores run, as they would there. 1x1 layers include bias,
-relu and tails; weighted means that each comes as often as in the network, those that pruning leaves dense (outputs) left
-out."""
+puts its instructions through a model of the core; models: {engines}. Estimated: {sources}.
+"With memory" adds a simulation of the caches: at the start they hold what the program wrote last, the input above
+all, as they do in a network. On A53 and A55 the kernels for in-order cores run, as they would there. 1x1 layers include
+bias, relu and tails; weighted means that each comes as often as in the network, without those that pruning leaves dense
+(outputs)."""
 
 
 def page(measured, estimated):
@@ -105,12 +105,10 @@ def _measured_parts(m):
 
 
 def _estimated_parts(e):
-    rows = [row["cycles"] for part in ("layers", "depthwise", "networks") for row in e.data.get(part, [])]
-    models = sorted(
-        {f"{tables.CORES[core][0]} {c['engine']} ({c['model']})" for cycles in rows for core, c in cycles.items()}
-    )
-    parts = [_ARM.format(date=e.data["date"], commit=e.data["commit"], models=", ".join(models))]
-    if e.data["quick"]:
+    engines = ", ".join(f"{tables.CORES[core][0]} {engine}" for core, engine in sorted(e.data["engines"].items()))
+    sources = ", ".join(f"{part} on {s['date']} at commit {s['commit']}" for part, s in e.data["sources"].items())
+    parts = [_ARM.format(engines=engines, sources=sources)]
+    if any(source["quick"] for source in e.data["sources"].values()):
         parts.append("**This was a trial run on a few cases only.**")
     parts += ["### Targets", tables.targets_table(tables.estimated_targets(e))]
     if e.whole:

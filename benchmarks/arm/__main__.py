@@ -11,6 +11,7 @@ import datetime
 import functools
 import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -51,7 +52,7 @@ def jobs(parts, cores, quick, folder, budget):
 
 
 def merged(rows):
-    """Rows of the same thing on different cores made one."""
+    """Rows of the same thing on different cores made one; which engine simulated a core is dropped."""
     found = {}
     for row in rows:
         row = dict(row)
@@ -60,8 +61,14 @@ def merged(rows):
         key = json.dumps(row, sort_keys=True)
         whole_row = found.setdefault(key, dict(row, cycles={}))
         for core, figures in cycles.items():
+            figures = {key: value for key, value in figures.items() if key != "engine"}
             whole_row["cycles"][core] = dict(figures, kernel=kernel) if kernel else figures
     return list(found.values())
+
+
+def written(found):
+    """The JSON text of it, with a line for each row."""
+    return re.sub(r"\n {3,}\s*|\n {2}(?=[}\]])", " ", json.dumps(found, indent=1)) + "\n"
 
 
 def main():
@@ -83,6 +90,7 @@ def main():
     out = Path(options.out)
     found = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
     start = time.monotonic()
+    source = {"date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(), "commit": commit()}
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
         todo = jobs(parts, options.cores.split(","), options.quick, folder, options.budget)
         running = [(part, what, pool.submit(function)) for part, what, function in todo]
@@ -96,15 +104,16 @@ def main():
                 raise
             print(f"[{number}/{len(todo)}, {time.monotonic() - start:.0f} s] {what}", file=sys.stderr, flush=True)
     found.update({part: merged(part_rows) for part, part_rows in rows.items()})
+    for part, part_rows in rows.items():
+        found.setdefault("sources", {})[part] = dict(source, quick=options.quick)
+        for row in part_rows:
+            found.setdefault("engines", {}).update({core: c["engine"] for core, c in row["cycles"].items()})
     if "layers" in parts:
         found["shapes"] = {
             name: [[*shape, count] for shape, count in layers.pointwise_shapes(name).items()] for name in NETWORKS
         }
-    found["date"] = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
-    found["commit"] = commit()
-    found["quick"] = options.quick
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    out.write_text(written(found), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -77,14 +77,13 @@ def run(keys, isa, functions, arguments, budget):
 
 def cycles(result):
     """{core: cycles} from armcycles' JSON: {"plain": without, "mem": with the memory model, "spread": relative
-    difference of two halves of the samples, ..}. Mispredicted branches count in both figures."""
+    difference of two halves of the samples, "engine": what simulated the core}. Mispredicted branches count in both."""
     return {
         core["core"]: {
-            "plain": core["core_cycles"] + core["mispredict_cycles"],
-            "mem": core["cycles"],
-            "spread": core["sampling_spread"],
-            "engine": core["engine"],
-            "model": core["llvm_mca"],
+            "plain": round(core["core_cycles"] + core["mispredict_cycles"]),
+            "mem": round(core["cycles"]),
+            "spread": round(core["sampling_spread"], 4),
+            "engine": "in-order model" if core["engine"] == "inorder" else core["llvm_mca"],
         }
         for core in result["cores"]
     }

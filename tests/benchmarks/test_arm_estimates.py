@@ -1,17 +1,21 @@
 """What is read from the programs that make the ARM figures."""
 
+import json
+
 import pytest
 
 from benchmarks.arm import armcycles, layers
-from benchmarks.arm.__main__ import merged
+from benchmarks.arm.__main__ import merged, written
 
 
 def test_cycles():
-    core = {"core": "a53", "core_cycles": 90.0, "mispredict_cycles": 10.0, "cycles": 150.0, "sampling_spread": 0.01,
-            "engine": "inorder", "llvm_mca": "llvm-mca-19"}  # fmt: skip
-    assert armcycles.cycles({"cores": [core]})["a53"] == {
-        "plain": 100.0, "mem": 150.0, "spread": 0.01, "engine": "inorder", "model": "llvm-mca-19"
+    core = {
+        "core": "a53", "core_cycles": 90.0, "mispredict_cycles": 10.0, "cycles": 150.4, "sampling_spread": 0.01234,
+        "engine": "inorder", "llvm_mca": "llvm-mca-19",
     }  # fmt: skip
+    expected = {"plain": 100, "mem": 150, "spread": 0.0123, "engine": "in-order model"}
+    assert armcycles.cycles({"cores": [core]}) == {"a53": expected}
+    assert armcycles.cycles({"cores": [dict(core, engine="mca")]})["a53"]["engine"] == "llvm-mca-19"
 
 
 def test_cores_of_one_kind_share_a_run():
@@ -33,7 +37,7 @@ def test_printed_macs():
 
 
 def test_merged():
-    rows = [{"shape": [1], "kernel": "k1", "cycles": {"a53": {"mem": 1}}},
+    rows = [{"shape": [1], "kernel": "k1", "cycles": {"a53": {"mem": 1, "engine": "e"}}},
             {"shape": [1], "kernel": "k2", "cycles": {"a76": {"mem": 2}}},
             {"shape": [2], "kernel": "k1", "cycles": {"a53": {"mem": 3}}}]  # fmt: skip
     assert merged(rows) == [
@@ -46,3 +50,9 @@ def test_merged():
 def test_shapes_of_mobilenet():
     shapes = layers.pointwise_shapes("mobilenet_v1")
     assert sum(shapes.values()) == 13 and shapes[196, 512, 512] == 5 and shapes[12544, 64, 32] == 1
+
+
+def test_written():
+    found = {"a": [{"b": [1, 2], "c": {"d": 3, "e": [{}]}}, {"b": []}], "f": "g"}
+    text = written(found)
+    assert json.loads(text) == found and len(text.splitlines()) == 7, text

@@ -80,10 +80,7 @@ def test_page_tells_what_is_missing(measured):
 
 
 def cycles(**of_cores):
-    return {
-        core: {"plain": plain, "mem": mem, "spread": 0.0, "engine": "mca", "model": "m"}
-        for core, (plain, mem) in of_cores.items()
-    }
+    return {core: {"plain": plain, "mem": mem, "spread": 0.0} for core, (plain, mem) in of_cores.items()}
 
 
 @pytest.fixture
@@ -92,7 +89,7 @@ def estimated():
         return {"shape": shape, "format": fmt, "sparsity": sparsity, "macs": macs, "cycles": cycles(**of_cores)}
 
     return {
-        "date": "2020-01-01", "commit": "abc", "quick": False,
+        "sources": {"layers": {"date": "2020-01-01", "commit": "abc", "quick": False}}, "engines": {"a53": "a model"},
         "shapes": {"mobilenet_v1": [[49, 8, 8, 1], [196, 8, 8, 3]]},
         "layers": [
             layer([49, 8, 8], "csr", 0.75, 800, a76=(300, 400), a53=(800, 1600)),
