@@ -72,7 +72,8 @@
     "b.ne 1b\n"
 #define PAIR_ASM(V) __asm__ volatile(SPR_2X1_ROWS(V, "", PAIR_LOOP(V)) : : [rows] "r"(rows) : SPR_CLOBBERS)
 
-#define PAIR_MOST 12
+#define PAIR_NARROW 12
+#define PAIR_WIDE_PANEL SPR_NEON_PANEL
 #define VARIANT(x) x##_neon
 #include "kernels/pointwise/neon_sparse.tmpl.h"
 

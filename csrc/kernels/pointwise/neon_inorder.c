@@ -13,6 +13,18 @@
 
 #include "kernels/pointwise/neon_asm.h"
 
+/* Input j of kind R is in register R<j>; R_AT(j) is where its successor is. */
+#define LOWER(R, j) "ldr d" R##j ", " R##_AT(j) "]\n"
+#define UPPER(R, j, x) "ldr " x ", " R##_AT(j) "+8]\n"
+#define JOIN(R, j, x) "ins v" R##j ".d[1], " x "\n"
+#define WHOLE(R, j) "ldr q" R##j ", " R##_AT(j) "]\n"
+
+/* What rounds do to sum j: nothing, or add the input times its weight. */
+#define NOTHING(j)
+#define MUL(j) "fmla v" #j ".4s, v" T##j ".4s, v30.s[1]\n"
+
+/* ---- CSR ---- */
+
 #define T0 "16"
 #define T1 "17"
 #define T2 "18"
@@ -26,20 +38,7 @@
 #define T10 "26"
 #define T11 "27"
 #define T12 "28"
-
-/* Input j: its halves, the upper one through a general register, or all of it. */
-#define LOWER(j) "ldr d" T##j ", [x4, #16*" #j "]\n"
-#define UPPER(j, x) "ldr " x ", [x4, #16*" #j "+8]\n"
-#define JOIN(j, x) "ins v" T##j ".d[1], " x "\n"
-#define WHOLE(j) "ldr q" T##j ", [x4, #16*" #j "]\n"
-
-/* What rounds do to sum j: nothing, or add the input times its weight. */
-#define NOTHING(j)
-#define MUL(j) "fmla v" #j ".4s, v" T##j ".4s, v29.s[1]\n"
-#define MUL_A(j) "fmla v" #j ".4s, v" T##j ".4s, v29.s[0]\n"
-#define MUL_B(j) "fmla v" SPR_B##j ".4s, v" T##j ".4s, v29.s[1]\n"
-
-/* ---- CSR ---- */
+#define T_AT(j) "[x4, #16*" #j
 
 /* The general register of input j: that of the last input must not be that of the first. */
 #define X0 "x10"
@@ -57,14 +56,14 @@
 #define X12 "x13"
 
 /* Loads input j, joins input i whose halves came two steps before, does M to sum m. */
-#define STEP(M, j, i, m) LOWER(j) JOIN(i, X##i) UPPER(j, X##j) M(m)
+#define STEP(M, j, i, m) LOWER(T, j) JOIN(T, i, X##i) UPPER(T, j, X##j) M(m)
 
 /* A round does M to all sums in turn and replaces every input thereafter. P and Q join the last two inputs of the
    round before; those of this one, V - 2 and V - 1, are left to the next. Up to three inputs are loaded whole. */
-#define ROUND1(M, P, Q) M(0) WHOLE(0)
-#define ROUND2(M, P, Q) M(0) M(1) WHOLE(0) WHOLE(1)
-#define ROUND3(M, P, Q) M(0) M(1) M(2) WHOLE(0) WHOLE(1) WHOLE(2)
-#define STEPS3(M, P, Q) M(0) LOWER(0) P UPPER(0, X0) M(1) LOWER(1) Q UPPER(1, X1) M(2) STEP(M, 2, 0, 3)
+#define ROUND1(M, P, Q) M(0) WHOLE(T, 0)
+#define ROUND2(M, P, Q) M(0) M(1) WHOLE(T, 0) WHOLE(T, 1)
+#define ROUND3(M, P, Q) M(0) M(1) M(2) WHOLE(T, 0) WHOLE(T, 1) WHOLE(T, 2)
+#define STEPS3(M, P, Q) M(0) LOWER(T, 0) P UPPER(T, 0, X0) M(1) LOWER(T, 1) Q UPPER(T, 1, X1) M(2) STEP(M, 2, 0, 3)
 #define STEPS4(M, P, Q) STEPS3(M, P, Q) STEP(M, 3, 1, 4)
 #define STEPS5(M, P, Q) STEPS4(M, P, Q) STEP(M, 4, 2, 5)
 #define STEPS6(M, P, Q) STEPS5(M, P, Q) STEP(M, 5, 3, 6)
@@ -92,102 +91,174 @@
 #define Q2
 #define P3
 #define Q3
-#define P4 JOIN(2, X2)
-#define Q4 JOIN(3, X3)
-#define P5 JOIN(3, X3)
-#define Q5 JOIN(4, X4)
-#define P6 JOIN(4, X4)
-#define Q6 JOIN(5, X5)
-#define P7 JOIN(5, X5)
-#define Q7 JOIN(6, X6)
-#define P8 JOIN(6, X6)
-#define Q8 JOIN(7, X7)
-#define P9 JOIN(7, X7)
-#define Q9 JOIN(8, X8)
-#define P10 JOIN(8, X8)
-#define Q10 JOIN(9, X9)
-#define P11 JOIN(9, X9)
-#define Q11 JOIN(10, X10)
-#define P12 JOIN(10, X10)
-#define Q12 JOIN(11, X11)
-#define P13 JOIN(11, X11)
-#define Q13 JOIN(12, X12)
+#define P4 JOIN(T, 2, X2)
+#define Q4 JOIN(T, 3, X3)
+#define P5 JOIN(T, 3, X3)
+#define Q5 JOIN(T, 4, X4)
+#define P6 JOIN(T, 4, X4)
+#define Q6 JOIN(T, 5, X5)
+#define P7 JOIN(T, 5, X5)
+#define Q7 JOIN(T, 6, X6)
+#define P8 JOIN(T, 6, X6)
+#define Q8 JOIN(T, 7, X7)
+#define P9 JOIN(T, 7, X7)
+#define Q9 JOIN(T, 8, X8)
+#define P10 JOIN(T, 8, X8)
+#define Q10 JOIN(T, 9, X9)
+#define P11 JOIN(T, 9, X9)
+#define Q11 JOIN(T, 10, X10)
+#define P12 JOIN(T, 10, X10)
+#define Q12 JOIN(T, 11, X11)
+#define P13 JOIN(T, 11, X11)
+#define Q13 JOIN(T, 12, X12)
 
-#define CSR_NEXT "fmov d29, x9\n" "subs x22, x22, #1\n" "add x4, x3, w9, uxtw\n"
+#define CSR_NEXT "fmov d30, x9\n" "subs x22, x22, #1\n" "add x4, x3, w9, uxtw\n"
 #define CSR_FIRST(V) "ldr x9, [x5], #8\n" ROUND##V(NOTHING, , ) CSR_NEXT
 #define CSR_LOOP(V) "1: ldr x9, [x5], #8\n" ROUND##V(MUL, P##V, Q##V) CSR_NEXT "b.ne 1b\n"
 #define CSR_ASM(V) __asm__ volatile(SPR_CSR_ROWS(V, CSR_FIRST(V), CSR_LOOP(V)) : : [rows] "r"(rows) : SPR_CLOBBERS)
 
 /* ---- 2x1 ---- */
 
-#define SPR_B0 "8"
-#define SPR_B1 "9"
-#define SPR_B2 "10"
-#define SPR_B3 "11"
-#define SPR_B4 "12"
-#define SPR_B5 "13"
-#define SPR_B6 "14"
-#define SPR_B7 "15"
+#define SPR_B0 "12"
+#define SPR_B1 "13"
+#define SPR_B2 "14"
+#define SPR_B3 "15"
+#define SPR_B4 "16"
+#define SPR_B5 "17"
+#define SPR_B6 "18"
+#define SPR_B7 "19"
+#define SPR_B8 "20"
+#define SPR_B9 "21"
+#define SPR_B10 "22"
+#define SPR_B11 "23"
 
-/* Four inputs i, j, k, l, the last by two general registers. Loads into general registers go with FMAs and the
-   joins, which the A53 cannot issue with FMAs, share cycles: two FMAs for every input but in four cycles of
-   twelve. A(m) and B(m) are done to the sums of both rows. Joining j, k and l is left to the next group, as its J,
-   K, L1 and L2. */
-#define GROUP(A, B, J, K, L1, L2, i, j, k, l, NEXT_A, NEXT_B, W1, W2) \
-    LOWER(i) J                                                        \
-    K L1                                                              \
-    UPPER(i, "x10") A(j)                                              \
-    B(j) W1                                                           \
-    LOWER(j) L2                                                       \
-    UPPER(j, "x11") A(k)                                              \
-    B(k)                                                              \
-    A(l) W2                                                           \
-    LOWER(k) JOIN(i, "x10")                                           \
-    UPPER(k, "x12") B(l)                                              \
-    "ldr x13, [x4, #16*" #l "]\n" NEXT_A                              \
-    UPPER(l, "x14") NEXT_B
+/* Up to eight inputs have a register each, N<j>, and are followed by those of the next record; twelve share six,
+   U<j>, and input j is followed by input j + 6. */
+#define N0 "20"
+#define N1 "21"
+#define N2 "22"
+#define N3 "23"
+#define N4 "24"
+#define N5 "25"
+#define N6 "26"
+#define N7 "27"
+#define N_AT(j) "[x4, #16*" #j
+#define U0 "24"
+#define U1 "25"
+#define U2 "26"
+#define U3 "27"
+#define U4 "28"
+#define U5 "29"
+#define U6 "24"
+#define U7 "25"
+#define U8 "26"
+#define U9 "27"
+#define U10 "28"
+#define U11 "29"
+#define U_AT(j) U_AT##j
+#define U_AT0 "[x4, #96"
+#define U_AT1 "[x4, #112"
+#define U_AT2 "[x4, #128"
+#define U_AT3 "[x4, #144"
+#define U_AT4 "[x4, #160"
+#define U_AT5 "[x4, #176"
+#define U_AT6 "[x4, #0"
+#define U_AT7 "[x4, #16"
+#define U_AT8 "[x4, #32"
+#define U_AT9 "[x4, #48"
+#define U_AT10 "[x4, #64"
+#define U_AT11 "[x4, #80"
 
-#define JOINS(j, k, l) JOIN(j, "x11"), JOIN(k, "x12"), "fmov d" T##l ", x13\n", JOIN(l, "x14")
+#define MUL_A(R, j) "fmla v" #j ".4s, v" R##j ".4s, v30.s[0]\n"
+#define MUL_B(R, j) "fmla v" SPR_B##j ".4s, v" R##j ".4s, v30.s[1]\n"
+#define NONE(R, j)
+
+/* Replaces four inputs i, j, k, l of kind R, the last by two general registers. Loads into general registers go
+   with FMAs and the joins, which the A53 cannot issue with FMAs, share cycles: two FMAs for every input but in
+   four cycles of twelve. A(R, m) and B(R, m) are done to the sums of both rows. Joining j, k and l is left to the
+   next group, as its J, K, L1 and L2. */
+#define GROUP(R, A, B, J, K, L1, L2, i, j, k, l, NEXT_A, NEXT_B, W1, W2) \
+    LOWER(R, i) J                                                        \
+    K L1                                                                 \
+    UPPER(R, i, "x10") A(R, j)                                           \
+    B(R, j) W1                                                           \
+    LOWER(R, j) L2                                                       \
+    UPPER(R, j, "x11") A(R, k)                                           \
+    B(R, k)                                                              \
+    A(R, l) W2                                                           \
+    LOWER(R, k) JOIN(R, i, "x10")                                        \
+    UPPER(R, k, "x12") B(R, l)                                           \
+    "ldr x13, " R##_AT(l) "]\n" NEXT_A                                   \
+    UPPER(R, l, "x14") NEXT_B
+#define GROUP_AFTER(...) GROUP(__VA_ARGS__)
+#define JOINS(R, j, k, l) JOIN(R, j, "x11"), JOIN(R, k, "x12"), "fmov d" R##l ", x13\n", JOIN(R, l, "x14")
 #define NO_JOINS , , ,
 
-/* The weights of the record fetched, and whether there are more. */
-#define WEIGHTS "fmov d29, x15\n"
+/* Fetch offset and weights of the next record; use the weights; whether there are more. */
+#define OFFSET "ldr w9, [x5], #4\n"
+#define VALUES "ldr x15, [x6], #8\n"
+#define WEIGHTS "fmov d30, x15\n"
 #define COUNT "subs x22, x22, #1\n"
+#define PLANE "add x4, x3, x9\n"
 
-/* A round over both rows; W1 and W2 fetch the next record; J, K, L1 and L2 are what the round before left to join. */
-#define PAIR_ROUND1(A, B, W1, W2, J, K, L1, L2) W1 W2 A(0) B(0) WEIGHTS WHOLE(0) COUNT
-#define PAIR_ROUND2(A, B, W1, W2, J, K, L1, L2) A(0) W1 B(0) W2 A(1) B(1) WEIGHTS WHOLE(0) WHOLE(1) COUNT
-#define PAIR_ROUND3(A, B, W1, W2, J, K, L1, L2) \
-    A(0) W1 B(0) W2 A(1) B(1) A(2) B(2) WEIGHTS WHOLE(0) WHOLE(1) WHOLE(2) COUNT
-#define PAIR_ROUND4(A, B, W1, W2, J, K, L1, L2) \
-    A(0) B(0) GROUP(A, B, J, K, L1, L2, 0, 1, 2, 3, WEIGHTS, COUNT, W1, W2)
-#define FIRST_FOUR(A, B, W1, W2, J, K, L1, L2) A(0) B(0) GROUP(A, B, J, K, L1, L2, 0, 1, 2, 3, A(4), B(4), W1, W2)
-#define PAIR_ROUND5(A, B, ...) FIRST_FOUR(A, B, __VA_ARGS__) WEIGHTS WHOLE(4) COUNT
-#define PAIR_ROUND6(A, B, ...) FIRST_FOUR(A, B, __VA_ARGS__) A(5) B(5) WEIGHTS WHOLE(4) WHOLE(5) COUNT
-#define PAIR_ROUND7(A, B, ...) \
-    FIRST_FOUR(A, B, __VA_ARGS__) A(5) B(5) A(6) B(6) WEIGHTS WHOLE(4) WHOLE(5) WHOLE(6) COUNT
-#define PAIR_ROUND8(A, B, ...) FIRST_FOUR(A, B, __VA_ARGS__) SECOND_FOUR(A, B, JOINS(1, 2, 3))
-#define SECOND_FOUR(A, B, ...) GROUP_AFTER(A, B, __VA_ARGS__, 4, 5, 6, 7, WEIGHTS, COUNT, , )
-#define GROUP_AFTER(...) GROUP(__VA_ARGS__)
+/* A round over both rows; J, K, L1 and L2 are what the round before left to join. */
+#define PAIR_ROUND1(A, B, J, K, L1, L2) OFFSET VALUES A(N, 0) B(N, 0) WEIGHTS WHOLE(N, 0) COUNT PLANE
+#define PAIR_ROUND2(A, B, J, K, L1, L2) \
+    A(N, 0) OFFSET B(N, 0) VALUES A(N, 1) B(N, 1) WEIGHTS WHOLE(N, 0) WHOLE(N, 1) COUNT PLANE
+#define PAIR_ROUND3(A, B, J, K, L1, L2)                                   \
+    A(N, 0) OFFSET B(N, 0) VALUES A(N, 1) B(N, 1) A(N, 2) B(N, 2) WEIGHTS \
+    WHOLE(N, 0) WHOLE(N, 1) WHOLE(N, 2) COUNT PLANE
+#define PAIR_ROUND4(A, B, J, K, L1, L2) \
+    A(N, 0) B(N, 0) GROUP(N, A, B, J, K, L1, L2, 0, 1, 2, 3, WEIGHTS, COUNT, OFFSET, VALUES) PLANE
+#define FIRST_FOUR(R, A, B, J, K, L1, L2) \
+    A(R, 0) B(R, 0) GROUP(R, A, B, J, K, L1, L2, 0, 1, 2, 3, A(R, 4), B(R, 4), OFFSET, VALUES)
+#define PAIR_ROUND5(A, B, ...) FIRST_FOUR(N, A, B, __VA_ARGS__) WEIGHTS WHOLE(N, 4) COUNT PLANE
+#define PAIR_ROUND6(A, B, ...) \
+    FIRST_FOUR(N, A, B, __VA_ARGS__) A(N, 5) B(N, 5) WEIGHTS WHOLE(N, 4) WHOLE(N, 5) COUNT PLANE
+#define PAIR_ROUND7(A, B, ...)                                       \
+    FIRST_FOUR(N, A, B, __VA_ARGS__) A(N, 5) B(N, 5) A(N, 6) B(N, 6) \
+    WEIGHTS WHOLE(N, 4) WHOLE(N, 5) WHOLE(N, 6) COUNT PLANE
+#define PAIR_ROUND8(A, B, ...)       \
+    FIRST_FOUR(N, A, B, __VA_ARGS__) \
+    GROUP_AFTER(N, A, B, JOINS(N, 1, 2, 3), 4, 5, 6, 7, WEIGHTS, COUNT, , ) PLANE
+#define PAIR_ROUND12(A, B, ...)                                                    \
+    FIRST_FOUR(U, A, B, __VA_ARGS__)                                               \
+    GROUP_AFTER(U, A, B, JOINS(U, 1, 2, 3), 4, 5, 6, 7, A(U, 8), B(U, 8), , PLANE) \
+    GROUP_AFTER(U, A, B, JOINS(U, 5, 6, 7), 8, 9, 10, 11, WEIGHTS, COUNT, , )
 #define PAIR_ROUND(V, ...) PAIR_ROUND##V(__VA_ARGS__)
 
 /* The joins that V inputs leave. */
 #define LEFT1 NO_JOINS
 #define LEFT2 NO_JOINS
 #define LEFT3 NO_JOINS
-#define LEFT4 JOINS(1, 2, 3)
-#define LEFT5 JOINS(1, 2, 3)
-#define LEFT6 JOINS(1, 2, 3)
-#define LEFT7 JOINS(1, 2, 3)
-#define LEFT8 JOINS(5, 6, 7)
+#define LEFT4 JOINS(N, 1, 2, 3)
+#define LEFT5 JOINS(N, 1, 2, 3)
+#define LEFT6 JOINS(N, 1, 2, 3)
+#define LEFT7 JOINS(N, 1, 2, 3)
+#define LEFT8 JOINS(N, 5, 6, 7)
+#define LEFT12 JOINS(U, 9, 10, 11)
 
-#define RECORD "ldr w9, [x5], #4\n", "ldr x15, [x6], #8\n"
-#define PAIR_NEXT "add x4, x3, x9\n"
-#define PAIR_FIRST(V) PAIR_ROUND(V, NOTHING, NOTHING, RECORD, NO_JOINS) PAIR_NEXT
-#define PAIR_LOOP(V) "1:\n" PAIR_ROUND(V, MUL_A, MUL_B, RECORD, LEFT##V) PAIR_NEXT "b.ne 1b\n"
-#define PAIR_ASM(V) __asm__ volatile(SPR_2X1_ROWS(V, PAIR_FIRST(V), PAIR_LOOP(V)) : : [rows] "r"(rows) : SPR_CLOBBERS)
+/* Up to eight vectors: a round without sums. Twelve: inputs 0 to 5, the last three as a group leaves them. */
+#define PAIR_FIRST1 PAIR_ROUND(1, NONE, NONE, NO_JOINS)
+#define PAIR_FIRST2 PAIR_ROUND(2, NONE, NONE, NO_JOINS)
+#define PAIR_FIRST3 PAIR_ROUND(3, NONE, NONE, NO_JOINS)
+#define PAIR_FIRST4 PAIR_ROUND(4, NONE, NONE, NO_JOINS)
+#define PAIR_FIRST5 PAIR_ROUND(5, NONE, NONE, NO_JOINS)
+#define PAIR_FIRST6 PAIR_ROUND(6, NONE, NONE, NO_JOINS)
+#define PAIR_FIRST7 PAIR_ROUND(7, NONE, NONE, NO_JOINS)
+#define PAIR_FIRST8 PAIR_ROUND(8, NONE, NONE, NO_JOINS)
+#define PAIR_FIRST12                                                                \
+    VALUES                                                                          \
+    "ldp q24, q25, [x4]\n"                                                          \
+    "ldr q26, [x4, #32]\n" LOWER(U, 9) UPPER(U, 9, "x11")                           \
+    LOWER(U, 10) UPPER(U, 10, "x12") "ldr x13, " U_AT(11) "]\n" UPPER(U, 11, "x14") \
+    WEIGHTS
 
-#define PAIR_MOST 8
+#define PAIR_LOOP(V) "1:\n" PAIR_ROUND(V, MUL_A, MUL_B, LEFT##V) "b.ne 1b\n"
+#define PAIR_ASM(V) __asm__ volatile(SPR_2X1_ROWS(V, PAIR_FIRST##V, PAIR_LOOP(V)) : : [rows] "r"(rows) : SPR_CLOBBERS)
+
+#define PAIR_NARROW 8
+#define PAIR_WIDE_PANEL 128
 #define VARIANT(x) x##_neon_inorder
 #include "kernels/pointwise/neon_sparse.tmpl.h"
 

@@ -8,8 +8,9 @@
 
 #include "kernels/kernel.h"
 
-/* Most channels per panel. L1 has 64 KB on out-of-order cores, of which prefetched lines take their share, 32 KB
-   on in-order ones; tiles have 12 vectors, those of in-order 2x1 kernels 8. */
+/* Most channels per panel. L1 has 64 KB on out-of-order cores, of which prefetched lines take their share, 32 KB on
+   in-order ones. Tiles have 12 vectors, three lines, as prefetchers do not follow two; but in-order 2x1 kernels take
+   8 where that makes panels larger, as it does with small maps, which come from L2 anyway. */
 #define SPR_NEON_PANEL 128
 #define SPR_NEON_PANEL_INORDER_CSR 96
 #define SPR_NEON_PANEL_INORDER_2X1 192

@@ -1,8 +1,9 @@
 /* Driver of the sparse pointwise NEON kernels, included by one file per kind of core, which defines before:
  *
  *   CSR_ASM(V)   inline assembly that computes rows of V vectors as spr_neon_rows tells, V = 1 ... 13
- *   PAIR_ASM(V)  the same for pairs of rows, V = 1 ... PAIR_MOST
- *   PAIR_MOST    the widest tile of pairs: 8 or 12 vectors
+ *   PAIR_ASM(V)  the same for pairs of rows, V = 1 ... PAIR_NARROW and 12
+ *   PAIR_NARROW  8 or 12
+ *   PAIR_WIDE_PANEL  most channels of a panel for pairs in tiles of 12 vectors; 8 above
  *   VARIANT(x)   x with the suffix of the variant */
 #include <arm_neon.h>
 #include <math.h>
@@ -95,12 +96,12 @@ PAIR_ROWS(5)
 PAIR_ROWS(6)
 PAIR_ROWS(7)
 PAIR_ROWS(8)
-#if PAIR_MOST == 12
+#if PAIR_NARROW == 12
 PAIR_ROWS(9)
 PAIR_ROWS(10)
 PAIR_ROWS(11)
-PAIR_ROWS(12)
 #endif
+PAIR_ROWS(12)
 
 static rows_fn *const csr_rows[] = {
     VARIANT(spr_pw_csr_rows1),  VARIANT(spr_pw_csr_rows2),  VARIANT(spr_pw_csr_rows3),  VARIANT(spr_pw_csr_rows4),
@@ -111,9 +112,12 @@ static rows_fn *const csr_rows[] = {
 static rows_fn *const pair_rows[] = {
     VARIANT(spr_pw_2x1_rows1), VARIANT(spr_pw_2x1_rows2),  VARIANT(spr_pw_2x1_rows3),  VARIANT(spr_pw_2x1_rows4),
     VARIANT(spr_pw_2x1_rows5), VARIANT(spr_pw_2x1_rows6),  VARIANT(spr_pw_2x1_rows7),  VARIANT(spr_pw_2x1_rows8),
-#if PAIR_MOST == 12
-    VARIANT(spr_pw_2x1_rows9), VARIANT(spr_pw_2x1_rows10), VARIANT(spr_pw_2x1_rows11), VARIANT(spr_pw_2x1_rows12),
+#if PAIR_NARROW == 12
+    VARIANT(spr_pw_2x1_rows9), VARIANT(spr_pw_2x1_rows10), VARIANT(spr_pw_2x1_rows11),
+#else
+    NULL, NULL, NULL,
 #endif
+    VARIANT(spr_pw_2x1_rows12),
 };
 
 /* `count` rows from `row` on, whose records lie between the count + 1 positions at ptr. */
@@ -147,17 +151,17 @@ static void pair_tile(const tile *t, const spr_neon_2x1 *w, const uint32_t *ptr,
     }
 }
 
-/* Vectors of the next tile when `left` remain: `usual` (lines, so that tiles begin at lines), all up to `most`, and no
-   crumbs: narrow tiles are slow. */
-static uint32_t tile_vectors(uint32_t left, uint32_t usual, uint32_t most) {
-    if (left <= most) return left;
+/* Vectors of the next tile when `left` remain: three lines, which prefetchers follow where two are too few, so
+   that tiles begin at lines; at the end up to `narrow` and no crumbs, as narrow tiles are slow. */
+static uint32_t tile_vectors(uint32_t left, uint32_t usual, uint32_t narrow) {
+    if (left <= narrow || left == usual) return left;
     return left < usual + 4 ? (left + 1) / 2 : usual;
 }
 
 /* The tile at `px`; the last one of the plane has padding lanes after it. */
-static tile next_tile(const spr_pw_args *args, uint32_t px, uint32_t usual, uint32_t most) {
+static tile next_tile(const spr_pw_args *args, uint32_t px, uint32_t usual, uint32_t narrow) {
     const uint32_t left = (args->px1 - px + 3) / 4;
-    tile t = {.args = args, .px = px, .vectors = tile_vectors(left, usual, most)};
+    tile t = {.args = args, .px = px, .vectors = tile_vectors(left, usual, narrow)};
     if (t.vectors == left) t.pad = ((uint32_t)spr_round_up(args->px1, SPR_PX) - (px + 4 * left)) / 4;
     return t;
 }
@@ -183,9 +187,10 @@ void VARIANT(spr_pw_csr_f32)(const spr_pw_args *args) {
 void VARIANT(spr_pw_2x1_f32)(const spr_pw_args *args) {
     const spr_neon_2x1 w = spr_neon_2x1_view(args->packed);
     const uint32_t pair0 = args->row0 / 2, pairs = args->row1 / 2 - pair0;
+    const uint32_t usual = w.kp <= PAIR_WIDE_PANEL ? 12 : 8;
     tile t;
     for (uint32_t px = args->px0; px < args->px1; px += 4 * t.vectors) {
-        t = next_tile(args, px, PAIR_MOST, PAIR_MOST);
+        t = next_tile(args, px, usual, PAIR_NARROW);
         for (uint32_t panel = 0; panel < w.panels; panel++) {
             set_panel(&t, panel, w.panels, w.kp);
             pair_tile(&t, &w, w.ptr + (size_t)panel * (args->n / 2) + pair0, args->row0, pairs);
