@@ -69,14 +69,10 @@ typedef struct spr_w {
     SPR_UNROLL                                     \
     for (int w_i = 0; w_i < ((n) + 3) / 4; w_i++) \
         (w).q[w_i] = vld1q_f32((p) + 4 * w_i);
-/* gcc 12 would hoist a broadcast of every lane out of loops and spill them, and line up dependent ones: it gets them
-   as they are. */
-#if defined(__clang__)
-#define SPR_FMA_LANE(acc, x, q, lane) acc = vfmaq_laneq_f32(acc, x, q, lane)
-#else
+/* Compilers are not shown the lanes: gcc 12 would hoist a broadcast of each out of loops, spill them, and line up
+   dependent products; clang would spill sums. They keep these in order. */
 #define SPR_FMA_LANE(acc, x, q, lane) \
     __asm__ volatile("fmla %0.4s, %1.4s, %2.s[" #lane "]" : "+w"(acc) : "w"(x), "w"(q))
-#endif
 SPR_INLINE spr_v spr_vfma_w(spr_v acc, spr_v x, const spr_w *w, int i) {
     switch (i % 4) {
     case 0: SPR_FMA_LANE(acc, x, w->q[i / 4], 0); break;
