@@ -126,7 +126,7 @@ typedef struct spr_pw_args {
     uint32_t row0, row1;
     uint32_t px0, px1;
     spr_act act;
-    spr_unary_fn *unary; /* for functions outside SPR_ACT_IN_REGISTERS */
+    spr_unary_fn *unary; /* the CPU's best: for all functions outside SPR_ACT_IN_REGISTERS, or more */
 } spr_pw_args;
 typedef void spr_pw_fn(const spr_pw_args *args);
 

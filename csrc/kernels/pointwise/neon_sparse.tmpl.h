@@ -9,7 +9,6 @@
 #include <math.h>
 
 #include "kernels/pointwise/neon_sparse.h"
-#include "kernels/unary/act_neon.h"
 
 /* One pixel tile of one panel. */
 typedef struct tile {
@@ -57,11 +56,10 @@ static void finish_rows(const tile *t, uint32_t row, uint32_t rows) {
     if (!t->last || (!t->pad && act->fn <= SPR_FN_CLIP)) return;
     for (uint32_t r = row; r < row + rows; r++) {
         float *y = t->args->y + r * t->args->y_stride + t->px;
-        if (!SPR_ACT_IN_REGISTERS(act->fn)) {
-            t->args->unary(y, y, lanes, act);
-        } else if (act->fn > SPR_FN_CLIP) {
-            const spr_act_consts_neon c = spr_act_load_neon(act, r);
-            for (uint32_t i = 0; i < lanes; i += 4) vst1q_f32(y + i, spr_act_vec_neon(vld1q_f32(y + i), &c));
+        if (act->fn > SPR_FN_CLIP) {
+            spr_act own = *act;
+            if (act->fn == SPR_FN_PRELU) own.slope += r;
+            t->args->unary(y, y, lanes, &own);
         }
         for (uint32_t i = 0; i < t->pad; i++) vst1q_f32(y + lanes + 4 * i, vdupq_n_f32(0));
     }

@@ -7,9 +7,17 @@
 
 #include "kernels/unary/act_neon.h"
 
-/* Two vectors at once hide latency. */
+/* Several vectors at once hide latency: four of functions that are short, two of the others. */
 SPR_INLINE void loop(const float *x, float *y, size_t n, spr_act_consts_neon c) {
     size_t i = 0;
+    if (SPR_ACT_IN_REGISTERS(c.fn)) {
+        for (; i + 16 <= n; i += 16) {
+            float32x4_t v[4];
+            for (int j = 0; j < 4; j++) v[j] = vld1q_f32(x + i + 4 * j);
+            for (int j = 0; j < 4; j++) v[j] = spr_act_vec_neon(v[j], &c);
+            for (int j = 0; j < 4; j++) vst1q_f32(y + i + 4 * j, v[j]);
+        }
+    }
     for (; i + 8 <= n; i += 8) {
         float32x4_t u = spr_fn_vec_neon(vld1q_f32(x + i), &c), v = spr_fn_vec_neon(vld1q_f32(x + i + 4), &c);
         vst1q_f32(y + i, u);
