@@ -5,23 +5,27 @@
 #include <string.h>
 
 #include "base/compiler.h"
+#include "base/pages.h"
 
 struct spr_arena_block {
     struct spr_arena_block *next;
     char *begin, *end; /* what is still free */
+    size_t mapped;     /* bytes of pages that the block is made of, 0 if it comes from calloc */
 };
 
 #define FIRST_BLOCK 4096
-#define LARGEST_BLOCK (1 << 20)
+#define LARGEST_BLOCK (2 * SPR_HUGE_PAGE)
 
 static char *align_up(char *p, size_t alignment) { return p + (-(uintptr_t)p & (alignment - 1)); }
 
 /* calloc and not posix_memalign: large blocks then come as zero pages that cost nothing until they are touched. */
 static struct spr_arena_block *new_block(size_t room) {
-    struct spr_arena_block *block = calloc(1, sizeof(*block) + room);
+    const size_t bytes = sizeof(struct spr_arena_block) + room, mapped = bytes >= SPR_HUGE_PAGE ? bytes : 0;
+    struct spr_arena_block *block = mapped ? spr_pages_map(mapped) : calloc(1, bytes);
     if (block) {
         block->begin = (char *)(block + 1);
         block->end = block->begin + room;
+        block->mapped = mapped;
     }
     return block;
 }
@@ -66,7 +70,10 @@ char *spr_arena_string(spr_arena *arena, const char *text, size_t length) {
 void spr_arena_free(spr_arena *arena) {
     for (struct spr_arena_block *block = arena->blocks, *next; block; block = next) {
         next = block->next;
-        free(block);
+        if (block->mapped)
+            spr_pages_unmap(block, block->mapped);
+        else
+            free(block);
     }
     arena->blocks = NULL;
     arena->bytes = 0;

@@ -229,12 +229,10 @@ static int64_t assign_offsets(block *blocks, int count) {
 
 static spr_status allocate(spr_plan *plan, int64_t bytes, spr_error *err) {
     int64_t limit = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
-    void *memory = NULL;
-    if (bytes > limit || posix_memalign(&memory, 4096, (size_t)bytes + SPR_LINE))
-        return spr_fail_memory(err, "activations", (size_t)bytes);
-    memset(memory, 0, (size_t)bytes + SPR_LINE); /* padding lanes must hold ordinary numbers */
-    plan->activations = memory;
-    plan->activation_bytes = (size_t)bytes;
+    /* Zeroed, as padding lanes must hold ordinary numbers. */
+    plan->activations = bytes > limit ? NULL : spr_arena_alloc(&plan->arena, (size_t)bytes + SPR_LINE);
+    if (!plan->activations) return spr_fail_memory(err, "activations", (size_t)bytes);
+    plan->activation_bytes = (size_t)bytes + SPR_LINE;
     return SPR_OK;
 }
 

@@ -237,6 +237,5 @@ spr_status spr_plan_create(const spr_graph *graph, const spr_desc *inputs, const
 void spr_plan_free(spr_plan *plan) {
     if (!plan) return;
     spr_arena_free(&plan->arena);
-    free(plan->activations);
     free(plan);
 }

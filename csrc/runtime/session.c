@@ -261,7 +261,7 @@ spr_status spr_session_layer(const spr_session *session, int index, spr_layer_in
 spr_status spr_session_memory(const spr_session *session, spr_memory_info *info) {
     if (!session->plan) return SPR_ERROR_ARGUMENT;
     *info = (spr_memory_info){.activations = session->plan->activation_bytes,
-                              .weights = session->plan->arena.bytes,
+                              .weights = session->plan->arena.bytes - session->plan->activation_bytes,
                               .scratch = session->scratch_stride * (size_t)session->options.threads};
     return SPR_OK;
 }

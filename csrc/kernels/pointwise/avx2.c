@@ -15,7 +15,7 @@ SPR_TARGET_PUSH(ISA_TARGET)
 
 #define CSR(v) SPARSE_TILE(1, v)
 #define PAIR(v) SPARSE_TILE(2, v)
-#define DENSE(v) DENSE_TILE(6, v)
+#define DENSE(v) DENSE_TILE(6, v, 0)
 CSR(1) CSR(2) CSR(3) CSR(4) CSR(5) CSR(6) CSR(7) CSR(8) CSR(9) CSR(10) CSR(11) CSR(12) CSR(13) CSR(14)
 PAIR(1) PAIR(2) PAIR(3) PAIR(4) PAIR(5) PAIR(6)
 DENSE(1) DENSE(2)
@@ -48,13 +48,13 @@ static sparse_tile_fn_avx2 *const pair_tiles[] = {
 };
 static dense_tile_fn_avx2 *const dense_tiles[] = {
     NULL,
-    dense_tile_6x1_avx2,
-    dense_tile_6x2_avx2,
+    dense_tile_6x1_0_avx2,
+    dense_tile_6x2_0_avx2,
 };
 
 void spr_pw_csr_f32_avx2(const spr_pw_args *a) { sparse_run_avx2(a, 1, csr_tiles, 14); }
 void spr_pw_2x1_f32_avx2(const spr_pw_args *a) { sparse_run_avx2(a, 2, pair_tiles, 6); }
-void spr_pw_dense_f32_avx2(const spr_pw_args *a) { dense_run_avx2(a, SPR_AVX2_DENSE_ROWS, dense_tiles, 2, 12); }
+void spr_pw_dense_f32_avx2(const spr_pw_args *a) { dense_run_avx2(a, SPR_AVX2_DENSE_ROWS, dense_tiles, NULL, 2, 12); }
 
 SPR_TARGET_POP
 #endif

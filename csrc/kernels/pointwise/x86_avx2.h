@@ -16,3 +16,4 @@
     _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
 #define V_LOADN(p, n) _mm256_maskload_ps(p, V_MASK(n))
 #define V_STOREN(p, n, v) _mm256_maskstore_ps(p, V_MASK(n), v)
+#define TAIL 0 /* rows do not fill a vector */

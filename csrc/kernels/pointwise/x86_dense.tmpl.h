@@ -6,9 +6,10 @@ typedef struct ISA(dense_panel) {
     uint32_t k0, k1;
 } ISA(dense_panel);
 
-/* h rows from `row` on times v vectors of pixels from px on. Rows beyond n - 1 repeat it, and so do their weights. */
-SPR_INLINE void ISA(dense_tile)(const int h, const int v, const spr_pw_args *a, const ISA(dense_panel) *p, uint32_t row,
-                                uint32_t px) {
+/* h rows from `row` on times v vectors of pixels from px on and, with t > 0, t pixels behind them, the last of their plane.
+   Rows beyond n - 1 repeat it, and so do their weights. */
+SPR_INLINE void ISA(dense_tile)(const int h, const int v, const int t, const spr_pw_args *a, const ISA(dense_panel) *p,
+                                uint32_t row, uint32_t px) {
     const uint32_t channels = p->k1 - p->k0, last_row = a->n - 1;
     V acc[8][4];
     if (p->k0 == 0) {
@@ -30,7 +31,20 @@ SPR_INLINE void ISA(dense_tile)(const int h, const int v, const spr_pw_args *a, 
             UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_LOAD(y + i * LANES);
         }
     }
+#if TAIL
+    R tail[TAIL];
+    UNROLL for (int j = 0; j < t; j++) {
+        const size_t at = px + (size_t)(v * LANES + j);
+        if (p->k0 == 0) {
+            tail[j] = R_LOAD(p->bias + row);
+            if (a->z) tail[j] = R_ADD(tail[j], R_GATHER(a->z + at, R_ROWS(row, last_row, a->z_stride)));
+        } else {
+            tail[j] = R_GATHER(a->y + at, R_ROWS(row, last_row, a->y_stride));
+        }
+    }
+#endif
     const float *x = a->x + p->k0 * a->x_stride + px, *w = p->w + (size_t)row * channels;
+    uintptr_t ahead = (uintptr_t)(w + (size_t)h * channels); /* the next group, often of another page */
     for (uint32_t k = channels; k > 0; k--) {
         V pixels[4];
         UNROLL for (int i = 0; i < v; i++) pixels[i] = V_LOAD(x + i * LANES);
@@ -38,32 +52,60 @@ SPR_INLINE void ISA(dense_tile)(const int h, const int v, const spr_pw_args *a, 
             const V weight = V_SET(w[r]);
             UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_FMA(weight, pixels[i], acc[r][i]);
         }
+#if TAIL
+        UNROLL for (int j = 0; j < t; j++) tail[j] = R_FMA(R_LOAD(w), x[v * LANES + j], tail[j]);
+#endif
+        __builtin_prefetch((const void *)ahead, 0, 2);
+        ahead += (size_t)h * sizeof(float);
         x += a->x_stride;
         w += h;
     }
     const int last = p->k1 == a->k;
+#if TAIL
+    UNROLL for (int j = 0; j < t; j++)
+        R_SCATTER(a->y + px + v * LANES + j, R_ROWS(row, last_row, a->y_stride), tail[j]);
+#endif
     UNROLL for (int r = 0; r < h; r++) {
         const uint32_t at = row + (uint32_t)r < last_row ? row + (uint32_t)r : last_row;
         float *y = a->y + at * a->y_stride + px;
         if (last) ISA(act_row)(acc[r], v, &a->act, at);
         UNROLL for (int i = 0; i < v; i++) V_STORE(y + i * LANES, acc[r][i]);
     }
+#if TAIL
+    if (last && t) {
+        for (uint32_t at = row; at < row + (uint32_t)h && at <= last_row; at++) {
+            float *y = a->y + at * a->y_stride + px + v * LANES;
+            V line = V_LOADN(y, t);
+            ISA(act_row)(&line, 1, &a->act, at);
+            V_STORE(y, line);
+        }
+    }
+#endif
     if (last && !SPR_ACT_IN_REGISTERS(a->act.fn))
         for (uint32_t at = row; at < row + (uint32_t)h && at < a->n; at++) {
             float *y = a->y + at * a->y_stride + px;
-            a->unary(y, y, (size_t)v * LANES, &a->act);
+            a->unary(y, y, (size_t)(v + (t > 0)) * LANES, &a->act);
         }
 }
 
 typedef void ISA(dense_tile_fn)(const spr_pw_args *a, const ISA(dense_panel) *p, uint32_t row, uint32_t px);
 
 /* Blocks of up to `block` vectors of pixels, whose panel stays in L1 while all rows pass; in them tiles of nearly
-   equal widths, up to `widest`, over which a group's weights stay in L1. */
-SPR_INLINE void ISA(dense_run)(const spr_pw_args *a, uint32_t height, ISA(dense_tile_fn) *const *tiles, uint32_t widest,
-                               uint32_t block) {
+   equal widths, up to `widest`, over which a group's weights stay in L1. tails: by v, for the last tile of a plane, those
+   with 1 pixel more, then from widest + 1 on those with TAIL more (pixels beyond the plane are padding lanes). */
+SPR_INLINE void ISA(dense_run)(const spr_pw_args *a, uint32_t height, ISA(dense_tile_fn) *const *tiles,
+                               ISA(dense_tile_fn) *const *tails, uint32_t widest, uint32_t block) {
     const size_t rows = spr_round_up(a->n, height);
     const int far = spr_x86_is_far(a);
     uint32_t vectors = (uint32_t)(spr_round_up(a->px1 - a->px0, SPR_PX) / LANES), px0 = a->px0;
+#if TAIL
+    const uint32_t rest = (a->px1 - a->px0) % LANES;
+    const int tail = rest >= 1 && rest <= TAIL && vectors > 1;
+    vectors -= (uint32_t)tail;
+    tails += rest > 1 ? widest + 1 : 0;
+#else
+    const int tail = 0;
+#endif
     for (uint32_t blocks = (vectors + block - 1) / block; blocks > 0; blocks--) {
         const uint32_t width = (vectors + blocks - 1) / blocks;
         for (uint32_t k0 = 0; k0 < a->k; k0 += SPR_X86_DENSE_PANEL) {
@@ -82,7 +124,7 @@ SPR_INLINE void ISA(dense_run)(const spr_pw_args *a, uint32_t height, ISA(dense_
                 uint32_t left = width, px = px0;
                 for (uint32_t n = (width + widest - 1) / widest; n > 0; n--) {
                     const uint32_t v = (left + n - 1) / n;
-                    tiles[v](a, &p, row, px);
+                    (tail && blocks == 1 && n == 1 ? tails : tiles)[v](a, &p, row, px);
                     left -= v;
                     px += v * LANES;
                 }
@@ -93,8 +135,8 @@ SPR_INLINE void ISA(dense_run)(const spr_pw_args *a, uint32_t height, ISA(dense_
     }
 }
 
-#define DENSE_TILE(h, v)                                                                                          \
-    static void ISA(dense_tile_##h##x##v)(const spr_pw_args *a, const ISA(dense_panel) *p, uint32_t row,          \
-                                          uint32_t px) {                                                          \
-        ISA(dense_tile)(h, v, a, p, row, px);                                                                     \
+#define DENSE_TILE(h, v, t)                                                                                       \
+    static void ISA(dense_tile_##h##x##v##_##t)(const spr_pw_args *a, const ISA(dense_panel) *p, uint32_t row,    \
+                                                uint32_t px) {                                                    \
+        ISA(dense_tile)(h, v, t, a, p, row, px);                                                                  \
     }
