@@ -40,6 +40,10 @@ CHAINS = {
     "residual": ([("pw", 192, 1, 1, "Relu"), ("dw", 0, 3, 1, "Relu"), ("pw", 32, 1, 1, None)], 32, True),
     "sigmoid": ([("pw", 192, 1, 1, "Sigmoid"), ("dw", 0, 5, 1, "Sigmoid"), ("pw", 32, 1, 1, "Sigmoid")], 32, False),
     "stem": ([("conv", 160, 3, 1, "Relu"), ("dw", 0, 3, 1, "Relu"), ("pw", 24, 1, 1, None)], 3, False),
+    "two_separables": ([("dw", 0, 3, 1, "Relu"), ("pw", 84, 1, 1, "Relu"), ("dw", 0, 5, 2, None), ("pw", 40, 1, 1, "Relu")], 84, False),
+    "five": (
+        [("conv", 16, 3, 1, "Relu"), ("dw", 0, 3, 1, "Relu"), ("pw", 96, 1, 1, "Relu"), ("dw", 0, 3, 2, "HardSwish"), ("pw", 40, 1, 1, None)],
+        3, False),
     "ends_depthwise": ([("pw", 192, 1, 1, "Relu"), ("dw", 0, 3, 1, "Relu")], 16, False),
 }
 

@@ -14,17 +14,19 @@ struct spr_arena_block {
 };
 
 #define FIRST_BLOCK 4096
-#define LARGEST_BLOCK (2 * SPR_HUGE_PAGE)
+#define LARGEST_BLOCK (8 * SPR_HUGE_PAGE)
 
 static char *align_up(char *p, size_t alignment) { return p + (-(uintptr_t)p & (alignment - 1)); }
 
-/* calloc and not posix_memalign: large blocks then come as zero pages that cost nothing until they are touched. */
+/* A block with at least this much room, as pages or from calloc and not posix_memalign: large blocks then come as zero
+   pages that cost nothing until they are touched. */
 static struct spr_arena_block *new_block(size_t room) {
-    const size_t bytes = sizeof(struct spr_arena_block) + room, mapped = bytes >= SPR_HUGE_PAGE ? bytes : 0;
+    const size_t bytes = sizeof(struct spr_arena_block) + room;
+    const size_t mapped = bytes < SPR_HUGE_PAGE / 2 ? 0 : (bytes + SPR_HUGE_PAGE - 1) / SPR_HUGE_PAGE * SPR_HUGE_PAGE;
     struct spr_arena_block *block = mapped ? spr_pages_map(mapped) : calloc(1, bytes);
     if (block) {
         block->begin = (char *)(block + 1);
-        block->end = block->begin + room;
+        block->end = (char *)block + (mapped ? mapped : bytes);
         block->mapped = mapped;
     }
     return block;
@@ -39,16 +41,17 @@ void *spr_arena_alloc(spr_arena *arena, size_t size) {
     if (!p || p > block->end || (size_t)(block->end - p) < size) {
         size_t room = arena->bytes < FIRST_BLOCK ? FIRST_BLOCK : arena->bytes;
         if (room > LARGEST_BLOCK) room = LARGEST_BLOCK;
-        int own = size > room / 2;
-        block = new_block(own ? size + alignment : room);
-        if (!block) return NULL;
-        if (own && arena->blocks) { /* behind the head, whose rest stays in use */
-            block->next = arena->blocks->next;
-            arena->blocks->next = block;
+        size_t left = block ? (size_t)(block->end - block->begin) : 0;
+        struct spr_arena_block *next = new_block(size + alignment > room ? size + alignment : room);
+        if (!next) return NULL;
+        if (left > (size_t)(next->end - next->begin) - size) { /* behind the head, which has more to give */
+            next->next = block->next;
+            block->next = next;
         } else {
-            block->next = arena->blocks;
-            arena->blocks = block;
+            next->next = block;
+            arena->blocks = next;
         }
+        block = next;
         p = align_up(block->begin, alignment);
     }
     block->begin = p + size;

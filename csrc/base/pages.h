@@ -8,7 +8,7 @@
 /* From this size on a block is worth a huge page. */
 #define SPR_HUGE_PAGE ((size_t)2 << 20)
 
-/* bytes >= 1 of zeroed memory aligned to SPR_HUGE_PAGE, which takes no room until it is touched; NULL when out of memory. */
+/* Zeroed memory that takes no room until it is touched; NULL when out of memory. bytes: a multiple of SPR_HUGE_PAGE. */
 void *spr_pages_map(size_t bytes);
 /* Gives back what spr_pages_map(bytes) returned. */
 void spr_pages_unmap(void *pages, size_t bytes);

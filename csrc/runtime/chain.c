@@ -6,7 +6,7 @@
 
 #include "runtime/ops/conv.h"
 
-#define MAX_MEMBERS 3
+#define MAX_MEMBERS 5
 /* Alignment of parts of planes, and room before and after each buffer for what kernels read beyond the rows they use. */
 #define SLACK_LANES(width) (4 * SPR_PX + 4 * (size_t)(width))
 
@@ -35,7 +35,13 @@ typedef struct rows {
 /* Rows of its input that a member needs for rows of its output. */
 static rows needed(const member *m, rows out) {
     const spr_window *win = &m->shape.win;
-    if (m->way == SPR_CONV_POINTWISE) return out;
+    if (m->way == SPR_CONV_POINTWISE) { /* computed by whole lines */
+        size_t end = spr_round_up((size_t)out.hi * win->ow, SPR_PX);
+        out.lo = (uint32_t)((size_t)out.lo * win->ow / SPR_PX * SPR_PX / win->ow);
+        out.hi = (uint32_t)((end + win->ow - 1) / win->ow);
+        if (out.hi > win->oh) out.hi = win->oh;
+        return out;
+    }
     int64_t lo = (int64_t)out.lo * win->sh - win->pt;
     int64_t hi = ((int64_t)out.hi - 1) * win->sh - win->pt + (int64_t)(win->kh - 1) * win->dh + 1;
     if (lo < 0) lo = 0;
@@ -46,16 +52,28 @@ static rows needed(const member *m, rows out) {
 
 /* ---- deciding ------------------------------------------------------------------------------------------------------------ */
 
-/* Bytes of buffers that stay in the cache beside what streams through, and of tensors that do not fit there as they are. On x86
-   measured with MobileNetV1 and V2: with 2 MiB of L2, joining smaller tensors lost up to a tenth. */
+/* Bytes of buffers that stay in the cache beside what streams through, and of a tensor between two members that does not stay
+   there as a whole. On x86 measured with MobileNetV1 and V2: with 2 MiB of L2, joining where all tensors were below 1.7 MB lost
+   up to a tenth. */
 typedef struct stripe_sizes {
     size_t buffers, worth;
 } stripe_sizes;
 
 static stripe_sizes stripe_sizes_for(uint32_t features) {
     if (features & SPR_ISA_INORDER) return (stripe_sizes){96 << 10, 256 << 10};
-    if (features & SPR_ISA_AVX2) return (stripe_sizes){768 << 10, 2048 << 10};
+    if (features & SPR_ISA_AVX2) return (stripe_sizes){768 << 10, 1664 << 10};
     return (stripe_sizes){192 << 10, 512 << 10};
+}
+
+/* Bytes of the largest tensor between two members. */
+static size_t largest_tensor(const chain *c) {
+    size_t largest = 0;
+    for (int i = 0; i + 1 < c->count; i++) {
+        const spr_conv_shape *s = &c->members[i].shape;
+        size_t bytes = (size_t)s->oc * s->win.oh * s->win.ow * sizeof(float);
+        if (largest < bytes) largest = bytes;
+    }
+    return largest;
 }
 
 /* Lays out the buffers for stripes of `n` output rows; returns their bytes. */
@@ -64,7 +82,10 @@ static size_t place_buffers(chain *c, uint32_t n) {
     size_t at = 0;
     for (int i = c->count - 1; i > 0; i--) {
         const spr_window *win = &c->members[i].shape.win;
-        if (c->members[i].way != SPR_CONV_POINTWISE) need = (need - 1) * win->sh + (win->kh - 1) * win->dh + 1;
+        if (c->members[i].way != SPR_CONV_POINTWISE)
+            need = (need - 1) * win->sh + (win->kh - 1) * win->dh + 1;
+        else if (i + 1 < c->count) /* what completes lines at both ends; the last layer's stripes consist of whole ones */
+            need += 2 * ((SPR_PX - 1 + win->ow - 1) / win->ow);
         if (need > win->ih) need = win->ih;
         member *from = &c->members[i - 1];
         size_t lines = spr_round_up((size_t)need * win->iw + 2 * SPR_PX, SPR_PX) / SPR_PX;
@@ -89,7 +110,7 @@ static int choose_stripes(chain *c, const spr_plan_ctx *ctx, size_t images) {
     const member *last = &c->members[c->count - 1];
     uint32_t oh = last->shape.win.oh, unit = row_unit(last);
     stripe_sizes sizes = stripe_sizes_for(ctx->features);
-    if (unit > oh || place_buffers(c, oh) <= sizes.worth || place_buffers(c, unit) > sizes.buffers) return 0;
+    if (unit > oh || largest_tensor(c) <= sizes.worth || place_buffers(c, unit) > sizes.buffers) return 0;
     uint32_t n = unit;
     while (n + unit <= oh && place_buffers(c, n + unit) <= sizes.buffers) n += unit;
     c->rows = n;
@@ -137,22 +158,21 @@ static int next_step(const finder *f, int s) {
     return next >= 0 && f->plan->steps[next].node->in[0] == out ? next : -1;
 }
 
-/* Members from step s on, [any] depthwise [pointwise]; returns their number, 0 or 1 for no chain. */
+/* Members from step s on, [any] depthwise [pointwise [depthwise [pointwise]]]; returns their number, 0 for no chain. */
 static int collect(const finder *f, int s, chain *c, int *steps) {
     int depthwise = 0;
-    c->count = 0;
-    while (s >= 0 && c->count < MAX_MEMBERS) {
+    spr_conv_way before = SPR_CONV_WINDOW;
+    for (c->count = 0; s >= 0 && c->count < MAX_MEMBERS; s = next_step(f, s)) {
         member *m = &c->members[c->count];
         if (!eligible(f, s, m)) break;
         int first = c->count == 0;
-        int fits = m->way == SPR_CONV_DEPTHWISE ? !depthwise
-                   : m->way == SPR_CONV_POINTWISE ? first || depthwise
+        int fits = m->way == SPR_CONV_DEPTHWISE ? first || before != SPR_CONV_DEPTHWISE
+                   : m->way == SPR_CONV_POINTWISE ? first || before == SPR_CONV_DEPTHWISE
                                                   : first && m->way == SPR_CONV_WINDOW && m->shape.group == 1;
         if (!fits) break;
         steps[c->count++] = s;
-        if (depthwise) return c->count; /* the pointwise layer behind ends it */
-        depthwise |= m->way == SPR_CONV_DEPTHWISE;
-        s = next_step(f, s);
+        before = m->way;
+        depthwise += before == SPR_CONV_DEPTHWISE;
     }
     return depthwise ? c->count : 0;
 }
@@ -207,12 +227,15 @@ static spr_status find_chains(finder *f) {
         chain c = {0};
         int steps[MAX_MEMBERS];
         int count = collect(f, s, &c, steps);
+        /* the longest that is worth it */
+        for (int worth = 0; count > 1 && !worth; count -= !worth) {
+            const spr_node *last = plan->steps[steps[count - 1]].node;
+            c.count = count;
+            c.residual = has_residual(last);
+            worth = !(c.residual && plan->known[last->in[3]]) &&
+                    choose_stripes(&c, f->ctx, (size_t)plan->views[last->out[0]].desc.dim[0]);
+        }
         if (count < 2) continue;
-        const spr_node *last = plan->steps[steps[count - 1]].node;
-        c.residual = has_residual(last);
-        if (c.residual && plan->known[last->in[3]]) continue;
-        size_t images = (size_t)plan->views[last->out[0]].desc.dim[0];
-        if (!choose_stripes(&c, f->ctx, images)) continue;
         spr_status status = join(f, &c, steps);
         if (status) return status;
     }
