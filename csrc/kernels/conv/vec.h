@@ -13,7 +13,7 @@
  *   spr_vshift_in(v, n)            n zeros, then the first lanes of v (NEON only)
  *   spr_vmask_below(n)             mask of the first n lanes, for spr_vand(v, mask) (NEON only)
  *   spr_w, SPR_W_LOAD(w, p, n)     n floats as multipliers, n a constant (NEON only)
- *   spr_vfma_w(acc, x, &w, i)      acc + x * w[i], i a constant (NEON only)
+ *   spr_vfma_w(acc, x, &w, i)      acc + x * w[i], i a constant (NEON only); spr_vmul_w0(x, &w) is x * w[0]
  *   spr_vmaxc(x, c)                maximum, NaN if x is; c is a number
  *   SPR_ACT(name)                  a function or type of unary/act_<isa>.h
  *   spr_vact, spr_vact_load(), spr_vact_each(), spr_vfinish()   see vec_finish.h */

@@ -82,6 +82,12 @@ SPR_INLINE spr_v spr_vfma_w(spr_v acc, spr_v x, const spr_w *w, int i) {
     }
     return acc;
 }
+/* Weight 0 begins sums. */
+SPR_INLINE spr_v spr_vmul_w0(spr_v x, const spr_w *w) {
+    spr_v product;
+    __asm__ volatile("fmul %0.4s, %1.4s, %2.s[0]" : "=w"(product) : "w"(x), "w"(w->q[0]));
+    return product;
+}
 
 #define SPR_ACT(x) x##_neon
 #include "kernels/conv/vec_finish.h"

@@ -6,5 +6,8 @@
 
 #include "kernels/dwconv/any.tmpl.h"
 #include "kernels/dwconv/banded.tmpl.h"
+
+#define SAME_INORDER 0
+#define SAME_NAME(x) x##_neon
 #include "kernels/dwconv/same.tmpl.h"
 #endif
