@@ -44,7 +44,7 @@ def _open(model):
         from_onnx = os.fspath(model).lower().endswith(".onnx")
     if not from_onnx:
         return _core.Model(model)
-    from .convert import convert  # needs onnx
+    from . import convert  # needs onnx; the function: importing the module would put that in its place
 
     return _core.Model(convert(model).data)
 

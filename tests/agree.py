@@ -15,7 +15,7 @@ from sparse_runtime.importers import import_model
 
 def random_feeds(model, seed=0, low=-3.0, high=3.0):
     """{input: array} for the inputs of a ModelProto with fixed shapes: floats from [low, high), integers from 0 to
-    9."""
+    9, bools."""
     rng = np.random.default_rng(seed)
     stored = {t.name for t in model.graph.initializer}
     feeds = {}
@@ -27,7 +27,7 @@ def random_feeds(model, seed=0, low=-3.0, high=3.0):
         feeds[info.name] = (
             rng.uniform(low, high, shape).astype(dtype)
             if dtype.kind == "f"
-            else rng.integers(0, 10, shape).astype(dtype)
+            else rng.integers(0, 2 if dtype.kind == "b" else 10, shape).astype(dtype)
         )
     return feeds
 

@@ -31,6 +31,7 @@ _UNARY = {
     "none": "Identity",
 }
 _BINARY = {"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "min": "Min", "max": "Max", "pow": "Pow"}
+_COMPARE = {"equal": "Equal", "less": "Less", "less_equal": "LessOrEqual"}
 _REDUCE = {
     "mean": "ReduceMean",
     "sum": "ReduceSum",
@@ -140,7 +141,19 @@ class _Exporter:
         )
 
     def do_Binary(self, node, names, out):
-        self.act(node, self.node(_BINARY[node["fn"]], names), out[0])
+        if node["fn"] in ("mod", "fmod"):
+            self.node("Mod", names, out, fmod=int(node["fn"] == "fmod"))
+        elif node["fn"] in ("min", "max") and node.inputs[0].dtype == "bool":
+            self.node("And" if node["fn"] == "min" else "Or", names, out)
+        else:
+            self.act(node, self.node(_BINARY[node["fn"]], names), out[0])
+
+    def do_Compare(self, node, names, out):
+        self.node(_COMPARE[node["fn"]], names, out)
+
+    def do_ArgReduce(self, node, names, out):
+        attrs = {k: node[k] for k in ("axis", "keepdims", "select_last_index")}
+        self.node("ArgMax" if node["fn"] == "max" else "ArgMin", names, out, **attrs)
 
     def do_Reduce(self, node, names, out):
         self.node(

@@ -1,6 +1,10 @@
 """convert(): what is stored how and why, arguments, the report, the file."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -304,3 +308,12 @@ def test_notes_of_models_whose_sizes_are_not_known():
     report = sr.convert(model)
     assert "note: no passes were run: give input_shapes" in str(report)
     assert not sr.convert(model, input_shapes={"x": (1, 3, 21, 23)}).notes
+
+
+def test_convert_stays_a_function(tmp_path):
+    """Whatever is used first: the module of the same name took its place."""
+    path = tmp_path / "m.onnx"
+    onnx.save(sr.zoo.build("mobilenet_v1", size=32), path)
+    for first in (f"sr.Session({str(path)!r})", "import sparse_runtime.onnx_backend"):
+        code = f"import sparse_runtime as sr; {first}; assert sr.convert({str(path)!r}).data"
+        subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})

@@ -8,6 +8,7 @@ from onnx import TensorProto, helper, shape_inference
 
 import sparse_runtime as sr
 from sparse_runtime.importers import import_model
+from sparse_runtime.ir import Graph
 
 F32, I64 = np.float32, np.int64
 
@@ -46,6 +47,12 @@ def empty_cases():
     yield "Concat", {"b": w(0, 0, 0, 0)}, {"axis": 1}
     yield "Resize", {"roi": w(0), "scales": np.array([1, 1, 2, 2], F32)}, {"mode": "linear"}
     yield "MatMul", {}, {}
+    yield "Equal", {"b": w(3, 1, 1)}, {}
+    yield "ArgMax", {}, {"axis": 1}
+    yield "TopK", {"K": np.array([2])}, {"axis": 1}
+    yield "CumSum", {"axis": np.array(1)}, {}
+    yield "GatherND", {"indices": np.zeros((0, 2), I64)}, {}
+    yield "ScatterND", {"indices": np.zeros((0, 4), I64), "updates": w(0)}, {}
     yield "Cast", {}, {"to": TensorProto.INT8}
     yield "Reshape", {"shape": np.array([0, 0, -1])}, {}
     yield "Split", {"split": np.array([1, 2])}, {"axis": 1}
@@ -56,14 +63,16 @@ def empty_cases():
                          [pytest.param(*case, id=f"{case[0]}{i}") for i, case in enumerate(empty_cases())])
 def test_empty_tensors(op, constants, attrs, shape):
     """Of empty tensors, only the shape can be wrong, which ONNX's inference tells."""
-    inputs, feeds, outputs = ["x", *constants], {"x": shape}, ["y", "z"] if op == "Split" else ["y"]
+    inputs, feeds, outputs = ["x", *constants], {"x": shape}, ["y", "z"] if op in ("Split", "TopK") else ["y"]
     if op == "Concat":
         constants = {"b": np.ones((shape[0], 2, *shape[2:]), F32)}
     elif op == "MatMul":
         inputs, feeds = ["x", "b"], {"x": shape, "b": (*shape[:2], shape[3], 6)}
     model = make_model([helper.make_node(op, inputs, outputs, **attrs)], feeds, outputs, constants, opset=18)
     for info in model.graph.output:
-        info.type.tensor_type.elem_type = attrs.get("to", TensorProto.FLOAT)
+        kinds = {"ArgMax": TensorProto.INT64, "Equal": TensorProto.BOOL, "TopKz": TensorProto.INT64}
+        kind = kinds.get(op, kinds.get(op + info.name, TensorProto.FLOAT))
+        info.type.tensor_type.elem_type = attrs.get("to", kind)
     inferred = shape_inference.infer_shapes(model)
     expected = [tuple(d.dim_value for d in o.type.tensor_type.shape.dim) for o in inferred.graph.output]
     if "strides" in attrs:  # there it divides -1 by 2 towards zero, where the specification has floor
@@ -270,3 +279,112 @@ def test_nan_and_infinity_in_reductions():
     y = run("Softmax", x, axis=1)
     assert np.isnan(y[[0, 1, 3]]).any(1).all()
     np.testing.assert_allclose(y[2], [0, 1 / (1 + np.e), np.e / (1 + np.e)], rtol=1e-5)
+
+
+# ---- comparing and searching -------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("dtype", [d for d in DTYPES if d != np.float16], ids=str)
+def test_comparisons_of_all_types(dtype):
+    """With the extremes of the type, broadcast from the left and the right; NaN equals nothing."""
+    limits = {"f": [np.nan, np.inf, -np.inf, -0.0, 0.0, 1.5], "b": [False, True]}
+    edges = limits.get(dtype.kind) or [np.iinfo(dtype).min, np.iinfo(dtype).max, 0, 1, np.iinfo(dtype).max - 1]
+    rng = np.random.default_rng(9)
+    a, b = (rng.choice(np.array(edges, dtype), shape) for shape in ((2, 3, 5, 7), (3, 1, 7)))
+    table = [("Equal", np.equal), ("Less", np.less), ("Greater", np.greater), ("LessOrEqual", np.less_equal),
+             ("GreaterOrEqual", np.greater_equal)]
+    for op, f in table if dtype.kind != "b" else table[:1]:
+        np.testing.assert_array_equal(run(op, a, b, out=bool), f(a, b))
+        np.testing.assert_array_equal(run(op, b, a, out=bool), f(b, a))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_where_of_all_types(dtype):
+    rng = np.random.default_rng(10)
+    a, b = (rng.integers(0, 2, shape).astype(dtype) * (1 if dtype.kind == "b" else 100) for shape in ((2, 3, 5, 7), (5, 1)))
+    condition = rng.integers(0, 2, (3, 1, 7)).astype(bool)
+    a, b = a.astype(dtype), b.astype(dtype)
+    np.testing.assert_array_equal(run("Where", condition, a, b, out=dtype), np.where(condition, a, b))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "int64", "uint64", "float32", "float64"])
+def test_searching_ties_and_extremes(dtype):
+    """The first of equals counts, the largest numbers too, which a double does not hold; NaN is above all."""
+    if dtype[0] == "f":
+        x = np.array([1, -np.inf, np.inf, 1, -0.0, 0.0, np.inf, np.nan, -1], dtype)
+        order = np.array([7, 2, 6, 0, 3, 4, 5, 8, 1])
+    else:
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        x = np.array([1, low, high, 1, low, high - 1, high, 0, 2], dtype)
+        order = np.array(sorted(range(9), key=lambda i: -int(x[i])))
+    assert run("ArgMax", x, out=I64, axis=0) == order[0]
+    assert run("ArgMin", x, out=I64, axis=0) == 1
+    for k in range(len(x) + 1):
+        for shape in ((9,), (1, 9, 1, 1), (1, 1, 1, 9)):
+            axis = shape.index(9)
+            model = make_model([helper.make_node("TopK", ["x", "k"], ["v", "i"], axis=axis)],
+                               {"x": (x.dtype, shape)}, {"v": helper.np_dtype_to_tensor_dtype(x.dtype),
+                                                         "i": TensorProto.INT64}, {"k": np.array([k])})
+            values, indices = sr.Session(import_model(model).to_bytes()).run(None, {"x": x.reshape(shape)})
+            np.testing.assert_array_equal(indices.ravel(), order[:k])
+            np.testing.assert_array_equal(values.ravel(), x[order[:k]])
+
+
+def test_searching_on_threads():
+    x = np.random.default_rng(11).standard_normal((2, 50, 33, 31)).astype(F32)
+    model = make_model([helper.make_node("TopK", ["x", "k"], ["v", "i"], axis=1), helper.make_node("CumSum", ["x", "a"], ["s"]),
+                        helper.make_node("ArgMax", ["x"], ["m"], axis=1)], {"x": x.shape},
+                       {"v": TensorProto.FLOAT, "i": TensorProto.INT64, "s": TensorProto.FLOAT, "m": TensorProto.INT64},
+                       {"k": np.array([7]), "a": np.array(1)})
+    data, order = import_model(model).to_bytes(), np.argsort(-x, 1, kind="stable")[:, :7]
+    for threads in (1, 3):
+        v, i, s, m = sr.Session(data, threads=threads).run(None, {"x": x})
+        np.testing.assert_array_equal(i, order)
+        np.testing.assert_array_equal(v, np.take_along_axis(x, order, 1))
+        np.testing.assert_allclose(s, x.astype(np.float64).cumsum(1), atol=1e-5)
+        np.testing.assert_array_equal(m, x.argmax(1, keepdims=True))
+
+
+@pytest.mark.parametrize("op", ["GatherElements", "GatherND", "ScatterElements", "ScatterND"])
+def test_indices_out_of_range_stay_inside(op):
+    """They come at run time: undefined by the specification, they may not read or write beyond the tensor."""
+    x, wild = np.arange(12, dtype=F32).reshape(3, 4), np.array([[2**62, -(2**63)], [2**63 - 1, -9]])
+    if op.startswith("Gather"):
+        assert np.isin(run(op, x, wild), x).all()
+    else:
+        updates = np.full((2, 2) if op == "ScatterElements" else (2,), 99, F32)
+        assert np.isin(run(op, x, wild, updates), [99, *x.ravel()]).all()
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "int64", "uint64", "float64"])
+def test_mod_of_all_types(dtype):
+    """The sign of the divisor, or of the dividend; by zero, zero, and the smallest number by -1: neither may end the process."""
+    signed = np.dtype(dtype).kind != "u"
+    a = np.array([7, 8, 100, 0, 5] + ([-7, -8, 7, -7] if signed else []), dtype)
+    b = np.array([3, 4, 7, 9, 6] + ([3, 4, -3, -3] if signed else []), dtype)
+    if dtype != "float64":
+        np.testing.assert_array_equal(run("Mod", a, b), np.mod(a, b))
+        low = np.array([np.iinfo(dtype).min, 5], dtype)
+        assert not run("Mod", low, np.array([-1 if signed else 1, 0]).astype(dtype)).any()
+    np.testing.assert_array_equal(run("Mod", a, b, fmod=1), np.fmod(a, b))
+
+
+def test_ranges_of_extremes():
+    """Counted exactly, though the difference of the bounds overflows; too long ones are refused."""
+    low, high = -(2**63), 2**63 - 1
+    cases = [(low, high, 2**62), (high, low, -(2**62)), (high - 5, high, 2), (0, 0, 1), (5, 1, 1), (2**53, 2**53 + 3, 1)]
+    for start, limit, delta in cases:
+        actual = _range(start, limit, delta)
+        np.testing.assert_array_equal(actual, np.array(range(start, limit, delta), I64))
+    with pytest.raises(sr.SparseRuntimeError, match="2\\^31 elements"):
+        _range(0, 2**40, 1)
+    with pytest.raises(sr.SparseRuntimeError, match="should not be 0"):
+        _range(0, 1, 0)
+
+
+def _range(start, limit, delta):
+    """By the core: the importer would compute a Range of constants."""
+    graph = Graph()
+    given = [graph.add_const(name, np.array(v, I64)) for name, v in zip("sld", (start, limit, delta))]
+    graph.add_input("unused", "float32", [1])
+    graph.outputs.append(graph.add_node("Range", given, "range").output)
+    return sr.Session(graph.to_bytes()).run(None, {"unused": np.zeros(1, F32)})[0]

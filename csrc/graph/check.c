@@ -12,6 +12,7 @@
 static const char functions[] = SPR_FUNCTIONS(F);
 static const char binaries[] = SPR_BINARIES(F);
 #undef F
+static const char reductions[] = "none add mul max min ";
 static const char auto_pads[] = "NOTSET SAME_UPPER SAME_LOWER VALID ";
 
 /* Strings that name one of several things. */
@@ -29,6 +30,12 @@ static const struct {
     CHOICE(Unary, fn, functions),
     CHOICE(Binary, fn, binaries),
     CHOICE(Binary, act, functions),
+    CHOICE(Compare, fn, "equal less less_equal "),
+    CHOICE(ArgReduce, fn, "max min "),
+    CHOICE(ScatterElements, reduction, reductions),
+    CHOICE(ScatterND, reduction, reductions),
+    CHOICE(GridSample, mode, "linear nearest cubic "),
+    CHOICE(GridSample, padding_mode, "zeros border reflection "),
     CHOICE(Reduce, fn, "mean sum max min prod l1 l2 sum_square log_sum log_sum_exp "),
     CHOICE(Pad, mode, "constant reflect edge wrap "),
     CHOICE(Resize, mode, "nearest linear cubic "),
@@ -67,6 +74,17 @@ static const struct {
     AXIS(Softmax),
     FLAG(Reduce, keepdims),
     FLAG(Reduce, noop_with_empty_axes),
+    AXIS(ArgReduce),
+    FLAG(ArgReduce, keepdims),
+    FLAG(ArgReduce, select_last_index),
+    AXIS(TopK),
+    FLAG(TopK, largest),
+    FLAG(CumSum, exclusive),
+    FLAG(CumSum, reverse),
+    AXIS(GatherElements),
+    RANGE(GatherND, batch_dims, 1, 1, 0, SPR_MAX_RANK - 1),
+    AXIS(ScatterElements),
+    FLAG(GridSample, align_corners),
     AXIS(Concat),
     AXIS(Split),
     FLAG(Reshape, allowzero),

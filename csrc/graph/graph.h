@@ -165,9 +165,9 @@ typedef struct spr_infer_input {
 spr_status spr_infer_node(const spr_graph *graph, const spr_node *node, const spr_infer_input *in, spr_desc *out,
                           spr_error *err);
 
-/* Type of all outputs of a node from the types of its first inputs (anything where an input is not given). */
+/* Type of an output of a node from the types of its first inputs (anything where an input is not given). */
 #define SPR_INFER_DTYPE_INPUTS 3
-spr_dtype spr_infer_dtype(const spr_node *node, const spr_dtype *in);
+spr_dtype spr_infer_dtype(const spr_node *node, const spr_dtype *in, int output);
 
 /* Geometry that both inference and execution need: pads with auto_pad resolved, output size with ceil_mode. */
 typedef struct spr_window spr_window;

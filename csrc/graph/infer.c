@@ -77,6 +77,12 @@ spr_status spr_infer_rank(const spr_infer *c, int input, int min, int max) {
     return spr_infer_fail(c, SPR_ERROR_SHAPE, "input %s should have %d to %d dimensions", SPR_TEXT(c, input), min, max);
 }
 
+spr_status spr_infer_out_rank(const spr_infer *c, int rank) {
+    if (rank <= SPR_MAX_RANK) return SPR_OK;
+    return spr_infer_fail(c, SPR_ERROR_UNSUPPORTED, "the output would have %d dimensions; at most %d are supported",
+                          rank, SPR_MAX_RANK);
+}
+
 void spr_infer_like(spr_infer *c, int output) {
     c->out[output].rank = c->in[0].desc.rank;
     memcpy(c->out[output].dim, c->in[0].desc.dim, sizeof(c->out[output].dim));
@@ -137,10 +143,14 @@ int spr_broadcast(const spr_desc *a, const spr_desc *b, spr_desc *out) {
 
 /* ---- types ------------------------------------------------------------------------------------------------------- */
 
-spr_dtype spr_infer_dtype(const spr_node *node, const spr_dtype *in) {
+spr_dtype spr_infer_dtype(const spr_node *node, const spr_dtype *in, int output) {
     switch (node->op) {
     case SPR_OP_Cast: return (spr_dtype)node->attr[SPR_ATTR_Cast_to].i;
-    case SPR_OP_Shape: return SPR_INT64;
+    case SPR_OP_Shape:
+    case SPR_OP_ArgReduce: return SPR_INT64;
+    case SPR_OP_Compare: return SPR_BOOL;
+    case SPR_OP_Where: return in[1];
+    case SPR_OP_TopK: return output ? SPR_INT64 : in[0];
     case SPR_OP_ConstantOfShape: return node->in_count > 1 && node->in[1] >= 0 ? in[1] : SPR_FLOAT32;
     case SPR_OP_QuantizeLinear: return node->in_count > 2 && node->in[2] >= 0 ? in[2] : SPR_UINT8;
     case SPR_OP_DequantizeLinear: return in[1];
@@ -171,8 +181,7 @@ spr_status spr_infer_node(const spr_graph *graph, const spr_node *node, const sp
                                   SPR_TEXT(&c, i));
         if (i < SPR_INFER_DTYPE_INPUTS) types[i] = in[i].desc.dtype;
     }
-    spr_dtype type = spr_infer_dtype(node, types);
-    for (int i = 0; i < node->out_count; i++) out[i] = (spr_desc){.dtype = type};
+    for (int i = 0; i < node->out_count; i++) out[i] = (spr_desc){.dtype = spr_infer_dtype(node, types, i)};
     spr_status status = functions[node->op](&c);
     for (int i = 0; i < node->out_count && !status; i++)
         if (!spr_desc_valid(&out[i]))

@@ -20,7 +20,9 @@ spr_infer_fn spr_infer_conv, spr_infer_fully_connected, spr_infer_matmul, spr_in
     spr_infer_split, spr_infer_slice, spr_infer_reshape, spr_infer_flatten, spr_infer_squeeze, spr_infer_unsqueeze,
     spr_infer_transpose, spr_infer_expand, spr_infer_tile, spr_infer_pad, spr_infer_gather, spr_infer_resize,
     spr_infer_depth_to_space, spr_infer_space_to_depth, spr_infer_cast, spr_infer_shape, spr_infer_constant_of_shape,
-    spr_infer_quantize, spr_infer_dequantize;
+    spr_infer_quantize, spr_infer_dequantize, spr_infer_compare, spr_infer_where, spr_infer_arg_reduce, spr_infer_top_k,
+    spr_infer_cum_sum, spr_infer_gather_elements, spr_infer_gather_nd, spr_infer_scatter_elements, spr_infer_scatter_nd,
+    spr_infer_grid_sample, spr_infer_range;
 
 #define SPR_INFER_ATTR(c, op, name) (&(c)->node->attr[SPR_ATTR_##op##_##name])
 
@@ -36,6 +38,9 @@ spr_tensor_text spr_infer_text(const spr_infer *c, int input);
 /* `return spr_infer_fail(c, SPR_ERROR_SHAPE, ...)` */
 #define spr_infer_fail(c, status, ...) spr_fail_node((c)->node, (c)->err, status, __VA_ARGS__)
 
+/* Fails where an output would have more than SPR_MAX_RANK dimensions, before they are written. */
+spr_status spr_infer_out_rank(const spr_infer *c, int rank);
+
 /* Sets of element types, for spr_infer_type. */
 #define SPR_TYPE_BIT(dtype) (1u << (dtype))
 #define SPR_TYPES_FLOAT32 SPR_TYPE_BIT(SPR_FLOAT32)
@@ -45,6 +50,7 @@ spr_tensor_text spr_infer_text(const spr_infer *c, int input);
 #define SPR_TYPES_32_64 (SPR_TYPES_INDEX | SPR_TYPE_BIT(SPR_UINT32) | SPR_TYPE_BIT(SPR_UINT64))
 #define SPR_TYPES_NUMERIC                                                                                     \
     (SPR_TYPES_FLOAT32 | SPR_TYPE_BIT(SPR_FLOAT64) | SPR_TYPES_32_64 | SPR_TYPES_8BIT | SPR_TYPES_16BIT)
+#define SPR_TYPES_ORDERED (SPR_TYPES_NUMERIC | SPR_TYPE_BIT(SPR_BOOL))
 
 /* Fails unless the input's type is one of a set. */
 spr_status spr_infer_type(const spr_infer *c, int input, unsigned types);

@@ -4,13 +4,6 @@
 
 #include "graph/infer.h"
 
-/* Fails where an output would have more than SPR_MAX_RANK dimensions, before they are written. */
-static spr_status check_out_rank(const spr_infer *c, int rank) {
-    if (rank <= SPR_MAX_RANK) return SPR_OK;
-    return spr_infer_fail(c, SPR_ERROR_UNSUPPORTED, "the output would have %d dimensions; at most %d are supported",
-                          rank, SPR_MAX_RANK);
-}
-
 /* The axes named by an input, normalized to [0, rank) and each at most once; all axes where it is not given. */
 static spr_status read_axes(const spr_infer *c, int input, int rank, int *axes, int *n) {
     int64_t v[SPR_MAX_RANK];
@@ -120,7 +113,7 @@ spr_status spr_infer_gather(spr_infer *c) {
     int axis;
     spr_status status = spr_infer_type(c, 1, SPR_TYPES_INDEX);
     if (!status) status = spr_infer_axis(c, SPR_INFER_ATTR(c, Gather, axis)->i, x->rank, &axis);
-    if (!status) status = check_out_rank(c, x->rank - 1 + indices->rank);
+    if (!status) status = spr_infer_out_rank(c, x->rank - 1 + indices->rank);
     if (status) return status;
     int64_t count = spr_desc_count(indices), dim = x->dim[axis];
     if (count && !dim)
@@ -262,7 +255,7 @@ spr_status spr_infer_unsqueeze(spr_infer *c) {
     int axes[SPR_MAX_RANK], n;
     unsigned added = 0;
     spr_status status = spr_infer_ints(c, 1, v, SPR_MAX_RANK, &n);
-    if (!status) status = check_out_rank(c, x->rank + n);
+    if (!status) status = spr_infer_out_rank(c, x->rank + n);
     if (!status) status = read_axes(c, 1, x->rank + n, axes, &n);
     if (status) return status;
     for (int i = 0; i < n; i++) added |= 1u << axes[i];

@@ -228,7 +228,9 @@ spr_status spr_infer_unary(spr_infer *c) {
 spr_status spr_infer_binary(spr_infer *c) {
     const spr_desc *a = &c->in[0].desc, *b = &c->in[1].desc;
     int has_act = strcmp(SPR_INFER_ATTR(c, Binary, act)->s, "none") != 0;
-    spr_status status = spr_infer_type(c, 0, has_act ? SPR_TYPES_FLOAT32 : SPR_TYPES_NUMERIC);
+    const char *fn = SPR_INFER_ATTR(c, Binary, fn)->s;
+    int orders = !strcmp(fn, "min") || !strcmp(fn, "max");
+    spr_status status = spr_infer_type(c, 0, has_act ? SPR_TYPES_FLOAT32 : orders ? SPR_TYPES_ORDERED : SPR_TYPES_NUMERIC);
     if (status) return status;
     if (a->dtype != b->dtype)
         return spr_infer_fail(c, SPR_ERROR_UNSUPPORTED, "%s and %s should have the same type", SPR_TEXT(c, 0),
@@ -275,8 +277,8 @@ spr_status spr_infer_same(spr_infer *c) {
 
 spr_status spr_infer_reduce(spr_infer *c) {
     static const struct { const char *fn; unsigned types; } more[] = { /* than floating point */
-        {"max", SPR_TYPES_NUMERIC | SPR_TYPE_BIT(SPR_BOOL)},
-        {"min", SPR_TYPES_NUMERIC | SPR_TYPE_BIT(SPR_BOOL)},
+        {"max", SPR_TYPES_ORDERED},
+        {"min", SPR_TYPES_ORDERED},
         {"sum", SPR_TYPES_32_64},
         {"mean", SPR_TYPES_32_64},
         {"prod", SPR_TYPES_32_64},

@@ -91,7 +91,9 @@ spr_unary_fn spr_unary_f32_ref; /* vector kernels leave LOG to it */
     F(DIV, "div", "a / b")                             \
     F(MIN, "min", "min(a, b), NaN if either is")       \
     F(MAX, "max", "max(a, b), NaN if either is")       \
-    F(POW, "pow", "pow(a, b)")
+    F(POW, "pow", "pow(a, b)")                         \
+    F(MOD, "mod", "a - b * floor(a / b)")              \
+    F(FMOD, "fmod", "a - b * trunc(a / b)")
 
 typedef enum spr_binary {
 #define F(id, name, formula) SPR_BIN_##id,
@@ -102,7 +104,7 @@ typedef enum spr_binary {
 
 /* y[i] = f(a[i * a_step], b[i * b_step]) for i < n, steps 0 (one value for all) or 1. y may be a or b. Any alignment. */
 typedef void spr_binary_fn(spr_binary f, const float *a, int a_step, const float *b, int b_step, float *y, size_t n);
-spr_binary_fn spr_binary_f32_ref; /* vector kernels leave POW to it */
+spr_binary_fn spr_binary_f32_ref; /* vector kernels leave POW and what follows to it */
 
 /* ---- pointwise (1x1) convolution: Y[n, px] = act(W[n, k] X[k, px] + bias[n] + Z[n, px]) ------------------------ */
 

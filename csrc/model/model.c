@@ -13,7 +13,7 @@ static spr_status infer_dtypes(spr_model *model, spr_error *err) {
         spr_dtype in[SPR_INFER_DTYPE_INPUTS] = {0};
         for (int j = 0; j < node->in_count && j < SPR_INFER_DTYPE_INPUTS; j++)
             if (node->in[j] >= 0) in[j] = model->dtypes[node->in[j]];
-        for (int j = 0; j < node->out_count; j++) model->dtypes[node->out[j]] = spr_infer_dtype(node, in);
+        for (int j = 0; j < node->out_count; j++) model->dtypes[node->out[j]] = spr_infer_dtype(node, in, j);
     }
     return SPR_OK;
 }

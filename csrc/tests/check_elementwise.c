@@ -158,6 +158,11 @@ static double binary_reference(spr_binary f, double a, double b, double *bound) 
         v = pow(a, b);
         *bound = 4 * eps * fabs(v) + 0x1p-148;
         return v;
+    case SPR_BIN_MOD:
+        v = fmod(a, b);
+        if (v != 0 && (v < 0) != (b < 0)) v += b;
+        break;
+    case SPR_BIN_FMOD: return fmod(a, b);
     case SPR_BIN_COUNT: return NAN;
     }
     *bound = 2 * eps * fabs(v) + 0x1p-149;

@@ -497,6 +497,66 @@ static void test_resize(void) {
         fails(SPR_ERROR_UNSUPPORTED, "nearest linear cubic");
 }
 
+static void test_comparing_and_searching(void) {
+    op("Compare"); in("f32 2 1 3"); in("f32 4 1"); gives("bool 2 4 3");
+    op("Compare"); in("f32 2 3"); in("f64 2 3"); fails(SPR_ERROR_UNSUPPORTED, "should have the same type");
+    op("Compare"); in("f16 2 3"); in("f16 2 3"); fails(SPR_ERROR_UNSUPPORTED, "supported: float32, float64");
+    op("Compare"); in("f32 2 3"); in("f32 2 4"); fails(SPR_ERROR_SHAPE, "cannot be broadcast");
+    op("Compare"); in("f32 2 3"); in("f32 2 3"); word("fn", "greater"); fails(SPR_ERROR_UNSUPPORTED, "equal less less_equal");
+    op("Where"); in("bool 2 1 3"); in("f16 4 1"); in("f16 1"); gives("f16 2 4 3");
+    op("Where"); in("f32 2"); in("f32 2"); in("f32 2"); fails(SPR_ERROR_UNSUPPORTED, "supported: bool");
+    op("Where"); in("bool 2"); in("f32 2"); in("i32 2"); fails(SPR_ERROR_UNSUPPORTED, "'in1' float32 [2] and 'in2'");
+    op("Where"); in("bool 2"); in("f32 3"); in("f32 1"); fails(SPR_ERROR_SHAPE, "'in0' bool [2] and 'in1'");
+    op("Where"); in("bool 2"); in("f32 2"); in("f32 3"); fails(SPR_ERROR_SHAPE, "'in1' float32 [2] and 'in2'");
+    op("Binary"); in("bool 2"); in("bool 2"); word("fn", "min"); gives("bool 2");
+    op("Binary"); in("bool 2"); in("bool 2"); fails(SPR_ERROR_UNSUPPORTED, "is not supported here");
+    op("ArgReduce"); in("f32 2 3 4"); set("axis", -1); gives("i64 2 3 1");
+    op("ArgReduce"); in("i8 2 3 4"); set("axis", 1); set("keepdims", 0); gives("i64 2 4");
+    op("ArgReduce"); in("f32 2 0 4"); set("axis", 1); fails(SPR_ERROR_SHAPE, "there is no extreme");
+    op("ArgReduce"); in("f32 2 3 4"); set("axis", 3); fails(SPR_ERROR_SHAPE, "axis 3");
+    op_outs("TopK", 2); in("u8 2 9 4"); list("5"); set("axis", 1); gives("u8 2 5 4"); gives("i64 2 5 4");
+    op_outs("TopK", 2); in("f32 2 9"); list("10"); fails(SPR_ERROR_SHAPE, "from 0 to 9");
+    op_outs("TopK", 2); in("f32 2 9"); list("-1"); fails(SPR_ERROR_SHAPE, "from 0 to 9");
+    op_outs("TopK", 2); in("f32 2 9"); in("i64 1"); fails(SPR_ERROR_UNSUPPORTED, "not known before the network runs");
+    op("CumSum"); in("i32 2 9"); list("-2"); gives("i32 2 9");
+    op("CumSum"); in("i8 2 9"); list("1"); fails(SPR_ERROR_UNSUPPORTED, "is not supported here");
+    op("CumSum"); in("f32 2 9"); list("2"); fails(SPR_ERROR_SHAPE, "axis 2");
+    op("Range"); list("3"); list("12"); list("4"); gives("i64 3");
+    op("Range"); float_list(1, 0, 0, 0, 0); float_list(1, 1, 0, 0, 0); float_list(1, 0.25, 0, 0, 0); gives("f32 4");
+    op("Range"); list("12"); list("3"); list("4"); gives("i64 0");
+    op("Range"); list("0"); list("1"); list("0"); fails(SPR_ERROR_SHAPE, "should not be 0");
+    op("Range"); list("0"); list("3 4"); list("1"); fails(SPR_ERROR_SHAPE, "should be one number");
+    op("Range"); list("0"); list("9223372036854775807"); list("1"); fails(SPR_ERROR_SHAPE, "2^31 elements");
+    op("Range"); float_list(1, 0, 0, 0, 0); float_list(1, NAN, 0, 0, 0); float_list(1, 1, 0, 0, 0);
+        fails(SPR_ERROR_SHAPE, "2^31 elements");
+}
+
+static void test_indexing(void) {
+    op("GatherElements"); in("f32 4 5 6"); in("i32 2 9 3"); set("axis", 1); gives("f32 2 9 3");
+    op("GatherElements"); in("f32 4 5 6"); in("i32 5 9 3"); set("axis", 1); fails(SPR_ERROR_SHAPE, "none larger but axis 1");
+    op("GatherElements"); in("f32 4 5"); in("i64 4"); fails(SPR_ERROR_SHAPE, "as many dimensions");
+    op("GatherElements"); in("f32 4 0"); in("i64 4 1"); set("axis", 1); fails(SPR_ERROR_SHAPE, "nothing to index");
+    op("GatherElements"); in("f32 4"); in("f32 4"); fails(SPR_ERROR_UNSUPPORTED, "int32, int64");
+    op("GatherND"); in("f32 4 5 6"); in("i64 7 2"); gives("f32 7 6");
+    op("GatherND"); in("f32 4 5 6"); in("i64 4 7 1"); set("batch_dims", 1); gives("f32 4 7 6");
+    op("GatherND"); in("f32 4 5 6"); in("i64 3 7 1"); set("batch_dims", 1); fails(SPR_ERROR_SHAPE, "1 batch dimensions");
+    op("GatherND"); in("f32 4 5"); in("i64 7 3"); fails(SPR_ERROR_SHAPE, "at most the number of dimensions");
+    op("GatherND"); in("f32 2 2 2 2 2 2"); in("i64 1 1 1 1 1"); fails(SPR_ERROR_UNSUPPORTED, "would have 9 dimensions");
+    op("GatherND"); in("f32 4 0"); in("i64 1 2"); fails(SPR_ERROR_SHAPE, "nothing to index");
+    op("ScatterElements"); in("f16 4 5"); in("i64 2 3"); in("f16 2 3"); gives("f16 4 5");
+    op("ScatterElements"); in("f16 4 5"); in("i64 2 3"); in("f16 2 3"); word("reduction", "add");
+        fails(SPR_ERROR_UNSUPPORTED, "is not supported here");
+    op("ScatterElements"); in("f32 4 5"); in("i64 2 3"); in("f32 3 2"); fails(SPR_ERROR_SHAPE, "the shape of the indices");
+    op("ScatterElements"); in("f32 4 5"); in("i64 2 3"); in("i32 2 3"); fails(SPR_ERROR_UNSUPPORTED, "the same type");
+    op("ScatterND"); in("f32 4 5 6"); in("i64 7 1"); in("f32 7 5 6"); gives("f32 4 5 6");
+    op("ScatterND"); in("f32 4 5 6"); in("i64 7 2"); in("f32 7 5"); fails(SPR_ERROR_SHAPE, "the shape [7, 6]");
+    op("ScatterND"); in("f32 4"); in("i64 1 1"); in("f32 1"); word("reduction", "sub");
+        fails(SPR_ERROR_UNSUPPORTED, "none add mul max min");
+    op("GridSample"); in("f32 2 3 8 9"); in("f32 2 4 5 2"); gives("f32 2 3 4 5");
+    op("GridSample"); in("f32 2 3 8 9"); in("f32 1 4 5 2"); fails(SPR_ERROR_SHAPE, "[2, height, width, 2]");
+    op("GridSample"); in("f32 2 3 0 9"); in("f32 2 4 5 2"); fails(SPR_ERROR_SHAPE, "no pixels");
+}
+
 /* Against the elements that a loop visits. */
 static void test_slice_arithmetic(void) {
     static const int64_t steps[] = {1, 2, 3, 7, -1, -2, -3, -7, INT64_MAX, INT64_MIN};
@@ -533,6 +593,8 @@ int main(void) {
     test_cutting();
     test_shapes();
     test_resize();
+    test_comparing_and_searching();
+    test_indexing();
     test_slice_arithmetic();
     spr_graph_free(graph);
     return test_result();

@@ -154,7 +154,7 @@ def convert(model, output=None, **options):
     if isinstance(model, str):
         _need_onnx()
         model = model if model.lower().endswith(".onnx") else load_onnx(model)
-    from ..convert import convert as convert_model
+    from .. import convert as convert_model
 
     return convert_model(model, output, **options)
 

@@ -5,13 +5,15 @@ import os
 import numpy as np
 import onnx
 import pytest
-from agree import agree, assert_close, ops
+from agree import agree, assert_close, ops, rewritten
 from conftest import make_model
 from onnx import TensorProto, helper, numpy_helper
+from oracle import reference
 
 import sparse_runtime as sr
 from sparse_runtime.importers import import_model
 
+F32 = np.float32
 RNG = np.random.default_rng(11)
 W = RNG.standard_normal((4, 3, 1, 1)).astype(np.float32)
 
@@ -128,10 +130,28 @@ def test_opsets(opset):
     agree(conv_model(opset))
 
 
-@pytest.mark.parametrize("opset", [1, 6, 1000])
+@pytest.mark.parametrize("opset", [0, 1000])
 def test_opset_out_of_range(opset):
     with pytest.raises(sr.UnsupportedError, match=f"opset {opset}; supported: 7 to"):
         import_model(conv_model(opset))
+
+
+def test_older_opsets_are_brought_to_the_oldest():
+    """As far as onnx can; the model that was given stays as it is."""
+    model = make_model([helper.make_node("Add", ["x", "b"], ["s"], broadcast=1),
+                        helper.make_node("PRelu", ["s", "slope"], ["y"])], {"x": (2, 3, 4, 5)}, ["y"],
+                       {"b": np.arange(5, dtype=F32), "slope": np.array([0.5, 2, -1], F32)}, opset=6)
+    for tensor in model.graph.initializer:  # which then were inputs too
+        model.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    before = model.SerializeToString(deterministic=True)
+    x = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(F32)
+    s = x + np.arange(5, dtype=F32)
+    expected = np.where(s < 0, np.array([0.5, 2, -1], F32)[:, None, None] * s, s)
+    np.testing.assert_allclose(sr.Session(model).run(None, {"x": x})[0], expected, rtol=1e-6)
+    assert model.SerializeToString(deterministic=True) == before
+    with pytest.raises(sr.UnsupportedError, match="opset 1, which cannot be brought to 7"):
+        import_model(make_model([helper.make_node("Upsample", ["x"], ["y"], height_scale=2.0, width_scale=2.0)],
+                                {"x": (1, 1, 2, 2)}, ["y"], opset=1))
 
 
 def test_no_opset():
@@ -405,17 +425,97 @@ def test_all_unsupported_nodes_are_reported_at_once():
     assert "'fine'" not in text
 
 
+def _branch(op, *inputs, constants=()):
+    """A branch of an If with one node, whose output is z."""
+    return helper.make_graph([helper.make_node(op, list(inputs), ["z"], name="inner")], "branch", [],
+                             [helper.make_tensor_value_info("z", TensorProto.FLOAT, None)],
+                             [numpy_helper.from_array(a, n) for n, a in dict(constants).items()])
+
+
+def test_if_decided_by_a_constant():
+    """The branch reads values of the graph around it and constants of its own; the other may hold anything."""
+    for taken, expected in ((True, "add"), (False, None)):
+        model = make_model(
+            [helper.make_node("Relu", ["x"], ["r"]),
+             helper.make_node("If", ["c"], ["y"], name="choice", then_branch=_branch("Add", "r", "k", constants={"k": F32(3)}),
+                              else_branch=_branch("Neg" if not taken else "Det", "r"))],
+            {"x": (2, 3)}, ["y"], {"c": np.array(taken)})
+        graph = import_model(model)
+        assert (expected in [n["fn"] for n in graph.nodes]) == taken
+        x = np.random.default_rng(0).standard_normal((2, 3)).astype(F32)
+        r = np.maximum(x, 0)
+        np.testing.assert_array_equal(sr.Session(graph.to_bytes()).run(None, {"x": x})[0], r + 3 if taken else -r)
+
+
+def test_if_decided_by_shapes():
+    """As torch exports squeeze(): if the dimension is 1."""
+    nodes = [
+        helper.make_node("Relu", ["x"], ["r"]),
+        helper.make_node("Shape", ["r"], ["s"]),
+        helper.make_node("Gather", ["s", "axis"], ["d"]),
+        helper.make_node("Equal", ["d", "one"], ["c"]),
+        helper.make_node("If", ["c"], ["y"], then_branch=_branch("Squeeze", "r", "axes"), else_branch=_branch("Identity", "r")),
+    ]
+    constants = {"axis": np.array(1), "one": np.array(1), "axes": np.array([1])}
+    for shape, made in (((2, 1, 3), (2, 3)), ((2, 4, 3), (2, 4, 3))):
+        x = np.random.default_rng(0).standard_normal(shape).astype(F32)
+        (y,) = sr.Session(make_model(nodes, {"x": shape}, ["y"], constants)).run(None, {"x": x})
+        np.testing.assert_array_equal(y, np.maximum(x, 0).reshape(made))
+    with pytest.raises(sr.UnsupportedError, match="a condition that depends on what is fed"):
+        import_model(make_model(nodes, {"x": (2, "n", 3)}, ["y"], constants))
+
+
 def test_subgraphs():
-    branch = helper.make_graph(
-        [helper.make_node("Identity", ["x"], ["z"])], "b", [], [helper.make_tensor_value_info("z", 1, None)]
-    )
-    model = make_model(
-        [helper.make_node("If", ["c"], ["y"], name="choice", then_branch=branch, else_branch=branch)],
-        {"x": (2,), "c": (np.dtype(bool), ())},
-        ["y"],
-    )
-    with pytest.raises(sr.UnsupportedError, match=r"'choice' \(If\): subgraphs"):
+    model = make_model([helper.make_node("If", ["c"], ["y"], name="choice", then_branch=_branch("Relu", "x"),
+                                         else_branch=_branch("Neg", "x"))],
+                       {"x": (2,), "c": (np.dtype(bool), ())}, ["y"])
+    with pytest.raises(sr.UnsupportedError, match=r"'choice' \(If\): a condition that depends on what is fed"):
         import_model(model)
+    with pytest.raises(sr.UnsupportedError, match=r"'inner' \(Det\): operator"):
+        import_model(make_model([helper.make_node("If", ["c"], ["y"], then_branch=_branch("Det", "x"),
+                                                  else_branch=_branch("Neg", "x"))], {"x": (2, 2)}, ["y"], {"c": np.array(True)}))
+    body = helper.make_graph([helper.make_node("Identity", ["c"], ["d"])], "body",
+                             [helper.make_tensor_value_info("i", TensorProto.INT64, ()),
+                              helper.make_tensor_value_info("c", TensorProto.BOOL, ())],
+                             [helper.make_tensor_value_info("d", TensorProto.BOOL, ())])
+    model = make_model([helper.make_node("Loop", ["n", "c"], ["y"], name="again", body=body)],
+                       {"x": (2,)}, ["y"], {"n": np.array(3), "c": np.array(True)})
+    with pytest.raises(sr.UnsupportedError, match=r"'again' \(Loop\): subgraphs \(body\); supported: graphs without"):
+        import_model(model)
+
+
+# ---- half precision ------------------------------------------------------------------------------
+
+
+def test_half_precision_network():
+    """Computed in float32, with the roundings of the model's inputs and outputs only."""
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((1, 3, 8, 8)).astype(np.float16), (rng.standard_normal((4, 3, 3, 3)) / 5).astype(np.float16)
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"]),
+        helper.make_node("Relu", ["c"], ["r"]),
+        helper.make_node("Concat", ["r", "c"], ["j"], axis=1),
+        helper.make_node("Softmax", ["j"], ["y"], axis=1),
+        helper.make_node("Cast", ["j"], ["z"], to=TensorProto.FLOAT),
+    ]
+    model = make_model(nodes, {"x": (np.dtype(np.float16), x.shape)}, {"y": TensorProto.FLOAT16, "z": TensorProto.FLOAT},
+                       {"w": w})
+    graph, _ = rewritten(model)
+    assert ops(graph)["Cast"] == 2  # of the input and of the one output that is float16
+    wide = make_model([*nodes[:4], helper.make_node("Identity", ["j"], ["z"])], {"x": x.shape}, ["y", "z"], {"w": w.astype(F32)})
+    expected = reference(wide, {"x": x.astype(F32)})
+    y, z = sr.Session(graph.to_bytes()).run(None, {"x": x})
+    np.testing.assert_allclose(z, expected["z"], rtol=1e-5, atol=1e-5)
+    assert y.dtype == np.float16
+    np.testing.assert_allclose(y, expected["y"].astype(np.float16), rtol=2e-3)
+
+
+def test_weights_computed_from_constants():
+    """Larger than what is folded while importing: a network with random weights that are made when it is loaded."""
+    nodes = [helper.make_node("ConstantOfShape", ["s"], ["w"], value=helper.make_tensor("v", TensorProto.FLOAT, [1], [0.02])),
+             helper.make_node("Conv", ["x", "w"], ["y"])]
+    graph = agree(make_model(nodes, {"x": (1, 40, 8, 8)}, ["y"], {"s": np.array([60, 40, 3, 3])}))
+    assert ops(graph) == {"Conv": 1}
 
 
 def test_what_no_output_needs_may_be_anything():
@@ -435,7 +535,7 @@ def test_what_no_output_needs_may_be_anything():
         (helper.make_node("Dropout", ["x", "r", "yes"], ["y"]), "training_mode"),
         (helper.make_node("Dropout", ["x"], ["y", "m"]), "mask"),
         (helper.make_node("Cast", ["x"], ["y"], to=TensorProto.BFLOAT16), "type BFLOAT16; supported: float32"),
-        (helper.make_node("Sin", ["x"], ["y"]), r"\(Sin\): operator; supported: operators: Abs"),
+        (helper.make_node("Det", ["x"], ["y"]), r"\(Det\): operator; supported: operators: Abs"),
         (helper.make_node("Sigmoid", ["x64"], ["y"]), "input 0 of type float64; supported: float32"),
     ],
 )

@@ -27,7 +27,7 @@ CASES = []
 
 def case(op, inputs, opsets=ALL, outputs=1, out_type=TensorProto.FLOAT, low=-3.0, high=3.0, name="", **attrs):
     """inputs: shapes are fed (float32), arrays are constants, None is an input that is not given, ("int64", shape) is
-    fed as such."""
+    fed as such. out_type: of all outputs, or a list of types."""
     for opset in opsets:
         label = f"{op}-{opset}-{name or len(CASES)}"
         CASES.append(pytest.param(op, inputs, opset, outputs, out_type, low, high, attrs, id=label))
@@ -221,8 +221,134 @@ case(
 case("DequantizeLinear", [("uint8", X), F32(0.05), np.uint8(10)], opsets=(10, 13))
 case("DequantizeLinear", [("int8", X), np.abs(f(6)), np.zeros(6, np.int8)], opsets=(13, 19), axis=1)
 
-# ONNX's operators that have no kernel in onnxruntime as a node of their own are tested by test_onnx_model.py.
-ELSEWHERE = {"Swish"}
+B = ("bool", (2, 1, 5, 7))
+BOOL, INT64 = TensorProto.BOOL, TensorProto.INT64
+VALUES_INDICES = [TensorProto.FLOAT, INT64]
+for op in ("Equal", "Less", "Greater"):
+    case(op, [("int64", X), ("int64", (6, 1, 7))], opsets=(9, 13), out_type=BOOL)
+    case(op, [("float64", X), np.float64(0.5)], opsets=(11,), out_type=BOOL)
+case("Less", [X, (6, 1, 1)], opsets=OLD, out_type=BOOL)
+for op in ("LessOrEqual", "GreaterOrEqual"):
+    case(op, [X, (5, 1)], opsets=(12, 16), out_type=BOOL)
+    case(op, [("int32", X), ("int32", X)], opsets=(12,), out_type=BOOL)
+for op in ("And", "Or", "Xor"):
+    case(op, [("bool", X), B], out_type=BOOL)
+case("Not", [("bool", X)], out_type=BOOL)
+case("Where", [B, X, (6, 1, 1)], opsets=(9, 16))
+case("Where", [("bool", (7,)), ("int64", (5, 1)), ("int64", X)], opsets=(9,), out_type=INT64)
+case("IsNaN", [np.array([1, np.nan, np.inf], F32)], opsets=(9, 13), out_type=BOOL)
+case("IsNaN", [X], opsets=(13,), out_type=BOOL)
+case("IsInf", [X], opsets=(10,), out_type=BOOL)
+case("IsInf", [X], opsets=(10,), out_type=BOOL, detect_negative=0)
+case("Mod", [("int64", X), i(3, -3, 2, -2, 1, 5, 7)], opsets=(10, 13), out_type=INT64)
+case("Mod", [("int32", X), np.array([-4], np.int32)], opsets=(13,), out_type=TensorProto.INT32, fmod=1)
+case("Mod", [X, f(5, 1)], opsets=(10, 13), fmod=1)
+case("ThresholdedRelu", [X], opsets=(10, 20), alpha=0.7)
+case("Shrink", [X], opsets=(9,), lambd=1.0, bias=0.3)
+case("CastLike", [X, ("int64", (1,))], opsets=(15, 19), out_type=INT64)
+
+for op in ("ArgMax", "ArgMin"):
+    case(op, [X], opsets=(7, 11, 13), axis=1, out_type=INT64)
+    case(op, [X], opsets=(11, 13), axis=-1, keepdims=0, out_type=INT64)
+    case(op, [("int32", X)], opsets=(12, 13), axis=2, select_last_index=1, out_type=INT64)
+case("Hardmax", [X], opsets=(11, 13))
+case("Hardmax", [X], opsets=(11, 13), axis=2)
+case("Hardmax", [X], opsets=(13,), axis=-3)
+case("TopK", [X], opsets=(7,), outputs=2, k=3, axis=1, out_type=VALUES_INDICES)
+case("TopK", [X, i(4)], opsets=(10, 11), outputs=2, out_type=VALUES_INDICES)
+case("TopK", [X, i(5)], opsets=(11,), outputs=2, axis=2, largest=0, out_type=VALUES_INDICES)
+case("TopK", [("int64", (40,)), i(40)], opsets=(11,), outputs=2, name="ties", out_type=[INT64, INT64])
+case("CumSum", [X, np.array(1, np.int32)], opsets=(11, 14))
+case("CumSum", [X, I64(-1)], opsets=(14,), exclusive=1, reverse=1)
+case("CumSum", [("int64", X), i(2)], opsets=(14,), reverse=1, out_type=INT64)
+case("GatherElements", [X, RNG.integers(-5, 5, (2, 3, 4, 7))], opsets=(11, 13), axis=2)
+case("GatherND", [X, RNG.integers(-2, 2, (3, 2))], opsets=(11, 13))
+case("GatherND", [X, RNG.integers(0, 5, (2, 6, 3, 1))], opsets=(12,), batch_dims=2)
+case("Scatter", [X, RNG.integers(0, 6, (1, 4, 2, 3)), f(1, 4, 2, 3)], opsets=(9,), axis=1)
+ONCE = np.argsort(RNG.random((2, 6, 3, 5)), 1)[:, :4]
+case("ScatterElements", [X, ONCE, f(2, 4, 3, 5)], opsets=(11, 13), axis=1)
+for reduction, opset in (("add", 16), ("mul", 16), ("max", 18), ("min", 18)):
+    case("ScatterElements", [X, ONCE % 3, f(2, 4, 3, 5)], opsets=(opset,), axis=-3, reduction=reduction)
+    case("ScatterND", [X, i(1, 0, 1, 3, 1, 0).reshape(3, 2), f(3, 5, 7)], opsets=(opset,), reduction=reduction)
+case("ScatterND", [X, i(1, 0, 0, 3).reshape(2, 2), f(2, 5, 7)], opsets=(11, 13))
+case("OneHot", [("int64", (2, 3)), i(4), np.array([-1, 2], F32)], opsets=(9, 11))
+case("OneHot", [np.array([[-4, 3, 4], [-5, 0, 1]]), I64(4), i(7, 9)], opsets=(11,), axis=0, out_type=INT64)
+case("Range", [F32(0.5), F32(3), F32(0.7)], opsets=(11,))
+case("Range", [I64(7), I64(-3), I64(-4)], opsets=(11,), out_type=INT64)
+case("Trilu", [X], opsets=(14,))
+case("Trilu", [("int64", (2, 5, 4)), I64(-1)], opsets=(14,), upper=0, out_type=INT64)
+case("EyeLike", [(4, 6)], opsets=(9,), k=1)
+case("EyeLike", [(4, 3)], opsets=(9,), k=-1, dtype=INT64, out_type=INT64)
+case("ReverseSequence", [(5, 3, 2), i(2, 5, 1)], opsets=(10,))
+case("ReverseSequence", [(3, 5, 2, 2), i(2, 5, 1)], opsets=(10,), batch_axis=0, time_axis=1)
+case("Compress", [X, np.array([0, 1, 1, 0, 1], bool)], opsets=(9, 11), axis=2)
+case("Compress", [X, np.array([0, 1, 1, 0, 1], bool)], opsets=(9,))
+GRID = RNG.uniform(-1.3, 1.3, (2, 4, 6, 2)).astype(F32)
+for mode in ("bilinear", "nearest", "bicubic"):
+    for padding in ("zeros", "border", "reflection"):
+        for align in (0, 1):
+            case("GridSample", [X, GRID], opsets=(16,), mode=mode, padding_mode=padding, align_corners=align)
+case("GridSample", [X, (2, 3, 3, 2)], opsets=(20,), mode="cubic")
+
+case("ConvTranspose", [X, f(6, 4, 3, 3)], opsets=(7, 11))
+case("ConvTranspose", [X, f(6, 4, 2, 2), f(4)], strides=[2, 2], name="2x2 stride 2")
+case("ConvTranspose", [X, f(6, 4, 4, 4), f(4)], strides=[2, 2], pads=[1, 1, 1, 1])
+case("ConvTranspose", [X, f(6, 4, 3, 3), f(4)], strides=[2, 2], pads=[1, 0, 2, 1], output_padding=[1, 1])
+case("ConvTranspose", [X, f(6, 2, 3, 2)], strides=[3, 2], dilations=[2, 3], group=3)
+case("ConvTranspose", [X, f(6, 1, 4, 4), f(6)], strides=[2, 2], pads=[1, 1, 1, 1], group=6, name="depthwise")
+case("ConvTranspose", [X, f(6, 4, 2, 1)], strides=[3, 4], output_padding=[2, 3], name="gaps")
+for auto_pad in ("SAME_UPPER", "SAME_LOWER", "VALID"):
+    case("ConvTranspose", [X, f(6, 4, 3, 4)], strides=[2, 3], auto_pad=auto_pad)
+case("ConvTranspose", [X, f(6, 4, 3, 3), f(4)], strides=[2, 2], output_shape=[10, 15])
+case("ConvTranspose", [X, f(6, 4, 3, 3), f(4)], strides=[2, 2], output_shape=[11, 14], auto_pad="SAME_UPPER")
+case("ConvTranspose", [(2, 4, 9), f(4, 3, 4), f(3)], strides=[2], pads=[1, 2], name="1-D")
+case("ConvTranspose", [(2, 4, 9), f(4, 3, 3), f(3)], strides=[1], dilations=[2], name="1-D dilated")
+
+case("LpPool", [X], opsets=(7, 11, 18), kernel_shape=[3, 2], strides=[2, 1])
+case("LpPool", [X], opsets=(11,), kernel_shape=[3, 2], p=1)
+case("LpPool", [X], opsets=(18,), kernel_shape=[2, 2], p=3, auto_pad="SAME_UPPER")
+case("LpPool", [(2, 3, 9)], opsets=(18,), kernel_shape=[2], dilations=[2], pads=[1, 1])
+case("GlobalLpPool", [X], p=1)
+case("GlobalLpPool", [X], p=3)
+case("LpNormalization", [X], opsets=(7,), axis=1)
+case("LpNormalization", [X], opsets=(7,), axis=-1, p=1)
+case("LRN", [X], opsets=(7, 13), size=3)
+case("LRN", [X], size=5, alpha=0.3, beta=0.5, bias=2.0)
+case("InstanceNormalization", [X, (6,), (6,)], opsets=(13,), name="computed")
+case("LayerNormalization", [X, f(7), f(7)], opsets=(17,))
+case("LayerNormalization", [X, f(6, 5, 7)], opsets=(17,), axis=1, outputs=3, epsilon=1e-3)
+case("MeanVarianceNormalization", [X], opsets=(9, 13))
+case("MeanVarianceNormalization", [X], opsets=(13,), axes=[1, 2])
+
+case("DynamicQuantizeLinear", [X], opsets=(11,), outputs=3, out_type=[TensorProto.UINT8, TensorProto.FLOAT, TensorProto.UINT8])
+U8, S8 = TensorProto.UINT8, TensorProto.INT8
+
+
+def q(kind, *shape):
+    limits = np.iinfo(kind)
+    return RNG.integers(limits.min, limits.max, shape, kind, endpoint=True)
+
+
+QW = [q(np.int8, 4, 6, 3, 3), F32(0.01), np.int8(0)]
+QROWS = [q(np.int8, 4, 6, 3, 3), np.abs(f(4)) / 50 + F32(0.001), np.zeros(4, np.int8)]
+for weights in (QW, QROWS):
+    case("QLinearConv", [("uint8", X), F32(0.5), np.uint8(3), *weights, F32(0.7), np.uint8(100)],
+         opsets=(10,), out_type=U8, pads=[1] * 4)
+case("QLinearConv", [("int8", X), F32(0.5), np.int8(3), *QW, F32(0.7), np.int8(-5), RNG.integers(-99, 99, 4, np.int32)],
+     opsets=(10,), out_type=S8, strides=[2, 2])
+case("ConvInteger", [("uint8", X), q(np.uint8, 4, 6, 3, 3), np.uint8(4), np.uint8(99)], opsets=(10,),
+     out_type=TensorProto.INT32, pads=[1] * 4)
+case("QLinearMatMul", [("uint8", (4, 6)), F32(0.3), np.uint8(4), q(np.uint8, 6, 5), F32(0.02), np.uint8(120), F32(0.4),
+                       np.uint8(90)], opsets=(10,), out_type=U8)
+case("MatMulInteger", [("uint8", (2, 4, 6)), q(np.int8, 6, 5), np.uint8(4), np.int8(3)], opsets=(10,),
+     out_type=TensorProto.INT32)
+case("MatMulInteger", [("uint8", (4, 6)), q(np.int8, 6, 5), np.uint8(1), q(np.int8, 5)], opsets=(10,),
+     out_type=TensorProto.INT32)
+case("MatMulInteger", [("uint8", (4, 6)), ("uint8", (6, 5))], opsets=(10,), out_type=TensorProto.INT32)
+
+# ONNX's operators that have no kernel in onnxruntime as a node of their own are tested by test_onnx_model.py or by ONNX's
+# node cases alone.
+ELSEWHERE = {"Swish", "If", "GroupNormalization", "RMSNormalization"}
 
 
 def test_every_operator_has_a_case():
@@ -241,11 +367,12 @@ def test_operator(op, inputs, opset, outputs, out_type, low, high, attrs):
         elif given is not None:
             constants[name] = given
     made = [f"o{k}" for k in range(outputs)]
+    kinds = out_type if isinstance(out_type, list) else [out_type] * outputs
     nodes = [helper.make_node(op, names, made, name="it", **attrs)]
     if not fed:  # a model needs an input
         fed = {"unused": (1,)}
         nodes.append(helper.make_node("Identity", ["unused"], ["copy"]))
-        out = {**dict.fromkeys(made, out_type), "copy": TensorProto.FLOAT}
+        out = {**dict(zip(made, kinds)), "copy": TensorProto.FLOAT}
     else:
-        out = dict.fromkeys(made, out_type)
+        out = dict(zip(made, kinds))
     agree(make_model(nodes, fed, out, constants, opset), low=low, high=high)

@@ -12,7 +12,7 @@ void NAME(spr_binary f, const float *a, int a_step, const float *b, int b_step, 
     const size_t sa = a_step != 0, sb = b_step != 0;
     size_t i = 0;
     if (n == 0) return;
-    if (f == SPR_BIN_POW) {
+    if (f >= SPR_BIN_POW) {
         spr_binary_f32_ref(f, a, a_step, b, b_step, y, n);
         return;
     }

@@ -3,6 +3,11 @@
 
 #include "kernels/kernel.h"
 
+static float floor_mod(float a, float b) {
+    float rest = fmodf(a, b);
+    return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
+}
+
 #define LOOP(expression)                                              \
     for (size_t i = 0; i < n; i++) {                                  \
         float v = a_step ? a[i] : a0, w = b_step ? b[i] : b0;         \
@@ -21,6 +26,8 @@ void spr_binary_f32_ref(spr_binary f, const float *a, int a_step, const float *b
     case SPR_BIN_MIN: LOOP(v < w || v != v ? v : w);
     case SPR_BIN_MAX: LOOP(v > w || v != v ? v : w);
     case SPR_BIN_POW: LOOP(powf(v, w));
+    case SPR_BIN_MOD: LOOP(floor_mod(v, w));
+    case SPR_BIN_FMOD: LOOP(fmodf(v, w));
     default: return;
     }
 }

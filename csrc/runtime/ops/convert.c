@@ -1,4 +1,4 @@
-/* Operators between element types: Cast, QuantizeLinear, DequantizeLinear; and Shape and ConstantOfShape. */
+/* Operators between element types: Cast, QuantizeLinear, DequantizeLinear; and Shape, ConstantOfShape and Range. */
 #include <math.h>
 #include <string.h>
 
@@ -179,6 +179,25 @@ static void constant_of_shape_run(const spr_run_ctx *ctx, const spr_step *step) 
     spr_view_copy(ctx, &one, y);
 }
 
+/* start + i * delta, as numpy and onnxruntime compute it in the type itself. */
+static void range_run(const spr_run_ctx *ctx, const spr_step *step) {
+    (void)ctx;
+    const void *start = step->in[0].data, *delta = step->in[2].data;
+    void *y = step->out[0].data;
+    spr_dtype dtype = step->out[0].desc.dtype;
+    int64_t count = step->out[0].desc.dim[0];
+    for (int64_t i = 0; i < count; i++) {
+        if (dtype == SPR_FLOAT32)
+            ((float *)y)[i] = *(const float *)start + (float)i * *(const float *)delta;
+        else if (dtype == SPR_FLOAT64)
+            ((double *)y)[i] = *(const double *)start + (double)i * *(const double *)delta;
+        else
+            spr_store_int(y, dtype, i, (int64_t)((uint64_t)spr_load_int(start, dtype, 0) +
+                                                 (uint64_t)i * (uint64_t)spr_load_int(delta, dtype, 0)));
+    }
+}
+
+const spr_exec spr_exec_Range = {.run = range_run};
 const spr_exec spr_exec_Cast = {.run = cast_run};
 const spr_exec spr_exec_QuantizeLinear = {.plan = quantize_plan, .run = quant_run};
 const spr_exec spr_exec_DequantizeLinear = {.plan = dequantize_plan, .run = quant_run};

@@ -99,26 +99,17 @@ static void unary_run(const spr_run_ctx *ctx, const spr_step *step) {
 
 /* ---- Binary -------------------------------------------------------------------------------------------------------------- */
 
-/* The broadcast as nested loops, the innermost last; strides in elements, 0 where an operand repeats. */
 typedef struct binary_state {
+    spr_loops loops;
     spr_binary fn;
     spr_binary_fn *kernel;
     spr_act act;
     spr_unary_fn *unary;
-    int rank;
-    int64_t dim[SPR_MAX_RANK], a[SPR_MAX_RANK], b[SPR_MAX_RANK], y[SPR_MAX_RANK];
-    int64_t outer; /* iterations of all but the innermost */
 } binary_state;
-
-static int64_t broadcast_stride(const spr_view *view, int rank, int i) {
-    int k = i - (rank - view->desc.rank);
-    return k < 0 || view->desc.dim[k] == 1 ? 0 : view->stride[k];
-}
 
 static spr_status binary_plan(spr_plan_ctx *ctx, spr_step *step) {
     binary_state *s = spr_plan_alloc(ctx, sizeof *s, "a layer");
     if (!s) return SPR_ERROR_MEMORY;
-    const spr_view *y = &step->out[0];
     const char *fn = SPR_ATTR_OF(step, Binary, fn)->s;
     step->state = s;
     step->kernel = spr_kernel_best(SPR_K_BINARY, ctx->features);
@@ -127,28 +118,7 @@ static spr_status binary_plan(spr_plan_ctx *ctx, spr_step *step) {
     while (s->fn < SPR_BIN_COUNT && strcmp(spr_binary_name(s->fn), fn) != 0) s->fn++;
     if (s->fn == SPR_BIN_COUNT)
         return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': unknown function '%s'", step->node->name, fn);
-    for (int i = 0; i < y->desc.rank; i++) {
-        int64_t dim = y->desc.dim[i], a = broadcast_stride(&step->in[0], y->desc.rank, i),
-                b = broadcast_stride(&step->in[1], y->desc.rank, i);
-        int last = s->rank - 1;
-        if (dim == 1) continue;
-        if (s->rank && s->y[last] == y->stride[i] * dim && s->a[last] == a * dim && s->b[last] == b * dim) {
-            s->dim[last] *= dim;
-        } else {
-            last = s->rank++;
-            s->dim[last] = dim;
-        }
-        s->a[last] = a;
-        s->b[last] = b;
-        s->y[last] = y->stride[i];
-    }
-    /* kernels write a contiguous run: a scalar, or [N, 1, 1, 1] as a part of a concatenation, has runs of one element */
-    if (!s->rank || s->y[s->rank - 1] != 1) {
-        s->dim[s->rank] = s->y[s->rank] = 1;
-        s->rank++;
-    }
-    s->outer = 1;
-    for (int i = 0; i < s->rank - 1; i++) s->outer *= s->dim[i];
+    spr_loops_init(&s->loops, &step->out[0], step->in, 2);
     return spr_plan_act(ctx, step, SPR_ATTR_OF(step, Binary, act), SPR_ATTR_OF(step, Binary, act_a),
                         SPR_ATTR_OF(step, Binary, act_b), -1, 1, &s->act);
 }
@@ -175,14 +145,29 @@ static uint64_t integer_power(uint64_t base, uint64_t e, int is_signed) {
         case SPR_BIN_DIV: r = q == 0 ? 0 : negative && q == (type)-1 ? (type)((wide)0 - (wide)p) : (type)(p / q); break; \
         case SPR_BIN_MIN: r = p < q ? p : q; break;                                                                 \
         case SPR_BIN_MAX: r = p > q ? p : q; break;                                                                 \
+        case SPR_BIN_FMOD:                                                                                          \
+        case SPR_BIN_MOD:                                                                                           \
+            r = q == 0 || (negative && q == (type)-1) ? 0 : (type)(p % q);                                          \
+            /* of different signs */                                                                                \
+            if (fn == SPR_BIN_MOD && r != 0 && negative && (r ^ q) >> (8 * sizeof(type) - 1) & 1) r = (type)(r + q); \
+            break;                                                                                                  \
         default: r = (type)integer_power((uint64_t)p, (uint64_t)q, negative); break;                                \
         }                                                                                                           \
         ((type *)y)[i] = r;                                                                                         \
     }
 
-static void other_run(spr_dtype dtype, spr_binary fn, const void *a, int64_t a_step, const void *b, int64_t b_step, void *y,
-                      int64_t n) {
+void spr_binary_any(spr_binary fn, spr_dtype dtype, spr_binary_fn *kernel, const void *a, int64_t a_step, const void *b,
+                    int64_t b_step, void *y, int64_t n) {
     switch (dtype) {
+    case SPR_FLOAT32:
+        if (a_step <= 1 && b_step <= 1) {
+            kernel(fn, a, (int)a_step, b, (int)b_step, y, (size_t)n);
+            return;
+        }
+        for (int64_t i = 0; i < n; i++) /* rare: a broadcast of a transposed shape */
+            kernel(fn, (const float *)a + i * a_step, 0, (const float *)b + i * b_step, 0, (float *)y + i, 1);
+        return;
+    case SPR_BOOL: /* min and max only, of 0 and 1 */
     case SPR_UINT8: INTEGER_RUN(uint8_t, uint32_t, 0) break;
     case SPR_INT8: INTEGER_RUN(int8_t, uint32_t, 1) break;
     case SPR_UINT16: INTEGER_RUN(uint16_t, uint32_t, 0) break;
@@ -201,6 +186,11 @@ static void other_run(spr_dtype dtype, spr_binary fn, const void *a, int64_t a_s
             case SPR_BIN_DIV: r = p / q; break;
             case SPR_BIN_MIN: r = p < q || isnan(p) ? p : q; break;
             case SPR_BIN_MAX: r = p > q || isnan(p) ? p : q; break;
+            case SPR_BIN_FMOD: r = fmod(p, q); break;
+            case SPR_BIN_MOD:
+                r = fmod(p, q);
+                if (r != 0 && (r < 0) != (q < 0)) r += q;
+                break;
             default: r = pow(p, q); break;
             }
             ((double *)y)[i] = r;
@@ -208,59 +198,19 @@ static void other_run(spr_dtype dtype, spr_binary fn, const void *a, int64_t a_s
     }
 }
 
-/* The innermost loop: both operands advance by 0 or 1 elements, or, rarely, by more (a broadcast of a transposed shape). */
-static void binary_inner(const spr_step *step, int64_t a, int64_t b, int64_t y, int64_t n) {
+static void binary_inner(const spr_step *step, const spr_loops *loops, const int64_t *at, int64_t n) {
     const binary_state *s = step->state;
-    spr_dtype dtype = step->out[0].desc.dtype, in = step->in[0].desc.dtype;
-    size_t size = spr_dtype_size(in);
-    int inner = s->rank - 1;
-    const char *pa = (const char *)step->in[0].data + a * (int64_t)size, *pb = (const char *)step->in[1].data + b * (int64_t)size;
-    char *py = (char *)step->out[0].data + y * (int64_t)size;
-    if (dtype != SPR_FLOAT32) {
-        other_run(dtype, s->fn, pa, s->a[inner], pb, s->b[inner], py, n);
-        return;
-    }
-    if (s->a[inner] <= 1 && s->b[inner] <= 1) {
-        s->kernel(s->fn, (const float *)pa, (int)s->a[inner], (const float *)pb, (int)s->b[inner], (float *)py, (size_t)n);
-    } else {
-        for (int64_t i = 0; i < n; i++)
-            s->kernel(s->fn, (const float *)pa + i * s->a[inner], 0, (const float *)pb + i * s->b[inner], 0, (float *)py + i, 1);
-    }
-    if (s->act.fn != SPR_FN_NONE) s->unary((float *)py, (float *)py, (size_t)n, &s->act);
-}
-
-static void binary_outer(void *arg, int64_t begin, int64_t end) {
-    const spr_step *step = arg;
-    const binary_state *s = step->state;
-    for (int64_t n = begin; n < end; n++) {
-        int64_t rest = n, a = 0, b = 0, y = 0;
-        for (int i = s->rank - 2; i >= 0; i--) {
-            int64_t k = rest % s->dim[i];
-            rest /= s->dim[i];
-            a += k * s->a[i];
-            b += k * s->b[i];
-            y += k * s->y[i];
-        }
-        binary_inner(step, a, b, y, s->dim[s->rank - 1]);
-    }
-}
-
-static void binary_piece(void *arg, int64_t begin, int64_t end) {
-    const spr_step *step = arg;
-    const binary_state *s = step->state;
-    binary_inner(step, begin * s->a[0], begin * s->b[0], begin, end - begin);
+    spr_dtype dtype = step->in[0].desc.dtype;
+    int64_t size = (int64_t)spr_dtype_size(dtype);
+    char *y = (char *)step->out[0].data + at[0] * size;
+    spr_binary_any(s->fn, dtype, s->kernel, (const char *)step->in[0].data + at[1] * size, spr_loop_pace(loops, 1),
+                   (const char *)step->in[1].data + at[2] * size, spr_loop_pace(loops, 2), y, n);
+    if (s->act.fn != SPR_FN_NONE) s->unary((float *)y, (float *)y, (size_t)n, &s->act);
 }
 
 static void binary_run(const spr_run_ctx *ctx, const spr_step *step) {
     const binary_state *s = step->state;
-    const spr_view *y = &step->out[0];
-    int64_t count = spr_desc_count(&y->desc);
-    if (!count) return;
-    if (s->rank == 1)
-        spr_parallel_range(ctx, count, count, binary_piece, (void *)(uintptr_t)step);
-    else
-        spr_parallel_range(ctx, s->outer, count, binary_outer, (void *)(uintptr_t)step);
-    spr_view_zero_padding(y);
+    spr_loops_run(ctx, step, &s->loops, binary_inner);
 }
 
 /* ---- BatchNormalization --------------------------------------------------------------------------------------------------- */

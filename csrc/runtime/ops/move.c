@@ -133,7 +133,6 @@ static void pad_run(const spr_run_ctx *ctx, const spr_step *step) {
 
 /* ---- Gather -------------------------------------------------------------------------------------------------------------- */
 
-/* Indices come at run time: those out of range are clamped, as the specification leaves them undefined. */
 static void gather_run(const spr_run_ctx *ctx, const spr_step *step) {
     const spr_view *x = &step->in[0], *indices = &step->in[1], *y = &step->out[0];
     int axis = spr_normalize_axis(SPR_ATTR_OF(step, Gather, axis)->i, x->desc.rank);
@@ -146,9 +145,7 @@ static void gather_run(const spr_run_ctx *ctx, const spr_step *step) {
             at += index[i] * indices->stride[i];
             to += index[i] * y->stride[axis + i];
         }
-        int64_t k = spr_read_int(indices->data, indices->desc.dtype, at), dim = x->desc.dim[axis];
-        if (k < 0) k += dim;
-        k = k < 0 ? 0 : k >= dim ? dim - 1 : k;
+        int64_t k = spr_clamp_index(spr_read_int(indices->data, indices->desc.dtype, at), x->desc.dim[axis]);
         spr_view from = {.desc = {.dtype = x->desc.dtype}}, part = {.desc = {.dtype = x->desc.dtype}};
         for (int i = 0; i < x->desc.rank; i++) {
             if (i == axis) continue;

@@ -37,6 +37,101 @@ void spr_parallel_range(const spr_run_ctx *ctx, int64_t count, int64_t elements,
     spr_pool_run(ctx->pool, (int)((count + job.per_task - 1) / job.per_task), range_task, &job);
 }
 
+/* ---- loops -------------------------------------------------------------------------------------------------------------- */
+
+static int64_t broadcast_stride(const spr_view *view, int rank, int i) {
+    int k = i - (rank - view->desc.rank);
+    return k < 0 || view->desc.dim[k] == 1 ? 0 : view->stride[k];
+}
+
+void spr_loops_init(spr_loops *l, const spr_view *out, const spr_view *in, int inputs) {
+    const spr_desc *y = &out->desc;
+    *l = (spr_loops){.operands = inputs + 1, .outer = 1};
+    for (int i = 0; i < y->rank; i++) {
+        int64_t dim = y->dim[i], stride[SPR_LOOP_OPERANDS] = {out->stride[i]};
+        int last = l->rank - 1, same = l->rank > 0;
+        if (dim == 1) continue;
+        for (int k = 0; k < inputs; k++) stride[k + 1] = broadcast_stride(&in[k], y->rank, i);
+        for (int k = 0; k <= inputs && same; k++) same = l->stride[k][last] == stride[k] * dim;
+        if (same) {
+            l->dim[last] *= dim;
+        } else {
+            last = l->rank++;
+            l->dim[last] = dim;
+        }
+        for (int k = 0; k <= inputs; k++) l->stride[k][last] = stride[k];
+    }
+    /* a contiguous run is written: a scalar, or [N, 1, 1, 1] as a part of a concatenation, has runs of one element */
+    if (!l->rank || l->stride[0][l->rank - 1] != 1) {
+        l->dim[l->rank] = l->stride[0][l->rank] = 1;
+        l->rank++;
+    }
+    for (int i = 0; i < l->rank - 1; i++) l->outer *= l->dim[i];
+}
+
+typedef struct loop_job {
+    const spr_step *step;
+    const spr_loops *loops;
+    spr_loop_fn *fn;
+} loop_job;
+
+static void loop_outer(void *arg, int64_t begin, int64_t end) {
+    const loop_job *job = arg;
+    const spr_loops *l = job->loops;
+    for (int64_t n = begin; n < end; n++) {
+        int64_t rest = n, at[SPR_LOOP_OPERANDS] = {0};
+        for (int i = l->rank - 2; i >= 0; i--) {
+            int64_t index = rest % l->dim[i];
+            rest /= l->dim[i];
+            for (int k = 0; k < l->operands; k++) at[k] += index * l->stride[k][i];
+        }
+        job->fn(job->step, l, at, l->dim[l->rank - 1]);
+    }
+}
+
+static void loop_piece(void *arg, int64_t begin, int64_t end) {
+    const loop_job *job = arg;
+    int64_t at[SPR_LOOP_OPERANDS];
+    for (int k = 0; k < job->loops->operands; k++) at[k] = begin * job->loops->stride[k][0];
+    job->fn(job->step, job->loops, at, end - begin);
+}
+
+void spr_loops_run(const spr_run_ctx *ctx, const spr_step *step, const spr_loops *loops, spr_loop_fn *fn) {
+    const spr_view *y = &step->out[0];
+    int64_t count = spr_desc_count(&y->desc);
+    loop_job job = {step, loops, fn};
+    if (!count) return;
+    if (loops->rank == 1)
+        spr_parallel_range(ctx, count, count, loop_piece, &job);
+    else
+        spr_parallel_range(ctx, loops->outer, count, loop_outer, &job);
+    spr_view_zero_padding(y);
+}
+
+void spr_lines_init(spr_lines *l, const spr_view *x, const spr_view *y, int axis) {
+    int keeps = y->desc.rank == x->desc.rank;
+    *l = (spr_lines){.count = 1, .length = x->desc.dim[axis], .x_step = x->stride[axis], .y_step = keeps ? y->stride[axis] : 0};
+    for (int i = 0; i < x->desc.rank; i++) {
+        if (i == axis) continue;
+        l->dim[l->rank] = x->desc.dim[i];
+        l->x[l->rank] = x->stride[i];
+        l->y[l->rank++] = y->stride[keeps || i < axis ? i : i - 1];
+        l->count *= x->desc.dim[i];
+    }
+}
+
+void spr_lines_at(const spr_lines *l, int64_t n, int64_t *x, int64_t *y) {
+    *x = *y = 0;
+    for (int i = l->rank - 1; i >= 0; i--) {
+        int64_t k = n % l->dim[i];
+        n /= l->dim[i];
+        *x += k * l->x[i];
+        *y += k * l->y[i];
+    }
+}
+
+/* ---- elements ----------------------------------------------------------------------------------------------------------- */
+
 void spr_view_copy_reshaped(const spr_view *src, const spr_view *dst) {
     if (src->data == dst->data) return;
     size_t size = spr_dtype_size(dst->desc.dtype);

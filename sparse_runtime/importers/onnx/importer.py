@@ -13,6 +13,7 @@ from onnx import helper, shape_inference
 
 from ...errors import ArgumentError, ModelFormatError, SparseRuntimeError, UnsupportedError
 from ...ir import DTYPES, MAX_RANK, Graph, Value
+from ...session import Session
 from . import ops
 from .fold import evaluate
 from .reader import Source, opset, read
@@ -20,6 +21,13 @@ from .registry import Call, Hint, Unsupported, find_op, supported_ops
 
 for _module in pkgutil.iter_modules(ops.__path__):
     importlib.import_module(f"{ops.__name__}.{_module.name}")
+
+_FLOAT, _HALF = 1, 10  # TensorProto's numbers
+# Operators that may see float16 as it is: they move it, or have to know the type.
+_ANY_TYPE = {"Cast", "CastLike", "Identity", "Shape", "Size"}
+
+# Operators with kernels for constant weights.
+_WEIGHTED = {"BatchNormalization", "Conv", "ConvTranspose", "Gemm", "MatMul", "QLinearConv"}
 
 InputShapes = Optional[Mapping[str, Sequence[Optional[int]]]]
 
@@ -43,12 +51,15 @@ def import_model(model: Any, input_shapes: InputShapes = None) -> Graph:
 
 class _Importer:
     def __init__(self, source: Source, input_shapes: InputShapes):
+        self.opset = opset(source)
         self.source, self.proto = source, source.model.graph
-        self.opset = opset(source.model)
         self.graph = Graph(self.proto.name)
         self.values: dict[str, Value] = {}
         self.problems: list[str] = []
         self.taken: set[str] = {name for node in self.proto.node for name in node.output}
+        self.names: dict[str, int] = {}
+        self.wide: dict[Value, Value] = {}  # float16 values in float32
+        self.decided: set[Value] = set()  # computed from constants and shapes alone
         self._inputs(input_shapes or {})
         self._raise_problems()
         self.hints = self._hints()
@@ -131,22 +142,25 @@ class _Importer:
     # ---- nodes -----------------------------------------------------------------------------------
 
     def run(self) -> Graph:
-        used = {info.name for info in self.proto.output}
-        live = []
-        for node in reversed(self.proto.node):  # what no output needs may be anything
-            if any(name in used for name in node.output):
-                live.append(node)
-                used.update(node.input)
-        names: dict[str, int] = {}
-        for node in reversed(live):
-            name = node.name or next((o for o in node.output if o), "") or node.op_type
-            names[name] = names.get(name, 0) + 1
-            self._node(node, name if names[name] == 1 else f"{name}_{names[name]}", used)
+        self._walk(self.proto)
         self._outputs()
         self._raise_problems()
         self.graph.remove_dead()
         self.graph.check()
         return self.graph
+
+    def _walk(self, graph: onnx.GraphProto) -> None:
+        """Converts the nodes of the model's graph, or of a branch of it."""
+        used = {info.name for info in graph.output}
+        live = []
+        for node in reversed(graph.node):  # what no output needs may be anything
+            if any(name in used for name in node.output):
+                live.append(node)
+                used.update(_reads(node))
+        for node in reversed(live):
+            name = node.name or next((o for o in node.output if o), "") or node.op_type
+            self.names[name] = self.names.get(name, 0) + 1
+            self._node(node, name if self.names[name] == 1 else f"{name}_{self.names[name]}", used)
 
     def _raise_problems(self) -> None:
         if self.problems:
@@ -178,6 +192,9 @@ class _Importer:
             raise ModelFormatError(f"{where}: {error}") from None
         except (TypeError, ValueError, IndexError, AttributeError) as error:
             raise ModelFormatError(f"{where}: malformed: {error}") from error
+        for new in self.graph.nodes[count:]:
+            if new.op == "Shape" or all(v is None or v.is_const or v in self.decided for v in new.inputs):
+                self.decided.update(new.outputs)
         for output, value in zip(node.output, list(made) + [None] * len(node.output)):
             if not output:
                 continue
@@ -194,13 +211,15 @@ class _Importer:
         if node.domain not in ("", "ai.onnx"):
             raise Unsupported(f"operator of domain {node.domain!r}", "operators of the domain ai.onnx")
         attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        inputs = [self.values[i] if i else None for i in node.input]
+        if node.op_type == "If":
+            return self._branch(inputs[0], attrs)
         subgraphs = [
             a.name for a in node.attribute if a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
         ]
         if subgraphs:
-            raise Unsupported(f"subgraphs ({', '.join(subgraphs)})", "graphs without control flow")
+            raise Unsupported(f"subgraphs ({', '.join(subgraphs)})", "graphs without control flow, but for If")
         self._check_schema(node)
-        inputs = [self.values[i] if i else None for i in node.input]
         folded = evaluate(node, self.opset, [None if v is None else (v.const if v.is_const else v) for v in inputs])
         if folded is not None:
             return [
@@ -209,13 +228,19 @@ class _Importer:
         function = find_op(node.op_type)
         if function is None:
             raise Unsupported("operator", "operators: " + ", ".join(supported_ops()))
+        hints = [self.hints.get(i, Hint()) for i in node.input]
+        if node.op_type in _WEIGHTED:
+            self._settle(inputs)
+        halves = node.op_type not in _ANY_TYPE and self._widen(inputs, hints)
+        if node.op_type == "Cast":
+            inputs = [self.wide.get(v, v) for v in inputs]
         call = Call(
             self.graph,
             node,
             name,
             self.opset,
             inputs,
-            [self.hints.get(i, Hint()) for i in node.input],
+            hints,
             [bool(o) and o in used for o in node.output],
             attrs,
             self.source,
@@ -227,7 +252,75 @@ class _Importer:
             for made in call.made:
                 if made is not main:
                     made.name = f"{name}/{made.op}"
-        return [result] if isinstance(result, Value) else result
+        made = [result] if isinstance(result, Value) else list(result)
+        return [self._narrow(v, o, name) for v, o in zip(made, node.output)] if halves else made
+
+    def _settle(self, inputs: list[Value | None]) -> None:
+        """Weights that are computed from constants, and were too large to be folded, become constants after all."""
+        for i, value in enumerate(inputs):
+            known = self._contents(value) if i and value in self.decided else None
+            if known is not None:
+                inputs[i] = self.graph.add_const(self._fresh(f"{value.name}/value"), known)
+
+    # ---- half precision: stored, but computed with in float32, unrounded from one operator to the next
+
+    def _widen(self, inputs: list[Value | None], hints: list[Hint]) -> bool:
+        """Puts float32 in the place of inputs that are float16; whether there were any."""
+        found = False
+        for i, value in enumerate(inputs):
+            if value is None:
+                continue
+            known = value.const.dtype.name if value.is_const else value.dtype if value.is_input else hints[i].dtype
+            if known != "float16":
+                continue
+            found = True
+            if value not in self.wide:
+                name = self._fresh(f"{value.name}/float32")
+                if value.is_const:
+                    self.wide[value] = self.graph.add_const(name, value.const.astype(np.float32))
+                else:
+                    self.wide[value] = self.graph.add_node("Cast", [value], name, [name], to=_FLOAT).output
+            inputs[i], hints[i] = self.wide[value], Hint("float32", hints[i].rank)
+        return found
+
+    def _narrow(self, value: Value | None, output: str, name: str) -> Value | None:
+        """A result as the float16 that the model says it is, if it does; what reads it will find the wider one."""
+        if value is None or self.hints.get(output, Hint()).dtype != "float16":
+            return value
+        narrow = self.graph.add_node("Cast", [value], f"{name}/float16", [self._fresh(output)], to=_HALF).output
+        self.wide[narrow] = value
+        return narrow
+
+    # ---- control flow ----------------------------------------------------------------------------
+
+    def _branch(self, condition: Value | None, attrs: dict[str, Any]) -> list[Value]:
+        """The results of the branch of an If that is taken; its nodes become nodes of the graph."""
+        if condition is None:
+            raise ModelFormatError("input 0 is missing")
+        known = self._contents(condition)
+        if known is None:
+            raise Unsupported("a condition that depends on what is fed", "conditions that constants and shapes decide")
+        if known.size != 1:
+            raise ModelFormatError(f"a condition of {known.size} elements")
+        branch = attrs["then_branch" if known.reshape(-1)[0] else "else_branch"]
+        for tensor in branch.initializer:
+            self._initializer(tensor.name, lambda what, t=tensor: self.source.array(t, what))
+        self.taken.update(name for node in branch.node for name in node.output)
+        count = len(self.problems)
+        self._walk(branch)
+        missing = [info.name for info in branch.output if info.name not in self.values]
+        if missing and count == len(self.problems):
+            raise ModelFormatError(f"nothing makes the output {missing[0]!r} of the branch")
+        return [self.values[info.name] for info in branch.output]
+
+    def _contents(self, value: Value) -> np.ndarray | None:
+        """What is known of a value before anything is fed: a constant, or computed from constants and fixed shapes."""
+        if value.is_const:
+            return value.const
+        if self.problems or value not in self.decided or any(-1 in i.dims for i in self.graph.inputs):
+            return None
+        part = self.graph.upto([value])
+        return Session(part.to_bytes()).run(None, {i.name: np.zeros(i.dims, i.dtype) for i in part.inputs})[0]
 
     def _check_schema(self, node: onnx.NodeProto) -> None:
         """Number of inputs and outputs, names and types of attributes, as the specification has them."""
@@ -262,6 +355,16 @@ class _Importer:
             elif value.name != info.name:
                 self.graph.rename(value, info.name)
             self.graph.outputs.append(value)
+
+
+def _reads(node: onnx.NodeProto) -> set[str]:
+    """Names of the values that a node and its subgraphs read."""
+    names = set(node.input)
+    for attribute in node.attribute:
+        for graph in [attribute.g, *attribute.graphs]:
+            names.update(name for inner in graph.node for name in _reads(inner))
+            names.update(info.name for info in graph.output)
+    return names
 
 
 def _override(name: str, dims: Sequence[int] | None, given: Sequence[int | None], described: str) -> list[int]:

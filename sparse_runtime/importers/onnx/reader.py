@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
+from onnx import numpy_helper, version_converter
 from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
 
 from ...errors import ArgumentError, ModelFormatError, ModelIOError, UnsupportedError
@@ -21,6 +21,7 @@ class Source:
 
     def __init__(self, model: onnx.ModelProto, folder: str | None, label: str):
         self.model, self.folder, self.label = model, folder, label
+        self.older = False  # whether opset() had to bring it to OLDEST_OPSET
 
     def array(self, tensor: onnx.TensorProto, what: str) -> np.ndarray:
         """A tensor's contents; `what` names it in messages."""
@@ -123,12 +124,22 @@ def _parse(data: bytes, label: str) -> onnx.ModelProto:
     return model
 
 
-def opset(model: onnx.ModelProto) -> int:
-    """Version of the ai.onnx operators the model uses."""
+def opset(source: Source) -> int:
+    """Version of the ai.onnx operators the model uses, which is brought to OLDEST_OPSET where it is older."""
+    model = source.model
     versions: dict[str, int] = {("" if o.domain == "ai.onnx" else o.domain): o.version for o in model.opset_import}
     if "" not in versions:
         raise ModelFormatError("the model imports no operator set of domain ai.onnx")
     newest = onnx.defs.onnx_opset_version()
+    if 0 < versions[""] < OLDEST_OPSET:
+        try:  # does what it can: not all operators had the means then to say what they say since
+            source.model, source.older = version_converter.convert_version(model, OLDEST_OPSET), True
+        except Exception as error:
+            raise UnsupportedError(
+                f"the model uses opset {versions['']}, which cannot be brought to {OLDEST_OPSET}: {error}; "
+                f"supported: {OLDEST_OPSET} to {newest}, and what onnx.version_converter can bring there"
+            ) from None
+        return OLDEST_OPSET
     if not OLDEST_OPSET <= versions[""] <= newest:
         raise UnsupportedError(
             f"the model uses opset {versions['']}; supported: {OLDEST_OPSET} to {newest} "

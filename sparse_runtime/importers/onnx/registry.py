@@ -12,6 +12,7 @@ from ...errors import ModelFormatError
 from ...ir import DTYPES, Graph, Node, Value
 from .reader import Source
 
+_INT64_MAX = (1 << 63) - 1
 Result = Union[Value, Sequence[Optional[Value]]]
 _OPS: dict[str, Callable[[Call], Result]] = {}
 
@@ -33,7 +34,8 @@ def find_op(name: str) -> Callable[[Call], Result] | None:
 
 
 def supported_ops() -> list[str]:
-    return sorted(_OPS)
+    """Names of all operators; the importer itself sees to If."""
+    return sorted([*_OPS, "If"])
 
 
 class Unsupported(Exception):
@@ -73,6 +75,7 @@ class Call:
         self.read_array, self.read_sparse = source.array, source.sparse_array
         self.used_outputs = list(used_outputs)
         self.made: list[Node] = []
+        self.older = source.older
         self._hints, self._fresh = list(hints), fresh
 
     # ---- what the model says -----------------------------------------------------------------------------------------
@@ -115,6 +118,19 @@ class Call:
             return value.dtype
         return self._hints[index].dtype if index < len(self._hints) else None
 
+    def known_rank(self, index: int = 0) -> int:
+        rank = self.rank(index)
+        if rank is None:
+            raise Unsupported(f"input {index} of unknown rank", "ranks that ONNX's shape inference finds")
+        return rank
+
+    def axis(self, value: int, index: int = 0) -> int:
+        """An axis of an input from 0 on."""
+        rank = self.known_rank(index)
+        if not -rank <= value < rank:
+            raise ValueError(f"axis {value} of an input of rank {rank}")
+        return value % rank
+
     def is_float(self, index: int = 0) -> bool:
         """Whether an input is float32, or not known to be anything else."""
         return self.dtype(index) in (None, "float32")
@@ -151,6 +167,10 @@ class Call:
             raise Unsupported(f"{what} of type {array.dtype}", "float32")
         return array
 
+    def output_type(self, name: str, default: str) -> str:
+        """The element type that an attribute names."""
+        return dtype_name(self.attrs[name]) if self.attrs.get(name) else default
+
     def only_first_output(self, what: str) -> None:
         if any(self.used_outputs[1:]):
             raise Unsupported(
@@ -184,6 +204,37 @@ class Call:
 
     def binary(self, fn: str, a: Value, b: Value) -> Value:
         return self.emit("Binary", a, b, fn=fn)
+
+    def compare(self, fn: str, a: Value, b: Value) -> Value:
+        return self.emit("Compare", a, b, fn=fn)
+
+    def where(self, condition: Value, a: Value, b: Value) -> Value:
+        return self.emit("Where", condition, a, b)
+
+    def cast(self, x: Value, dtype: str) -> Value:
+        return self.emit("Cast", x, to=number(dtype))
+
+    def reduce(self, fn: str, x: Value, axes: Sequence[int], keepdims: int = 1) -> Value:
+        return self.emit("Reduce", x, self.ints(axes, "axes"), fn=fn, keepdims=keepdims)
+
+    def reshape(self, x: Value, shape: Sequence[int]) -> Value:
+        """0 takes a dimension over, -1 is what is left."""
+        return self.emit("Reshape", x, self.ints(shape, "shape"))
+
+    def reshape_like(self, x: Value, like: Value) -> Value:
+        return self.emit("Reshape", x, self.emit("Shape", like), allowzero=1)
+
+    def unsqueeze(self, x: Value, axes: Sequence[int]) -> Value:
+        return self.emit("Unsqueeze", x, self.ints(axes, "axes"))
+
+    def size(self, x: Value, axis: int) -> Value:
+        """A dimension, as int64 [1]."""
+        end = axis + 1 or _INT64_MAX
+        return self.emit("Shape", x, start=axis, end=end)
+
+    def range(self, count: Value) -> Value:
+        """0, 1, 2 ... below `count`, an int64 of one element."""
+        return self.emit("Range", self.constant(np.int64(0), "start"), count, self.constant(np.int64(1), "delta"))
 
 
 def dtype_name(number: int) -> str:

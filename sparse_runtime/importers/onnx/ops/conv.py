@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..registry import Call, Unsupported, number, op, pair
+from .normalize import powered, rooted
 
 _AUTO_PAD = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 
@@ -47,6 +48,18 @@ def _line(c: Call, axes: int, y):
 def conv(c: Call):
     c.float32()
     weight = c.weights(1, "weights")
+    bias = c.get(2)
+    if bias is not None and bias.is_const and c.weights(2, "bias").shape != (weight.shape[0],):
+        raise ValueError(f"bias of shape {list(bias.const.shape)} for {weight.shape[0]} output channels")
+    stored = bias if bias is not None and bias.is_const else None
+    y = conv_of(c, c.x(), weight, stored)
+    if bias is not stored:  # computed at run time
+        y = c.binary("add", y, c.unsqueeze(bias, range(1, weight.ndim - 1)))
+    return y
+
+
+def conv_of(c: Call, x, weight: np.ndarray, bias):
+    """A convolution with the node's attributes; `bias`: a constant value, an array or None."""
     axes = weight.ndim - 2
     window = _window(c, axes)
     kernel = c.attr("kernel_shape")
@@ -55,15 +68,12 @@ def conv(c: Call):
     group = c.attr("group", 1)
     if group < 1 or weight.shape[0] % group:
         raise ValueError(f"group {group} does not divide the {weight.shape[0]} output channels")
-    w = c.x(1) if axes == 2 else c.constant(np.expand_dims(weight, 2), "W")
-    bias = c.get(2)
-    if bias is not None and bias.is_const and c.weights(2, "bias").shape != (weight.shape[0],):
-        raise ValueError(f"bias of shape {list(bias.const.shape)} for {weight.shape[0]} output channels")
-    stored = bias if bias is not None and bias.is_const else None
-    y = _line(c, axes, c.emit("Conv", _plane(c, axes, c.x()), w, stored, group=group, **window))
-    if bias is not stored:  # computed at run time
-        y = c.binary("add", y, c.emit("Unsqueeze", bias, c.ints([1] if axes == 1 else [1, 2], "axes")))
-    return y
+    given = c.get(1)
+    whole = axes == 2 and given is not None and given.is_const and given.const is weight
+    w = given if whole else c.constant(np.expand_dims(weight, 2) if axes == 1 else weight, "W")
+    if isinstance(bias, np.ndarray):
+        bias = c.constant(bias, "B")
+    return _line(c, axes, c.emit("Conv", _plane(c, axes, x), w, bias, group=group, **window))
 
 
 @op("MaxPool", "AveragePool")
@@ -104,18 +114,126 @@ def batch_normalization(c: Call):
     return c.emit("BatchNormalization", c.x(), *c.inputs[1:5], epsilon=c.attr("epsilon", 1e-5))
 
 
-@op("InstanceNormalization")
-def instance_normalization(c: Call):
-    """scale * (x - mean) / sqrt(variance + epsilon) + B over the spatial axes of each image and channel."""
+@op("ConvTranspose")
+def conv_transpose(c: Call):
+    """Output pixel s * q + r, for a stride s, is the sum of input pixels q - t times taps s * t + r of the kernel: a
+    convolution for each of the s remainders r. All of them are one, whose s * s times as many channels are then
+    interleaved; the padding is cut off."""
     c.float32()
-    rank = c.rank()
-    if rank is None or rank < 3:
-        raise Unsupported(f"an input of {'unknown rank' if rank is None else f'rank {rank}'}", "rank 3 and more")
-    axes = c.ints(range(2, rank), "axes")
-    per_channel = (-1,) + (1,) * (rank - 2)
-    centred = c.binary("sub", c.x(), c.emit("Reduce", c.x(), axes, fn="mean"))
-    variance = c.emit("Reduce", c.binary("mul", centred, centred), axes, fn="mean")
-    deviation = c.unary("sqrt", c.binary("add", variance, c.scalar(c.attr("epsilon", 1e-5), hint="epsilon")))
-    scale = c.constant(c.weights(1, "scale").reshape(per_channel), "scale")
-    bias = c.constant(c.weights(2, "bias").reshape(per_channel), "B")
-    return c.binary("add", c.binary("mul", c.binary("div", centred, deviation), scale), bias)
+    weight = c.weights(1, "weights")
+    axes, x = weight.ndim - 2, c.x()
+    window = _window(c, axes)
+    kernel = c.attr("kernel_shape")
+    if kernel and tuple(kernel) != weight.shape[2:]:
+        raise ValueError(f"kernel_shape {list(kernel)} but weights of shape {list(weight.shape)}")
+    group = c.attr("group", 1)
+    if group < 1 or weight.shape[0] % group:
+        raise ValueError(f"group {group} does not divide the {weight.shape[0]} input channels")
+    more, output_shape = list(c.attr("output_padding") or [0] * axes), c.attr("output_shape")
+    if len(more) != axes or min(more) < 0:
+        raise ValueError(f"output_padding {more} for {axes} spatial axes")
+    more = pair(more, 0)
+    if output_shape:
+        output_shape = pair(output_shape[-axes:], 1)
+    if axes == 1:
+        weight = np.expand_dims(weight, 2)
+    strides, channels = window["strides"], weight.shape[1] * group
+    reach = [(k - 1) * d + 1 for k, d in zip(weight.shape[2:], window["dilations"])]
+    taps = [-(-r // s) for r, s in zip(reach, strides)]
+    begin, cut, extra = zip(*(_cut(c, i, window, reach, taps, more) for i in (0, 1)))
+    bias = c.get(2)
+    if bias is not None and c.weights(2, "bias").shape != (channels,):
+        raise ValueError(f"bias of shape {list(bias.const.shape)} for {channels} output channels")
+    split = strides[0] * strides[1]
+    late = bias is not None and output_shape is not None
+    stored = None if bias is None or late else c.constant(np.repeat(bias.const, split), "B")
+    y = c.emit(
+        "Conv",
+        _plane(c, axes, x),
+        c.constant(_by_remainder(weight, group, window["dilations"], strides, taps), "W"),
+        stored,
+        group=group,
+        pads=(taps[0] - 1, taps[1] - 1, taps[0] - 1 + extra[0], taps[1] - 1 + extra[1]),
+    )
+    y = _interleave(c, y, channels, strides, axes)
+    if output_shape:
+        y = _cut_to(c, _plane(c, axes, x), y, output_shape, strides, [r + m for r, m in zip(reach, more)])
+        if late:
+            y = c.binary("add", y, c.unsqueeze(bias, [1, 2]))
+    elif any(begin) or any(cut):
+        ends = [-n or np.iinfo(np.int64).max for n in cut]
+        y = c.emit("Slice", y, c.ints(begin, "starts"), c.ints(ends, "ends"), c.ints([2, 3], "axes"))
+    return _line(c, axes, y)
+
+
+def _cut(c: Call, i: int, window: dict, reach, taps, more):
+    """What one spatial axis of the interleaved image has too much at its begin and its end, and the input pixels of
+    padding that make it large enough."""
+    stride, size = window["strides"][i], reach[i] + more[i]
+    if window["auto_pad"].startswith("SAME"):
+        total = max(0, size - stride)
+        begin = total // 2 if window["auto_pad"] == "SAME_UPPER" else total - total // 2
+        rest = 0  # output pixels less stride times input pixels
+    else:
+        begin = window["pads"][i]
+        rest = size - stride - begin - window["pads"][i + 2]
+    cut = stride * (taps[i] - 1) - begin - rest
+    extra = max(0, -(cut // stride))
+    return begin, cut + stride * extra, extra
+
+
+def _by_remainder(weight, group: int, dilations, strides, taps):
+    """[C, M / group, kh, kw] as the weights of the convolution: [M * sh * sw, C / group, taps, taps]."""
+    ic, per_group = weight.shape[:2]
+    whole = np.zeros((ic, per_group, taps[0] * strides[0], taps[1] * strides[1]), np.float32)
+    spread = whole[:, :, :: dilations[0], :: dilations[1]]
+    spread[:, :, : weight.shape[2], : weight.shape[3]] = weight
+    whole = whole.reshape(group, ic // group, per_group, taps[0], strides[0], taps[1], strides[1])
+    whole = whole[:, :, :, ::-1, :, ::-1].transpose(0, 2, 4, 6, 1, 3, 5)
+    return whole.reshape(-1, ic // group, *taps)
+
+
+def _interleave(c: Call, y, channels: int, strides, axes: int):
+    """[N, C * sh * sw, H, W] to [N, C, H * sh, W * sw]."""
+    if strides[0] == strides[1]:
+        return y if strides[0] == 1 else c.emit("DepthToSpace", y, blocksize=strides[0], mode="CRD")
+    if axes == 1:
+        height = c.ints([1], "height")
+    else:
+        height = c.binary("mul", c.size(y, 2), c.ints([strides[0]], "stride"))
+    y = c.reshape(c.emit("Transpose", y, perm=(0, 2, 3, 1)), [0, 0, 0, channels, *strides])
+    y = c.emit("Transpose", y, perm=(0, 3, 1, 4, 2, 5))
+    return c.emit("Reshape", y, c.emit("Concat", c.ints([0, channels], "lead"), height, c.ints([-1], "width"), axis=0))
+
+
+def _cut_to(c: Call, x, y, output_shape, strides, reach):
+    """To a given size: what is too much is cut off on both sides, what lacks is zero."""
+    wanted, zero = c.ints(output_shape, "output_shape"), c.ints([0, 0], "zero")
+    size = c.emit("Shape", x, start=2)
+    whole = c.binary("add", c.binary("mul", size, c.ints(strides, "strides")), c.ints(reach, "reach"))
+    whole = c.binary("sub", whole, c.ints(strides, "strides"))
+    total = c.binary("max", c.binary("sub", whole, wanted), zero)
+    begin = c.binary("div", total, c.ints([2, 2], "two"))
+    if c.text("auto_pad", "NOTSET") != "SAME_UPPER":
+        begin = c.binary("sub", total, begin)
+    axes = c.ints([2, 3], "axes")
+    y = c.emit("Slice", y, begin, c.binary("add", begin, wanted), axes)
+    lacking = c.binary("sub", wanted, c.emit("Shape", y, start=2))
+    return c.emit("Pad", y, c.emit("Concat", zero, lacking, axis=0), None, axes)
+
+
+@op("LpPool")
+def lp_pool(c: Call):
+    """The p-norm of each window, from the mean of its powers, padding counted."""
+    c.float32()
+    c.choice("ceil_mode", c.attr("ceil_mode", 0), (0,))
+    kernel, p = c.need("kernel_shape"), c.attr("p", 2)
+    axes = len(kernel)
+    x = c.emit(
+        "AveragePool",
+        _plane(c, axes, powered(c, c.x(), p)),
+        kernel_shape=pair(kernel, 1),
+        count_include_pad=1,
+        **_window(c, axes),
+    )
+    return rooted(c, _line(c, axes, c.binary("mul", x, c.scalar(float(np.prod(kernel))))), p)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from ....ir import DTYPES
 from ..registry import Call, Unsupported, dtype_name, number, op
 
 _FLT_MAX = float(np.finfo(np.float32).max)
@@ -112,6 +113,22 @@ def gelu(c: Call):
     return c.binary("mul", c.binary("mul", x, c.scalar(0.5)), c.binary("add", bent, c.scalar(1.0)))
 
 
+@op("ThresholdedRelu")
+def thresholded_relu(c: Call):
+    """x > alpha ? x : 0."""
+    c.float32()
+    return c.where(c.compare("less", c.scalar(c.attr("alpha", 1.0)), c.x()), c.x(), c.scalar(0.0))
+
+
+@op("Shrink")
+def shrink(c: Call):
+    """x < -lambd ? x + bias : x > lambd ? x - bias : 0."""
+    c.float32()
+    x, bias, lambd = c.x(), c.scalar(c.attr("bias", 0.0)), c.attr("lambd", 0.5)
+    low, high = c.compare("less", x, c.scalar(-lambd)), c.compare("less", c.scalar(lambd), x)
+    return c.where(low, c.binary("add", x, bias), c.where(high, c.binary("sub", x, bias), c.scalar(0.0)))
+
+
 @op("Softsign")
 def softsign(c: Call):
     c.float32()
@@ -144,6 +161,8 @@ def prelu(c: Call):
     slope, rank = c.x(1), c.rank()
     if slope.is_const:
         array = slope.const
+        if c.older and array.ndim == 1 and array.size > 1:  # before opset 7 it was for the channels, whatever its shape
+            return c.emit("Unary", c.x(), slope, fn="prelu")
         if array.size == 1 and (array.ndim == 0 or (rank is not None and array.ndim <= rank)):
             return c.unary("leaky_relu", c.x(), float(array.reshape(())))
         axis = None if rank is None else 1 - (rank - array.ndim)
@@ -172,6 +191,12 @@ def power(c: Call):
     return c.binary("pow", c.x(0), c.emit("Cast", exponent, to=number(base)))
 
 
+@op("Mod")
+def mod(c: Call):
+    """With the sign of the divisor, or with fmod=1 that of the dividend, which floating point needs."""
+    return c.binary("fmod" if c.choice("fmod", c.attr("fmod", 0), (0, 1)) else "mod", c.x(0), c.x(1))
+
+
 @op("Min", "Max", "Sum", "Mean")
 def n_ary(c: Call):
     fn = {"Min": "min", "Max": "max"}.get(c.op, "add")
@@ -196,6 +221,14 @@ def dropout(c: Call):
     if any(c.used_outputs[1:]):
         raise Unsupported("the output mask", "the first output only")
     return c.x()
+
+
+@op("CastLike")
+def cast_like(c: Call):
+    to = c.dtype(1)
+    if to not in DTYPES.values():
+        raise Unsupported(f"the type {to or 'that is not known'}", ", ".join(DTYPES.values()))
+    return c.emit("Cast", c.x(), to=number(to))
 
 
 @op("Cast")

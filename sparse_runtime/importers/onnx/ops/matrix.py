@@ -1,10 +1,10 @@
-"""Matrix products, reductions, softmax, quantization."""
+"""Matrix products, reductions, softmax."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..registry import Call, Unsupported, dtype_name, op
+from ..registry import Call, op
 
 
 @op("MatMul")
@@ -97,19 +97,3 @@ def reduce(c: Call):
         keepdims=c.attr("keepdims", 1),
         noop_with_empty_axes=c.attr("noop_with_empty_axes", 0),
     )
-
-
-@op("QuantizeLinear", "DequantizeLinear")
-def quantize(c: Call):
-    c.choice("block_size", c.attr("block_size", 0), (0,))
-    scale, zero_point = c.x(1), c.get(2)
-    if c.dtype(1) not in (None, "float32"):
-        raise Unsupported(f"scale of type {c.dtype(1)}", "float32")
-    if c.op == "DequantizeLinear" and c.attr("output_dtype", 0):
-        c.choice("output_dtype", dtype_name(c.attr("output_dtype")), ("float32",))
-    elif c.attr("output_dtype", 0) and zero_point is None:
-        kind = dtype_name(c.attr("output_dtype"))
-        if not scale.is_const:
-            raise Unsupported(f"output_dtype {kind} with a computed scale", "a zero point, or a constant scale")
-        zero_point = c.constant(np.zeros(scale.const.shape, kind), "zero_point")
-    return c.emit(c.op, c.x(), scale, zero_point, axis=c.attr("axis", 1))

@@ -1,0 +1,102 @@
+"""Quantization, and what computes on quantized tensors: there in float32, between DequantizeLinear and QuantizeLinear.
+
+Products of 8 bit numbers are exact in float32, and so is a sum below 2^24: of 258 products at the least. Longer sums
+are as near as float32's are; the results differ from those in integers where a value lies between two quanta."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..registry import Call, Unsupported, dtype_name, op
+from .conv import conv_of
+
+
+@op("QuantizeLinear", "DequantizeLinear")
+def quantize(c: Call):
+    c.choice("block_size", c.attr("block_size", 0), (0,))
+    scale, zero_point = c.x(1), c.get(2)
+    if c.dtype(1) not in (None, "float32"):
+        raise Unsupported(f"scale of type {c.dtype(1)}", "float32")
+    if c.op == "DequantizeLinear" and c.attr("output_dtype", 0):
+        c.choice("output_dtype", dtype_name(c.attr("output_dtype")), ("float32",))
+    elif c.attr("output_dtype", 0) and zero_point is None:
+        kind = dtype_name(c.attr("output_dtype"))
+        if not scale.is_const:
+            raise Unsupported(f"output_dtype {kind} with a computed scale", "a zero point, or a constant scale")
+        zero_point = c.constant(np.zeros(scale.const.shape, kind), "zero_point")
+    return c.emit(c.op, c.x(), scale, zero_point, axis=c.attr("axis", 1))
+
+
+@op("DynamicQuantizeLinear")
+def dynamic_quantize(c: Call):
+    """To uint8, with the range of the tensor and 0."""
+    c.float32()
+    zero, top = c.scalar(0.0, hint="zero"), c.scalar(255.0, hint="top")
+    low = c.binary("min", c.emit("Reduce", c.x(), fn="min", keepdims=0), zero)
+    high = c.binary("max", c.emit("Reduce", c.x(), fn="max", keepdims=0), zero)
+    width = c.binary("sub", high, low)
+    scale = c.where(c.compare("equal", width, zero), c.scalar(1.0, hint="one"), c.binary("div", width, top))
+    zero_point = c.unary("round", c.unary("clip", c.binary("div", c.unary("neg", low), scale), 0.0, 255.0))
+    zero_point = c.cast(zero_point, "uint8")
+    return [c.emit("QuantizeLinear", c.x(), scale, zero_point), scale, zero_point]
+
+
+def dequantized(c: Call, index: int, axis: int = 1):
+    """Inputs index, index + 1 and index + 2, a tensor, its scale and its zero point, as float32. `axis`: that of scales
+    that are several."""
+    x, scale, zero_point = c.x(index), c.x(index + 1), c.get(index + 2)
+    return c.emit("DequantizeLinear", x, scale, zero_point, axis=axis)
+
+
+def quantized(c: Call, y, index: int):
+    """y with scale and zero point of inputs index and index + 1."""
+    return c.emit("QuantizeLinear", y, c.x(index), c.x(index + 1))
+
+
+def _integers(c: Call, index: int, zero_index: int, axis: int):
+    """Input `index` less its zero point, which may be one per row or column, as float32."""
+    zero = c.get(zero_index)
+    if zero is None or not zero.is_const or zero.const.size == 1:
+        return c.emit("DequantizeLinear", c.x(index), c.constant(np.float32(1), "one"), zero)
+    ones = c.constant(np.ones(zero.const.size, np.float32), "ones")
+    return c.emit("DequantizeLinear", c.x(index), ones, c.constant(zero.const.reshape(-1), "zeros"), axis=axis)
+
+
+def _weights(c: Call, index: int, scale, zero_point) -> np.ndarray:
+    """A constant [M, ...] less its zero point, times its scale, either one for all or one per row."""
+    stored = c.const(index, "weights")
+    each = (-1,) + (1,) * (stored.ndim - 1)
+    array = stored.astype(np.float32)
+    if zero_point is not None:
+        array = array - zero_point.astype(np.float32).reshape(each if zero_point.size > 1 else ())
+    return array * np.asarray(scale, np.float32).reshape(each if np.size(scale) > 1 else ())
+
+
+@op("QLinearConv")
+def qlinear_conv(c: Call):
+    """x, its scale and zero point; weights, theirs; the result's; bias in quanta of x_scale * w_scale."""
+    x_scale, w_scale = c.const(1, "x_scale"), c.const(4, "w_scale")
+    weight = _weights(c, 3, w_scale, c.const(5, "w_zero_point"))
+    bias = None
+    if c.get(8) is not None:
+        bias = c.const(8, "bias").astype(np.float64) * x_scale.astype(np.float64).reshape(-1) * w_scale.reshape(-1)
+        bias = bias.astype(np.float32)
+    return quantized(c, conv_of(c, dequantized(c, 0), weight, bias), 6)
+
+
+@op("ConvInteger")
+def conv_integer(c: Call):
+    zero = None if c.get(3) is None else c.const(3, "w_zero_point")
+    return c.cast(conv_of(c, _integers(c, 0, 2, 1), _weights(c, 1, 1.0, zero), None), "int32")
+
+
+@op("QLinearMatMul")
+def qlinear_matmul(c: Call):
+    """Scales of a may be one per row, of b one per column."""
+    a, b = dequantized(c, 0, axis=-2), dequantized(c, 3, axis=-1)
+    return quantized(c, c.emit("MatMul", a, b), 6)
+
+
+@op("MatMulInteger")
+def matmul_integer(c: Call):
+    return c.cast(c.emit("MatMul", _integers(c, 0, 2, -2), _integers(c, 1, 3, -1)), "int32")

@@ -1,0 +1,27 @@
+"""What of ONNX's backend test suite does not pass, though it uses only operators and element types that are supported.
+
+(reason, pattern of test names without "test_" and "_cpu"). The list is strict: test_onnx_backend.py fails if a test that
+is not here fails, and if one that is here passes."""
+
+MISSING = [
+    (
+        "x_resized * (length_original - 1) / (length_resized - 1): the data are made with a fractional length_resized, the "
+        "specification and onnxruntime have the number of pixels there",
+        r"resize_downsample_scales_(linear|cubic)_align_corners",
+    ),
+    (
+        "half precision is computed in float32, not rounded from one operator to the next",
+        r"attention_4d_causal_fp16_expanded",
+    ),
+    (
+        "matrix products, logarithms and softmax in double precision",
+        r"flexattention_double_expanded_ver26|reduce_log_sum_exp_.*_expanded|attention_local_window_gqa_rank4_mask_expanded",
+    ),
+    ("training", r"batchnorm_.*_training_mode|training_dropout.*"),
+    ("the mask of Dropout", r"dropout_default_mask(_ratio)?"),
+    ("indices of the maximum", r"maxpool_with_argmax_2d_precomputed_(pads|strides)"),
+    ("three spatial axes", r"(average|lp|max)pool_3d_.*|(AvgPool|Conv|MaxPool)3d.*|gridsample_volumetric_.*|convtranspose_3d"),
+    ("scales per block", r"(de)?quantizelinear_blocked.*"),
+    ("a size that is fed", r"range_\w+_type_\w+_delta|constantofshape_.*"),
+    ("a condition that is fed", r"if"),
+]
