@@ -304,7 +304,8 @@ cdef class Session:
     cdef spr_session *session
     cdef readonly Model model
 
-    def __cinit__(self, Model model, int threads=1, cpu_mask=0, sparse="model", isa=None, bint profile=False):
+    def __cinit__(self, Model model, int threads=1, cpu_mask=0, sparse="model", isa=None, bint profile=False,
+                  bint autotune=False):
         cdef spr_session_options options
         cdef spr_error err
         cdef spr_status status
@@ -317,6 +318,7 @@ cdef class Session:
         if isa_text is not None:
             options.isa = isa_text
         options.profile = profile
+        options.autotune = autotune
         with nogil:
             status = spr_session_create(model.model, &options, &self.session, &err)
         _check(status, &err)
@@ -414,12 +416,17 @@ cdef class Session:
                 "sparsity": info.sparsity if info.sparsity >= 0 else None,
                 "fill_2x1": info.fill_2x1 if info.fill_2x1 >= 0 else None,
                 "weight_bytes": info.weight_bytes, "packed_bytes": info.packed_bytes, "ns": info.ns,
+                "balance": info.balance if info.balance > 0 else None,
             })
         return found
 
     def memory(self):
-        """Bytes: {"activations": ..., "weights": ..., "scratch": ...}."""
+        """Bytes: {"activations": ..., "weights": ..., "scratch": ..., "live": what must be of the activations}."""
         cdef spr_memory_info info
         if spr_session_memory(self.session, &info) != SPR_OK:
-            return {"activations": 0, "weights": 0, "scratch": 0}
-        return {"activations": info.activations, "weights": info.weights, "scratch": info.scratch}
+            return {"activations": 0, "weights": 0, "scratch": 0, "live": 0}
+        return {"activations": info.activations, "weights": info.weights, "scratch": info.scratch, "live": info.live}
+
+    def tune_note(self):
+        """What came of autotune, "" without it."""
+        return _text(spr_session_tune_note(self.session))

@@ -45,6 +45,7 @@ cdef extern from "spr/spr.h" nogil:
         spr_sparse sparse
         const char *isa
         int profile
+        int autotune
 
     ctypedef struct spr_session
     void spr_session_options_init(spr_session_options *options)
@@ -71,6 +72,7 @@ cdef extern from "spr/spr.h" nogil:
         size_t weight_bytes
         size_t packed_bytes
         uint64_t ns
+        double balance
 
     int spr_session_layer_count(const spr_session *session)
     spr_status spr_session_layer(const spr_session *session, int index, spr_layer_info *info)
@@ -79,7 +81,9 @@ cdef extern from "spr/spr.h" nogil:
         size_t activations
         size_t weights
         size_t scratch
+        size_t live
 
+    const char *spr_session_tune_note(const spr_session *session)
     spr_status spr_session_memory(const spr_session *session, spr_memory_info *info)
 
     ctypedef struct spr_kernel_info:

@@ -55,4 +55,5 @@ def profile(session, feeds, repeat=30, warmup=3):
         if i >= warmup:
             times.append([layer.ns for layer in report])
     medians = np.median(times, axis=0)
-    return Report([replace(layer, ns=int(ns)) for layer, ns in zip(report, medians)], report.memory, report.cpu)
+    return Report([replace(layer, ns=int(ns)) for layer, ns in zip(report, medians)], report.memory, report.cpu,
+                  report.tuned)

@@ -43,12 +43,13 @@ _WHY = [Column("reason", "why", left=True, wrap=36)]
 class Report:
     """The layers of a session in the order in which they run; printing it gives a table.
 
-    layers: sequence of session.Layer; memory: {"activations": bytes, "weights": bytes, "scratch": bytes};
-    cpu: the CPU features that kernels may use. Times are shown where the session was profiled.
+    layers: sequence of session.Layer; memory: {"activations": bytes, "weights": bytes, "scratch": bytes, "live": bytes, what the
+    activations take at least}; cpu: the CPU features that kernels may use; tuned: what came of autotuning, "" without.
+    Times are shown where the session was profiled.
     """
 
-    def __init__(self, layers, memory, cpu):
-        self.layers, self.memory, self.cpu = tuple(layers), dict(memory), cpu
+    def __init__(self, layers, memory, cpu, tuned=""):
+        self.layers, self.memory, self.cpu, self.tuned = tuple(layers), dict(memory), cpu, tuned
 
     def __iter__(self):
         return iter(self.layers)
@@ -88,7 +89,7 @@ class Report:
     def to_dict(self):
         """All of it as dicts, lists, strings and numbers, ready for JSON."""
         layers = [{**asdict(layer), "dtype": layer.dtype.name, "shape": list(layer.shape)} for layer in self.layers]
-        return {"cpu": self.cpu, "memory": dict(self.memory), "totals": self.totals(), "layers": layers}
+        return {"cpu": self.cpu, "autotune": self.tuned, "memory": dict(self.memory), "totals": self.totals(), "layers": layers}
 
     def notes(self):
         """The lines below the table."""
@@ -103,8 +104,11 @@ class Report:
             lines.append(f"time of all layers: {totals['ms']:.3f} ms")
         if any("kcycles" in layer.reason for layer in self.layers):
             lines.append(
-                "kcycles: what each kind of kernel is estimated to take, in thousands of cycles; the least is chosen"
+                "kcycles: what each kind of kernel is estimated to take, in thousands of cycles; the least is chosen, "
+                "but dense unless it loses by 5 %"
             )
+        if self.tuned:
+            lines.append(f"autotune: {self.tuned}")
         return [*lines, f"cpu: {self.cpu}"]
 
     def table(self):

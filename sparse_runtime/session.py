@@ -35,6 +35,7 @@ class Layer:
     weight_bytes: int  # in the file
     packed_bytes: int  # in memory
     ns: int  # time of the last run; 0 unless the session was made with profile=True
+    balance: Optional[float] = None  # mean by largest share of the work per thread, counted; None where it is not split
 
 
 def _open(model):
@@ -60,15 +61,19 @@ class Session:
     isa: comma list of CPU features the kernels may use, e.g. "avx2" or "ref"; None: all this CPU has.
     input_shapes: {input name: shape} where other sizes are wanted than the model was converted with.
     profile: time every layer; see profile().
+    autotune: choose each layer's kernel by measuring on this device, not by estimates. Takes from a fraction of a second to some
+        seconds; what is found is kept beside the model, as <model>.spr.tune, and used by the next session with equal options
+        on a CPU of this kind. explain() tells.
 
     Sessions may be used from several threads: runs follow one after the other. Close one by deleting it, with close(), or as a
     context manager.
     """
 
-    def __init__(self, model, *, threads=1, cpu_mask=0, sparse="model", isa=None, input_shapes=None, profile=False):
+    def __init__(self, model, *, threads=1, cpu_mask=0, sparse="model", isa=None, input_shapes=None, profile=False,
+                 autotune=False):
         self._lock = threading.Lock()
         self._session = _core.Session(_open(model), threads=threads, cpu_mask=cpu_mask, sparse=sparse, isa=isa,
-                                      profile=profile)
+                                      profile=profile, autotune=autotune)
         self._profiling = profile
         self._input_index = {name: i for i, (name, _, _) in enumerate(self._session.inputs())}
         self._output_index = {name: i for i, (name, _, _) in enumerate(self._session.outputs())}
@@ -141,7 +146,9 @@ class Session:
         """What runs, layer by layer, and why: a Report of Layers; print it or iterate over it."""
         from .report import Report
 
-        return Report(self._layers(), self._core_session().memory(), _core.cpu_features())
+        session = self._core_session()
+        layers = self._layers()
+        return Report(layers, session.memory(), _core.cpu_features(), session.tune_note())
 
     def profile(self):
         """The Report of explain() with the times of the last run; the session must have been made with profile=True."""

@@ -53,6 +53,13 @@ static uint32_t detect(void) {
     return features;
 }
 
+static void describe(char *text, size_t size) {
+    uint32_t brand[13] = {0}, top = __get_cpuid_max(0x80000000u, NULL);
+    for (uint32_t leaf = 0, *w = brand; leaf < 3 && top >= 0x80000004u; leaf++, w += 4)
+        __get_cpuid(0x80000002u + leaf, &w[0], &w[1], &w[2], &w[3]);
+    snprintf(text, size, "%s", (const char *)brand);
+}
+
 #elif SPR_AARCH64 && defined(__linux__)
 
 /* Whether a main ID register names a core that issues in order: Cortex-A35, A53, A55, A510, A520. */
@@ -64,41 +71,65 @@ static int in_order(uint64_t midr) {
     return 0;
 }
 
+/* Main ID register of a CPU from the system's files; 0: not told; returns 0 where there is no such CPU. */
+static int midr_of(int cpu, uint64_t *midr) {
+    char path[96];
+    unsigned long long value;
+    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/regs/identification/midr_el1", cpu);
+    FILE *file = fopen(path, "r");
+    *midr = 0;
+    if (!file) return 0;
+    if (fscanf(file, "%llx", &value) == 1) *midr = value;
+    fclose(file);
+    return 1;
+}
+
+/* That of the CPU that runs this; the kernel traps the instruction and answers it. */
+static uint64_t midr_here(void) {
+    uint64_t midr = 0;
+    if (getauxval(AT_HWCAP) & 1 << 11) __asm__("mrs %0, MIDR_EL1" : "=r"(midr));
+    return midr;
+}
+
 /* Whether every core that tells what it is issues in order. */
-static int all_in_order(int has_mrs) {
+static int all_in_order(void) {
     int known = 0;
-    for (int cpu = 0; cpu < 1024; cpu++) {
-        char path[96];
-        unsigned long long midr;
-        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/regs/identification/midr_el1", cpu);
-        FILE *file = fopen(path, "r");
-        if (!file) break;
-        int got = fscanf(file, "%llx", &midr);
-        fclose(file);
-        if (got != 1) continue;
+    uint64_t midr;
+    for (int cpu = 0; midr_of(cpu, &midr); cpu++) {
+        if (!midr) continue;
         if (!in_order(midr)) return 0;
         known = 1;
     }
-    if (known || !has_mrs) return known;
-    uint64_t midr; /* the kernel traps and answers this */
-    __asm__("mrs %0, MIDR_EL1" : "=r"(midr));
-    return in_order(midr);
+    return known || in_order(midr_here());
+}
+
+static void describe(char *text, size_t size) {
+    uint64_t seen[8], midr;
+    size_t count = 0, used = 0, i;
+    for (int cpu = 0; midr_of(cpu, &midr) && count < SPR_COUNTOF(seen); cpu++) {
+        for (i = 0; i < count && seen[i] != midr; i++) continue;
+        if (midr && i == count) seen[count++] = midr;
+    }
+    if (!count && (midr = midr_here())) seen[count++] = midr;
+    for (i = 0; i < count && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%smidr %08llx", i ? ", " : "", (unsigned long long)seen[i]);
 }
 
 static uint32_t detect(void) {
-    enum { FPHP = 1 << 9, ASIMDHP = 1 << 10, CPUID = 1 << 11, ASIMDDP = 1 << 20, I8MM_2 = 1 << 13 };
+    enum { FPHP = 1 << 9, ASIMDHP = 1 << 10, ASIMDDP = 1 << 20, I8MM_2 = 1 << 13 };
     unsigned long caps = getauxval(AT_HWCAP), caps2 = getauxval(AT_HWCAP2);
     uint32_t features = SPR_ISA_NEON;
     if (caps & ASIMDDP) features |= SPR_ISA_DOTPROD;
     if ((caps & FPHP) && (caps & ASIMDHP)) features |= SPR_ISA_FP16;
     if ((caps2 & I8MM_2) && (caps & ASIMDDP)) features |= SPR_ISA_I8MM;
-    if (all_in_order((caps & CPUID) != 0)) features |= SPR_ISA_INORDER;
+    if (all_in_order()) features |= SPR_ISA_INORDER;
     return features;
 }
 
 #elif SPR_AARCH64
 
 static uint32_t detect(void) { return SPR_ISA_NEON; }
+static void describe(char *text, size_t size) { (void)text, (void)size; }
 
 #elif SPR_ARM32 && defined(__linux__)
 
@@ -107,12 +138,21 @@ static uint32_t detect(void) {
     unsigned long caps = getauxval(AT_HWCAP);
     return (caps & NEON) && (caps & VFPV4) ? SPR_ISA_NEON : 0;
 }
+static void describe(char *text, size_t size) { (void)text, (void)size; }
 
 #else
 
 static uint32_t detect(void) { return 0; }
+static void describe(char *text, size_t size) { (void)text, (void)size; }
 
 #endif
+
+void spr_cpu_name(char *text, size_t size) {
+    text[0] = '\0';
+    describe(text, size);
+    for (char *p = text; *p; p++)
+        if (*p < ' ' || *p > '~' || *p == '\'') *p = '?';
+}
 
 uint32_t spr_cpu_features_all(void) {
     static _Atomic uint32_t cached; /* features and a bit which says that they are known */

@@ -2,6 +2,7 @@
 #ifndef SPR_BASE_CPU_H
 #define SPR_BASE_CPU_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Bits of a feature mask; a kernel lists those it needs, 0 is plain C. */
@@ -24,6 +25,10 @@ uint32_t spr_cpu_features(void);
 
 /* All features of this CPU, whatever SPR_ISA says. */
 uint32_t spr_cpu_features_all(void);
+
+/* Which CPU this is, for telling results of one from those of another: its marketing name on x86, the main ID registers of
+   its kinds of cores on ARM; printable ASCII without quotes, "" where unknown. */
+void spr_cpu_name(char *text, size_t size);
 
 /* Name of one feature bit ("neon", "avx512" ...), "ref" for 0, NULL for an unknown bit. */
 const char *spr_isa_name(uint32_t bit);

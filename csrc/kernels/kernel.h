@@ -227,12 +227,15 @@ typedef enum spr_kernel_class {
     SPR_K_COUNT
 } spr_kernel_class;
 
-/* Cost of a pointwise or FC kernel in cycles, roughly: for each stored weight (zeros inside blocks included)
-   per_weight * tiles + per_mac * pixels, the pixels rounded up to `vector`, tiles = ceil(pixels / tile), plus per_row * rows *
-   tiles. Fitted to measurements; only ratios between kernels matter. */
+/* What a pointwise or FC kernel costs, in cycles of the core it is made for: the coefficients of spr_estimate
+   (runtime/cost.c), fitted to measurements by `python -m benchmarks.costs`. Only ratios between kernels matter. */
 typedef struct spr_cost {
-    float per_mac, per_weight, per_row;
-    uint16_t tile, vector; /* pixels */
+    float per_mac;         /* stored weight (zeros inside blocks too) and pixel */
+    float per_weight;      /* stored weight and tile */
+    float per_row;         /* output row, tile and panel */
+    float per_far;         /* byte of the input that comes from beyond L2 */
+    uint16_t tile, vector; /* pixels computed at a time; to whose multiple they are rounded up */
+    uint16_t panel;        /* input channels after which every row is visited again, 0: never */
 } spr_cost;
 
 typedef struct spr_kernel {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "model/format.h"
+#include "model/model.h"
 
 static void make_tables(uint32_t table[8][256]) {
     for (uint32_t i = 0; i < 256; i++) {
@@ -25,6 +26,12 @@ static uint32_t update(const uint32_t table[8][256], uint32_t crc, const unsigne
     }
     for (; size; p++, size--) crc = crc >> 8 ^ table[0][(crc ^ *p) & 255];
     return crc;
+}
+
+uint32_t spr_crc(const void *data, size_t size) {
+    uint32_t table[8][256];
+    make_tables(table);
+    return ~update(table, 0xffffffffu, data, size);
 }
 
 uint32_t spr_file_crc(const void *data, size_t size) {

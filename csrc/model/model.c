@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* realpath */
 #include "model/model.h"
 
 #include <stdlib.h>
@@ -39,7 +40,9 @@ spr_status spr_model_open(const char *path, spr_model **model, spr_error *err) {
     *model = NULL;
     if (!path) return spr_fail(err, SPR_ERROR_ARGUMENT, "spr_model_open: path is NULL");
     spr_status status = spr_source_open(path, &source, err);
-    return status ? status : open_source(&source, model, err);
+    if (!status) status = open_source(&source, model, err);
+    if (!status) (*model)->path = realpath(path, NULL); /* without one nothing is remembered beside the model */
+    return status;
 }
 
 spr_status spr_model_open_memory(const void *data, size_t size, spr_model **model, spr_error *err) {
@@ -64,6 +67,7 @@ void spr_model_close(spr_model *model) {
     if (!model) return;
     spr_graph_free(model->graph);
     free(model->dtypes);
+    free(model->path);
     spr_source_close(&model->source);
     free(model);
 }

@@ -25,7 +25,13 @@ spr_status spr_graph_read(const void *data, size_t size, spr_graph **graph, spr_
 spr_status spr_graph_write(const spr_graph *graph, void **data, size_t *size, spr_error *err);
 spr_status spr_graph_save(const spr_graph *graph, const char *path, spr_error *err);
 
+/* Writes a file that appears whole or not at all. */
+spr_status spr_file_save(const char *path, const void *data, size_t size, spr_error *err);
+/* CRC-32, as in zlib. */
+uint32_t spr_crc(const void *data, size_t size);
+
 struct spr_model {
+    char *path; /* absolute; NULL: not opened from one */
     spr_source source;
     spr_graph *graph;
     spr_dtype *dtypes; /* by value: all types follow without shapes */

@@ -179,7 +179,7 @@ static int open_temporary(const char *path, char *name, size_t room) {
     return -1;
 }
 
-static spr_status save(const char *path, const void *data, size_t size, spr_error *err) {
+spr_status spr_file_save(const char *path, const void *data, size_t size, spr_error *err) {
     struct stat info;
     size_t room = strlen(path) + 64;
     char *name = malloc(room);
@@ -205,7 +205,7 @@ spr_status spr_graph_save(const spr_graph *graph, const char *path, spr_error *e
     size_t size;
     spr_status status = spr_graph_write(graph, &data, &size, err);
     if (status) return status;
-    status = save(path, data, size, err);
+    status = spr_file_save(path, data, size, err);
     free(data);
     return status;
 }

@@ -4,129 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "runtime/ops/conv.h"
-
-#define MAX_MEMBERS 5
-/* Alignment of parts of planes, and room before and after each buffer for what kernels read beyond the rows they use. */
-#define SLACK_LANES(width) (4 * SPR_PX + 4 * (size_t)(width))
-
-typedef struct member {
-    spr_step step; /* planned like any other Conv, but on buffers instead of tensors */
-    spr_conv_way way;
-    spr_conv_shape shape;
-    size_t buffer, stride; /* output of all but the last: floats from the thread's scratch, floats between planes */
-} member;
-
-typedef struct chain {
-    int count;
-    member members[MAX_MEMBERS];
-    int residual;  /* the last member has one: input 1 of the chain */
-    uint32_t rows; /* output rows per stripe */
-    uint32_t stripes, bands, stripes_per_band;
-    size_t kernel_scratch; /* bytes from the thread's scratch */
-    uint64_t *ns;          /* [threads][MAX_MEMBERS] of the last profiled run */
-    int threads;
-} chain;
-
-typedef struct rows {
-    uint32_t lo, hi;
-} rows;
-
-/* Rows of its input that a member needs for rows of its output. */
-static rows needed(const member *m, rows out) {
-    const spr_window *win = &m->shape.win;
-    if (m->way == SPR_CONV_POINTWISE) { /* computed by whole lines */
-        size_t end = spr_round_up((size_t)out.hi * win->ow, SPR_PX);
-        out.lo = (uint32_t)((size_t)out.lo * win->ow / SPR_PX * SPR_PX / win->ow);
-        out.hi = (uint32_t)((end + win->ow - 1) / win->ow);
-        if (out.hi > win->oh) out.hi = win->oh;
-        return out;
-    }
-    int64_t lo = (int64_t)out.lo * win->sh - win->pt;
-    int64_t hi = ((int64_t)out.hi - 1) * win->sh - win->pt + (int64_t)(win->kh - 1) * win->dh + 1;
-    if (lo < 0) lo = 0;
-    if (hi > win->ih) hi = win->ih;
-    if (lo > hi) lo = hi;
-    return (rows){(uint32_t)lo, (uint32_t)hi};
-}
-
-/* ---- deciding ------------------------------------------------------------------------------------------------------------ */
-
-/* Bytes of buffers that stay in the cache beside what streams through, and of a tensor between two members that does not stay
-   there as a whole. On x86 measured with MobileNetV1 and V2: with 2 MiB of L2, joining where all tensors were below 1.7 MB lost
-   up to a tenth. */
-typedef struct stripe_sizes {
-    size_t buffers, worth;
-} stripe_sizes;
-
-static stripe_sizes stripe_sizes_for(uint32_t features) {
-    if (features & SPR_ISA_INORDER) return (stripe_sizes){96 << 10, 256 << 10};
-    if (features & SPR_ISA_AVX2) return (stripe_sizes){768 << 10, 1664 << 10};
-    return (stripe_sizes){192 << 10, 512 << 10};
-}
-
-/* Bytes of the largest tensor between two members. */
-static size_t largest_tensor(const chain *c) {
-    size_t largest = 0;
-    for (int i = 0; i + 1 < c->count; i++) {
-        const spr_conv_shape *s = &c->members[i].shape;
-        size_t bytes = (size_t)s->oc * s->win.oh * s->win.ow * sizeof(float);
-        if (largest < bytes) largest = bytes;
-    }
-    return largest;
-}
-
-/* Lays out the buffers for stripes of `n` output rows; returns their bytes. */
-static size_t place_buffers(chain *c, uint32_t n) {
-    uint32_t need = n;
-    size_t at = 0;
-    for (int i = c->count - 1; i > 0; i--) {
-        const spr_window *win = &c->members[i].shape.win;
-        if (c->members[i].way != SPR_CONV_POINTWISE)
-            need = (need - 1) * win->sh + (win->kh - 1) * win->dh + 1;
-        else if (i + 1 < c->count) /* what completes lines at both ends; the last layer's stripes consist of whole ones */
-            need += 2 * ((SPR_PX - 1 + win->ow - 1) / win->ow);
-        if (need > win->ih) need = win->ih;
-        member *from = &c->members[i - 1];
-        size_t lines = spr_round_up((size_t)need * win->iw + 2 * SPR_PX, SPR_PX) / SPR_PX;
-        from->stride = (lines | 1) * SPR_PX;
-        at += spr_round_up(SLACK_LANES(win->iw), SPR_PX);
-        from->buffer = at;
-        at += from->stride * from->shape.oc + spr_round_up(SLACK_LANES(win->iw), SPR_PX);
-    }
-    return at * sizeof(float);
-}
-
-/* Rows of a stripe start at whole lines of the cache in the output, so that no two threads write to one. */
-static uint32_t row_unit(const member *last) {
-    uint32_t unit = 1;
-    while (last->way == SPR_CONV_POINTWISE && unit * last->shape.win.ow % SPR_PX) unit *= 2;
-    return unit;
-}
-
-/* Chooses the stripes; 0 if the chain is not worth it: the tensors between its members fit into the cache as they are, or there
-   would be too few stripes for the threads. */
-static int choose_stripes(chain *c, const spr_plan_ctx *ctx, size_t images) {
-    const member *last = &c->members[c->count - 1];
-    uint32_t oh = last->shape.win.oh, unit = row_unit(last);
-    stripe_sizes sizes = stripe_sizes_for(ctx->features);
-    if (unit > oh || largest_tensor(c) <= sizes.worth || place_buffers(c, unit) > sizes.buffers) return 0;
-    uint32_t n = unit;
-    while (n + unit <= oh && place_buffers(c, n + unit) <= sizes.buffers) n += unit;
-    c->rows = n;
-    c->stripes = (oh + n - 1) / n;
-    /* about even stripes, no fewer than there are bands for */
-    uint32_t want = ctx->threads > 1 ? (uint32_t)((4 * (size_t)ctx->threads + images - 1) / images) : 1;
-    if (c->stripes < want) c->stripes = want;
-    c->rows = ((oh + c->stripes - 1) / c->stripes + unit - 1) / unit * unit;
-    c->stripes = (oh + c->rows - 1) / c->rows;
-    if (c->stripes * images < 2 * (size_t)ctx->threads && ctx->threads > 1) return 0;
-    c->bands = want < c->stripes ? want : c->stripes;
-    c->stripes_per_band = (c->stripes + c->bands - 1) / c->bands;
-    c->bands = (c->stripes + c->stripes_per_band - 1) / c->stripes_per_band;
-    c->kernel_scratch = spr_round_up(place_buffers(c, c->rows), SPR_LINE);
-    return 1;
-}
+#include "runtime/chain_stripes.h"
 
 /* ---- finding --------------------------------------------------------------------------------------------------------------- */
 
@@ -139,7 +17,7 @@ typedef struct finder {
 } finder;
 
 /* Whether a step can be a member; fills in its geometry. */
-static int eligible(const finder *f, int s, member *m) {
+static int eligible(const finder *f, int s, spr_member *m) {
     const spr_plan *plan = f->plan;
     const spr_node *node = plan->steps[s].node;
     if (f->taken[s] || node->op != SPR_OP_Conv || plan->known[node->in[0]] || !plan->known[node->in[1]]) return 0;
@@ -159,11 +37,11 @@ static int next_step(const finder *f, int s) {
 }
 
 /* Members from step s on, [any] depthwise [pointwise [depthwise [pointwise]]]; returns their number, 0 for no chain. */
-static int collect(const finder *f, int s, chain *c, int *steps) {
+static int collect(const finder *f, int s, spr_chain *c, int *steps) {
     int depthwise = 0;
     spr_conv_way before = SPR_CONV_WINDOW;
-    for (c->count = 0; s >= 0 && c->count < MAX_MEMBERS; s = next_step(f, s)) {
-        member *m = &c->members[c->count];
+    for (c->count = 0; s >= 0 && c->count < SPR_CHAIN_MEMBERS; s = next_step(f, s)) {
+        spr_member *m = &c->members[c->count];
         if (!eligible(f, s, m)) break;
         int first = c->count == 0;
         int fits = m->way == SPR_CONV_DEPTHWISE ? first || before != SPR_CONV_DEPTHWISE
@@ -178,7 +56,7 @@ static int collect(const finder *f, int s, chain *c, int *steps) {
 }
 
 /* A node that stands for the whole chain in the layout: it reads the image, and the residual if there is one. */
-static spr_node *chain_node(spr_plan *plan, const chain *c, const int *steps) {
+static spr_node *chain_node(spr_plan *plan, const spr_chain *c, const int *steps) {
     const spr_node *first = plan->steps[steps[0]].node, *last = plan->steps[steps[c->count - 1]].node;
     spr_node *node = spr_arena_alloc(&plan->arena, sizeof *node);
     int32_t *in = spr_arena_array(&plan->arena, 2, sizeof *in);
@@ -191,13 +69,13 @@ static spr_node *chain_node(spr_plan *plan, const chain *c, const int *steps) {
     return node;
 }
 
-static spr_status join(finder *f, const chain *found, const int *steps) {
+static spr_status join(finder *f, const spr_chain *found, const int *steps) {
     spr_plan *plan = f->plan;
-    chain *c = spr_plan_alloc(f->ctx, sizeof *c, "a chain");
+    spr_chain *c = spr_plan_alloc(f->ctx, sizeof *c, "a chain");
     if (!c) return SPR_ERROR_MEMORY;
     *c = *found;
     c->threads = f->ctx->threads;
-    c->ns = spr_plan_alloc(f->ctx, (size_t)c->threads * MAX_MEMBERS * sizeof *c->ns, "a chain");
+    c->ns = spr_plan_alloc(f->ctx, (size_t)c->threads * SPR_CHAIN_MEMBERS * sizeof *c->ns, "a chain");
     spr_node *node = chain_node(plan, c, steps);
     if (!c->ns || !node) return spr_fail_memory(f->ctx->err, "a chain", sizeof *node);
     for (int i = 0; i < c->count; i++) {
@@ -208,7 +86,7 @@ static spr_status join(finder *f, const chain *found, const int *steps) {
     spr_step *last = &plan->steps[steps[c->count - 1]];
     last->node = node;
     last->state = c;
-    f->taken[steps[c->count - 1]] = 2; /* stays, as the chain */
+    f->taken[steps[c->count - 1]] = 2; /* stays, as the spr_chain */
     return SPR_OK;
 }
 
@@ -224,8 +102,8 @@ static spr_status find_chains(finder *f) {
     }
     for (int i = 0; i < plan->graph->output_count; i++) f->uses[plan->graph->outputs[i]]++;
     for (int s = 0; s < plan->step_count; s++) {
-        chain c = {0};
-        int steps[MAX_MEMBERS];
+        spr_chain c = {0};
+        int steps[SPR_CHAIN_MEMBERS];
         int count = collect(f, s, &c, steps);
         /* the longest that is worth it */
         for (int worth = 0; count > 1 && !worth; count -= !worth) {
@@ -233,7 +111,7 @@ static spr_status find_chains(finder *f) {
             c.count = count;
             c.residual = has_residual(last);
             worth = !(c.residual && plan->known[last->in[3]]) &&
-                    choose_stripes(&c, f->ctx, (size_t)plan->views[last->out[0]].desc.dim[0]);
+                    spr_chain_stripes(&c, f->ctx, (size_t)plan->views[last->out[0]].desc.dim[0]);
         }
         if (count < 2) continue;
         spr_status status = join(f, &c, steps);
@@ -258,12 +136,20 @@ spr_status spr_plan_chains(spr_plan *plan, spr_plan_ctx *ctx) {
 /* ---- planning ------------------------------------------------------------------------------------------------------------ */
 
 static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
-    chain *c = step->state;
+    spr_chain *c = step->state;
     spr_plan_ctx alone = *ctx; /* a member's part is not split further */
     alone.threads = 1;
     step->scratch = 0;
+    uint32_t part_rows[SPR_CHAIN_MEMBERS] = {0};
+    for (int i = c->count - 1; i >= 0; i--) {
+        const spr_window *next = &c->members[i + 1 < c->count ? i + 1 : i].shape.win;
+        uint32_t oh = c->members[i].shape.win.oh;
+        part_rows[i] = i + 1 == c->count ? c->rows : part_rows[i + 1] * next->sh;
+        if (part_rows[i] > oh) part_rows[i] = oh;
+    }
+    spr_loads loads = spr_chain_loads(c, ctx->threads, (size_t)step->out[0].desc.dim[0]);
     for (int i = 0; i < c->count; i++) {
-        member *m = &c->members[i];
+        spr_member *m = &c->members[i];
         int last = i + 1 == c->count;
         if (i == 0) m->step.in[0] = step->in[0];
         if (i > 0) m->step.in[0] = c->members[i - 1].step.out[0];
@@ -274,8 +160,10 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
             spr_strides_contiguous(&m->step.out[0].desc, m->step.out[0].stride);
             m->step.out[0].stride[1] = (int64_t)m->stride;
         }
+        alone.part_rows = part_rows[i];
         spr_status status = m->step.exec->plan(&alone, &m->step);
         if (status) return status;
+        m->step.balance = ctx->threads > 1 ? spr_loads_balance(&loads) : 0;
         size_t used = strlen(m->step.reason);
         snprintf(m->step.reason + used, sizeof m->step.reason - used, "%sfused, %u rows at a time", used ? "; " : "", c->rows);
         if (step->scratch < m->step.scratch) step->scratch = m->step.scratch;
@@ -289,7 +177,7 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
 typedef struct chain_job {
     const spr_run_ctx *ctx;
     const spr_step *step;
-    const chain *c;
+    const spr_chain *c;
 } chain_job;
 
 /* What a buffer holds: pixels [base, end) of every plane of a member's output; `row` is the first row not yet computed. */
@@ -304,7 +192,7 @@ static float *plane_origin(float *buffer, size_t base) {
 }
 
 /* Makes the buffer begin at the line of the first row needed, keeping what is computed already. */
-static void advance(const member *m, float *buffer, held *h, uint32_t row) {
+static void advance(const spr_member *m, float *buffer, held *h, uint32_t row) {
     size_t base = (size_t)row * m->shape.win.ow / SPR_PX * SPR_PX;
     if (h->valid && base < h->end) {
         size_t skip = base - h->base, keep = h->end - base;
@@ -325,7 +213,7 @@ static uint64_t now_ns(void) {
 }
 
 /* Computes rows [h->row, to) of a member's output, or the pixels that complete them. */
-static void compute(const member *m, spr_part *part, held *h, uint32_t to) {
+static void compute(const spr_member *m, spr_part *part, held *h, uint32_t to) {
     const spr_window *win = &m->shape.win;
     size_t pixels = (size_t)win->oh * win->ow, end = (size_t)to * win->ow;
     if (m->way == SPR_CONV_POINTWISE) {
@@ -342,17 +230,17 @@ static void compute(const member *m, spr_part *part, held *h, uint32_t to) {
     if (h->end < end) h->end = end;
 }
 
-static void run_stripe(const chain_job *job, size_t image, rows out, held *state, char *scratch, uint64_t *ns) {
-    const chain *c = job->c;
+static void run_stripe(const chain_job *job, size_t image, spr_rows out, held *state, char *scratch, uint64_t *ns) {
+    const spr_chain *c = job->c;
     const spr_view *x = &job->step->in[0], *y = &job->step->out[0], *z = c->residual ? &job->step->in[1] : NULL;
-    rows want[MAX_MEMBERS];
+    spr_rows want[SPR_CHAIN_MEMBERS];
     want[c->count - 1] = out;
-    for (int i = c->count - 1; i > 0; i--) want[i - 1] = needed(&c->members[i], want[i]);
+    for (int i = c->count - 1; i > 0; i--) want[i - 1] = spr_chain_needed(&c->members[i], want[i]);
     const spr_part whole = spr_part_of(x, y, z, image);
     spr_part part = {.x = whole.x, .x_stride = whole.x_stride, .scratch = scratch + c->kernel_scratch};
     uint64_t start = job->ctx->profile ? now_ns() : 0;
     for (int i = 0; i < c->count; i++) {
-        const member *m = &c->members[i];
+        const spr_member *m = &c->members[i];
         if (i + 1 < c->count) {
             float *buffer = (float *)scratch + m->buffer;
             advance(m, buffer, &state[i], want[i].lo);
@@ -378,20 +266,20 @@ static void run_stripe(const chain_job *job, size_t image, rows out, held *state
 
 static void chain_task(void *arg, int task, int thread) {
     const chain_job *job = arg;
-    const chain *c = job->c;
+    const spr_chain *c = job->c;
     size_t image = (size_t)task / c->bands;
-    uint32_t first = (uint32_t)task % c->bands * c->stripes_per_band, oh = c->members[c->count - 1].shape.win.oh;
-    held state[MAX_MEMBERS] = {{0}};
-    for (uint32_t s = first; s < first + c->stripes_per_band && s < c->stripes; s++) {
-        rows out = {s * c->rows, (s + 1) * c->rows < oh ? (s + 1) * c->rows : oh};
-        run_stripe(job, image, out, state, spr_scratch(job->ctx, thread), c->ns + thread * MAX_MEMBERS);
+    spr_rows band = spr_chain_band(c, (uint32_t)task % c->bands);
+    held state[SPR_CHAIN_MEMBERS] = {{0}};
+    for (uint32_t row = band.lo; row < band.hi; row += c->rows) {
+        spr_rows out = {row, row + c->rows < band.hi ? row + c->rows : band.hi};
+        run_stripe(job, image, out, state, spr_scratch(job->ctx, thread), c->ns + thread * SPR_CHAIN_MEMBERS);
     }
 }
 
 static void run(const spr_run_ctx *ctx, const spr_step *step) {
-    const chain *c = step->state;
+    const spr_chain *c = step->state;
     chain_job job = {ctx, step, c};
-    memset(c->ns, 0, (size_t)c->threads * MAX_MEMBERS * sizeof *c->ns);
+    memset(c->ns, 0, (size_t)c->threads * SPR_CHAIN_MEMBERS * sizeof *c->ns);
     spr_pool_run(ctx->pool, (int)(c->bands * (uint32_t)step->out[0].desc.dim[0]), chain_task, &job);
 }
 
@@ -400,21 +288,21 @@ const spr_exec spr_exec_chain = {.in_place = 1u << 1, .plan = plan, .run = run};
 /* ---- telling ------------------------------------------------------------------------------------------------------------- */
 
 int spr_step_layers(const spr_step *step) {
-    return step->exec == &spr_exec_chain ? ((const chain *)step->state)->count : 1;
+    return step->exec == &spr_exec_chain ? ((const spr_chain *)step->state)->count : 1;
 }
 
 const spr_step *spr_step_layer(const spr_step *step, int i) {
-    return step->exec == &spr_exec_chain ? &((const chain *)step->state)->members[i].step : step;
+    return step->exec == &spr_exec_chain ? &((const spr_chain *)step->state)->members[i].step : step;
 }
 
 double spr_step_layer_share(const spr_step *step, int i) {
     if (step->exec != &spr_exec_chain) return 1;
-    const chain *c = step->state;
+    const spr_chain *c = step->state;
     double all = 0, own = 0;
     for (int t = 0; t < c->threads; t++)
         for (int k = 0; k < c->count; k++) {
-            all += (double)c->ns[t * MAX_MEMBERS + k];
-            if (k == i) own += (double)c->ns[t * MAX_MEMBERS + k];
+            all += (double)c->ns[t * SPR_CHAIN_MEMBERS + k];
+            if (k == i) own += (double)c->ns[t * SPR_CHAIN_MEMBERS + k];
         }
     return all > 0 ? own / all : 0;
 }

@@ -17,6 +17,7 @@ typedef struct spr_view {
 } spr_view;
 
 typedef struct spr_step spr_step;
+typedef struct spr_tune spr_tune;
 
 typedef struct spr_plan_ctx {
     const spr_graph *graph;
@@ -24,6 +25,8 @@ typedef struct spr_plan_ctx {
     uint32_t features;
     int threads;
     spr_sparse sparse; /* never SPR_SPARSE_MODEL */
+    spr_tune *tune;    /* NULL: kernels are chosen by estimates */
+    uint32_t part_rows; /* rows of the image that are computed at a time, 0 for all (runtime/chain.c) */
     spr_error *err;
 } spr_plan_ctx;
 
@@ -63,6 +66,7 @@ struct spr_step {
     size_t workspace_bytes; /* memory that all threads share during this step, aligned to SPR_LINE */
     void *workspace;
     /* for explain */
+    double balance; /* see spr_layer_info; 0 where the operator does not say */
     const spr_kernel *kernel;
     char reason[160];
     double macs, sparsity, fill_2x1;

@@ -201,13 +201,15 @@ static void reuse_in_place(layout *l) {
 static int larger_first(const void *a, const void *b) {
     const block *x = a, *y = b;
     if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
-    return x->first < y->first ? -1 : x->first > y->first;
+    if (x->first != y->first) return x->first < y->first ? -1 : 1;
+    return x->value != y->value ? (x->value < y->value ? -1 : 1) : x->step - y->step; /* the same order in every libc */
 }
 
-/* Greedy by size: each block, largest first, goes to the lowest gap among the blocks that live at the same time. */
-static int64_t assign_offsets(block *blocks, int count) {
+/* Each block in order goes to the lowest gap among the blocks before it that live at the same time. Returns the bytes taken; *top
+   is the block that ends there. */
+static int64_t place_in_order(block *blocks, int count, int *top) {
     int64_t total = 0;
-    qsort(blocks, (size_t)count, sizeof *blocks, larger_first);
+    *top = 0;
     for (int i = 0; i < count; i++) {
         int64_t offset = 0;
         for (int moved = 1; moved;) {
@@ -222,9 +224,50 @@ static int64_t assign_offsets(block *blocks, int count) {
             }
         }
         blocks[i].offset = offset;
-        if (total < offset + blocks[i].bytes) total = offset + blocks[i].bytes;
+        if (total < offset + blocks[i].bytes) {
+            total = offset + blocks[i].bytes;
+            *top = i;
+        }
     }
     return total;
+}
+
+static void move_to_front(block *blocks, int i) {
+    block moved = blocks[i];
+    memmove(blocks + 1, blocks, (size_t)i * sizeof *blocks);
+    blocks[0] = moved;
+}
+
+/* Largest first; then, as long as more is taken than lives at a time, again with the block that stuck out placed first. Leaves
+   the best order's offsets. */
+static int64_t assign_offsets(block *blocks, int count, int64_t live) {
+    int top, best_try = 0, tries = count < 200 ? 100 : 4000000 / count / count; /* a fraction of a second at most */
+    int64_t best = INT64_MAX;
+    for (int replay = 0; replay < 2; replay++) { /* the second time up to the best of the first */
+        qsort(blocks, (size_t)count, sizeof *blocks, larger_first);
+        for (int i = 0;; i++) {
+            int64_t total = place_in_order(blocks, count, &top);
+            if (!replay && total < best) {
+                best = total;
+                best_try = i;
+            }
+            if (replay ? i == best_try : best <= live || i >= tries) break;
+            move_to_front(blocks, top);
+        }
+    }
+    return best;
+}
+
+/* The most bytes that live at the same time: what the arena would take if nothing lay in the way of anything. */
+static int64_t most_alive(const block *blocks, int count, int steps) {
+    int64_t most = 0;
+    for (int s = 0; s <= steps; s++) {
+        int64_t sum = 0;
+        for (int i = 0; i < count; i++)
+            if (blocks[i].first <= s && s <= blocks[i].last) sum += blocks[i].bytes;
+        if (sum > most) most = sum;
+    }
+    return most;
 }
 
 static spr_status allocate(spr_plan *plan, int64_t bytes, spr_error *err) {
@@ -247,7 +290,8 @@ static spr_status assign_memory(layout *l, block *blocks, spr_error *err) {
         if (plan->steps[s].workspace_bytes)
             blocks[count++] = (block){.bytes = (int64_t)spr_round_up(plan->steps[s].workspace_bytes, SPR_LINE),
                                       .first = s, .last = s, .value = -1, .step = s};
-    spr_status status = allocate(plan, assign_offsets(blocks, count), err);
+    plan->live_bytes = (size_t)most_alive(blocks, count, plan->step_count);
+    spr_status status = allocate(plan, assign_offsets(blocks, count, (int64_t)plan->live_bytes), err);
     if (status) return status;
     for (int i = 0; i < count; i++) {
         char *memory = plan->activations + blocks[i].offset;

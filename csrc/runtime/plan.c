@@ -113,8 +113,11 @@ spr_status spr_plan_init_step(spr_plan *plan, const spr_node *node, spr_step *st
 }
 
 /* Runs a node whose inputs are all known; its outputs become known, stored contiguously. */
-static spr_status fold(spr_plan *plan, spr_plan_ctx *ctx, const spr_node *node) {
+static spr_status fold(spr_plan *plan, const spr_plan_ctx *outer, const spr_node *node) {
     spr_step step;
+    spr_plan_ctx once = *outer, *ctx = &once; /* not worth measuring, nor threads */
+    once.tune = NULL;
+    once.threads = 1;
     spr_status status = spr_plan_init_step(plan, node, &step, ctx->err);
     for (int i = 0; !status && i < node->out_count; i++) {
         spr_view *out = &step.out[i];
@@ -184,7 +187,7 @@ static spr_status infer_node(spr_plan *plan, spr_plan_ctx *ctx, const spr_node *
 static spr_status build(spr_plan *plan, const spr_desc *inputs, const spr_plan_options *options, spr_error *err) {
     const spr_graph *graph = plan->graph;
     spr_plan_ctx ctx = {.graph = graph, .arena = &plan->arena, .features = options->features,
-                        .threads = options->threads, .sparse = options->sparse, .err = err};
+                        .threads = options->threads, .sparse = options->sparse, .tune = options->tune, .err = err};
     size_t values = (size_t)graph->value_count + 1;
     plan->views = spr_arena_array(&plan->arena, values, sizeof *plan->views);
     plan->known = spr_arena_array(&plan->arena, values, 1);

@@ -13,7 +13,7 @@ typedef struct spr_plan {
     spr_step *steps;  /* nodes that were not folded, in order */
     int step_count;
     char *activations;
-    size_t activation_bytes;
+    size_t activation_bytes, live_bytes;
     size_t scratch; /* bytes per thread */
 } spr_plan;
 
@@ -21,6 +21,7 @@ typedef struct spr_plan_options {
     uint32_t features;
     int threads;
     spr_sparse sparse;
+    spr_tune *tune;  /* NULL: kernels are chosen by estimates */
     int shapes_only; /* stop after types, shapes and folding: nothing can be run */
 } spr_plan_options;
 

@@ -1,16 +1,20 @@
 /* The public session: input shapes, a plan for them, running it, and telling what was done. */
 #define _GNU_SOURCE
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "model/format.h"
 #include "model/model.h"
 #include "runtime/chain.h"
+#include "runtime/tune.h"
 
 struct spr_session {
     const spr_model *model;
     const spr_graph *graph;
     spr_plan_options options;
+    uint64_t cpu_mask;
     int profile;
     spr_pool *pool;
     spr_desc *inputs; /* present shapes, by graph input */
@@ -45,7 +49,11 @@ static spr_status read_options(spr_session *session, const spr_session_options *
         .sparse = options.sparse != SPR_SPARSE_MODEL ? options.sparse : session->graph->sparse,
     };
     session->profile = options.profile;
-    return spr_pool_create(options.threads, options.cpu_mask, &session->pool, err);
+    session->cpu_mask = options.cpu_mask;
+    spr_status status = spr_pool_create(options.threads, options.cpu_mask, &session->pool, err);
+    if (!status && options.autotune)
+        status = spr_tune_create(session->model->path, session->pool, &session->options.tune, err);
+    return status;
 }
 
 static int shapes_known(const spr_session *session) {
@@ -86,6 +94,7 @@ static void drop_plan(spr_session *session) {
 void spr_session_free(spr_session *session) {
     if (!session) return;
     drop_plan(session);
+    spr_tune_free(session->options.tune);
     spr_pool_free(session->pool);
     free(session->inputs);
     free(session);
@@ -115,6 +124,34 @@ spr_status spr_session_set_input_shape(spr_session *session, int index, int rank
     return SPR_OK;
 }
 
+/* What the fastest kernels depend on, as one line that begins with the model. */
+static void tune_key(const spr_session *session, char *key, size_t size) {
+    const spr_source *source = &session->model->source;
+    const spr_plan_options *o = &session->options;
+    char cpu[128];
+    uint32_t crc;
+    spr_cpu_name(cpu, sizeof cpu);
+    memcpy(&crc, (const char *)source->data + SPR_AT_CRC, sizeof crc);
+    size_t used = (size_t)snprintf(key, size, "model=%08x-%zu version=%s features=%x threads=%d mask=%llx sparse=%d cpu='%s' inputs=",
+                                   (unsigned)crc, source->size, spr_version(), (unsigned)o->features, o->threads,
+                                   (unsigned long long)session->cpu_mask, (int)o->sparse, cpu);
+    for (int i = 0; i < session->graph->input_count && used < size; i++) {
+        char text[SPR_DIMS_TEXT];
+        used += (size_t)snprintf(key + used, size - used, "%s",
+                                 spr_dims_text(text, session->inputs[i].rank, session->inputs[i].dim));
+    }
+}
+
+static spr_status tune_begin(const spr_session *session, spr_error *err) {
+    size_t size = 512 + SPR_DIMS_TEXT * (size_t)session->graph->input_count;
+    char *key = malloc(size);
+    if (!key) return spr_fail_memory(err, "autotuning", size);
+    tune_key(session, key, size);
+    spr_status status = spr_tune_begin(session->options.tune, key, err);
+    free(key);
+    return status;
+}
+
 spr_status spr_session_prepare(spr_session *session, spr_error *err) {
     if (session->plan) return SPR_OK;
     for (int i = 0; i < session->graph->input_count; i++) {
@@ -127,8 +164,11 @@ spr_status spr_session_prepare(spr_session *session, spr_error *err) {
                                 spr_dims_text(text, desc->rank, desc->dim));
     }
     spr_plan *plan;
-    spr_status status = spr_plan_create(session->graph, session->inputs, &session->options, &plan, err);
+    spr_tune *tune = session->options.tune;
+    spr_status status = tune ? tune_begin(session, err) : SPR_OK;
+    if (!status) status = spr_plan_create(session->graph, session->inputs, &session->options, &plan, err);
     if (status) return status;
+    if (tune) spr_tune_end(tune);
     size_t bytes = plan->scratch * (size_t)session->options.threads;
     void *scratch = NULL;
     if (posix_memalign(&scratch, SPR_LINE, bytes + SPR_LINE)) {
@@ -253,6 +293,7 @@ spr_status spr_session_layer(const spr_session *session, int index, spr_layer_in
         .weight_bytes = step->weight_bytes,
         .packed_bytes = step->packed_bytes,
         .ns = (uint64_t)((double)whole->ns * spr_step_layer_share(whole, index)),
+        .balance = step->balance,
     };
     describe(session->graph, step->node->out[0], &step->out[0].desc, &info->output);
     return SPR_OK;
@@ -262,6 +303,11 @@ spr_status spr_session_memory(const spr_session *session, spr_memory_info *info)
     if (!session->plan) return SPR_ERROR_ARGUMENT;
     *info = (spr_memory_info){.activations = session->plan->activation_bytes,
                               .weights = session->plan->arena.bytes - session->plan->activation_bytes,
-                              .scratch = session->scratch_stride * (size_t)session->options.threads};
+                              .scratch = session->scratch_stride * (size_t)session->options.threads,
+                              .live = session->plan->live_bytes};
     return SPR_OK;
+}
+
+const char *spr_session_tune_note(const spr_session *session) {
+    return session->options.tune ? spr_tune_note(session->options.tune) : "";
 }

@@ -45,6 +45,7 @@ def add_arguments(parser):
         metavar="LIST",
         help="CPU features that kernels may use, e.g. avx2 or ref; may be given several times (all)",
     )
+    common.add_autotune(parser)
     common.add_prune(parser, common.several(common.ratio), "; comma list")
     parser.add_argument(
         "--block",
@@ -73,7 +74,7 @@ def run(args):
     rows, runs, feeds, sessions = [], [], None, []
     for key, model, proto in _models(args):
         for sparse, isa, threads in itertools.product(args.sparse, args.isa or [None], args.threads):
-            options = {"sparse": sparse, "isa": isa, "threads": threads}
+            options = {"sparse": sparse, "isa": isa, "threads": threads, "autotune": args.autotune}
             session = common.open_session(model, args.input_shape, **options)
             feeds = feeds or common.feeds_for(session, [])
             rows.append({"runtime": "sparse-runtime", **key, **options})

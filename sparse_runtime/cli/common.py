@@ -101,6 +101,15 @@ def add_session(parser):
         help="which kernels: as the model was converted, the fastest per layer, sparse or dense ones only (model)",
     )
     parser.add_argument("--isa", metavar="LIST", help="CPU features that kernels may use, e.g. avx2 or ref (all)")
+    add_autotune(parser)
+
+
+def add_autotune(parser):
+    parser.add_argument(
+        "--autotune",
+        action="store_true",
+        help="choose kernels by measuring them on this device; what is found is kept beside a .spr file, as FILE.tune",
+    )
 
 
 # ---- models --------------------------------------------------------------------------------------------------------

@@ -19,7 +19,14 @@ def add_arguments(parser):
 
 
 def run(args):
-    session = common.open_session(args.model, args.input_shape, threads=args.threads, sparse=args.sparse, isa=args.isa)
+    session = common.open_session(
+        args.model,
+        args.input_shape,
+        threads=args.threads,
+        sparse=args.sparse,
+        isa=args.isa,
+        autotune=args.autotune,
+    )
     report = session.explain()
     if args.output == "json":
         print(json.dumps(report.to_dict(), indent=1))

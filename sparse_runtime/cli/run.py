@@ -40,7 +40,14 @@ def add_arguments(parser):
 def run(args):
     if args.output and not args.output.endswith((".npz", ".npy")):
         raise ArgumentError(f"{args.output}: outputs are written to .npz or .npy files")
-    session = common.open_session(args.model, args.input_shape, threads=args.threads, sparse=args.sparse, isa=args.isa)
+    session = common.open_session(
+        args.model,
+        args.input_shape,
+        threads=args.threads,
+        sparse=args.sparse,
+        isa=args.isa,
+        autotune=args.autotune,
+    )
     infos = session.inputs
     if not args.inputs:
         listed = ", ".join(f"{info.name}={info.dtype} {_shape(info.shape)}" for info in infos)

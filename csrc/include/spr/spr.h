@@ -131,6 +131,8 @@ typedef struct spr_session_options {
     spr_sparse sparse;
     const char *isa;    /* comma list of feature names the kernels may use ("neon,dotprod", "avx2", "ref"); NULL: all */
     int profile;        /* not 0: time every layer */
+    int autotune;       /* not 0: choose kernels by measuring them on this device, not by estimates. What is found is kept
+                           beside the model, as <model file>.tune, for the next session on a like device. */
 } spr_session_options;
 
 SPR_API void spr_session_options_init(spr_session_options *options);
@@ -171,6 +173,8 @@ typedef struct spr_layer_info {
     size_t weight_bytes; /* in the file */
     size_t packed_bytes; /* in memory */
     uint64_t ns;        /* time of the last run, 0 unless profiling */
+    double balance;     /* mean by largest share of the work that falls to a thread, counted, not timed; 0 where the work is
+                           not split or not counted */
 } spr_layer_info;
 
 /* Layers in the order in which they run; valid until the session is replanned or freed. */
@@ -181,7 +185,11 @@ typedef struct spr_memory_info {
     size_t activations; /* arena of intermediate tensors, inputs and outputs */
     size_t weights;     /* packed weights and other constants */
     size_t scratch;     /* of all threads */
+    size_t live;        /* the part of `activations` that is in use when most is: below this it cannot be */
 } spr_memory_info;
+/* What came of autotune, one line for people: what was measured, where it is kept or why not. "" without autotune. */
+SPR_API const char *spr_session_tune_note(const spr_session *session);
+
 SPR_API spr_status spr_session_memory(const spr_session *session, spr_memory_info *info);
 
 typedef struct spr_kernel_info {

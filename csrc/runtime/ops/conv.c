@@ -33,18 +33,30 @@ static spr_status plan_pointwise(spr_plan_ctx *ctx, spr_step *step, conv_state *
         spr_strides_planes(&state->gathered.desc, state->gathered.stride);
         step->workspace_bytes = images * (size_t)state->gathered.stride[0] * sizeof(float);
     }
-    spr_pointwise_use use = {.pixels = pixels, .images = images, .x_stride = (size_t)state->gathered.stride[1]};
+    spr_pointwise_use use = {.pixels = pixels, .images = images, .x_stride = (size_t)state->gathered.stride[1],
+                             .part_pixels = (size_t)ctx->part_rows * win->ow};
     if (state->way == SPR_CONV_FC)
         use = (spr_pointwise_use){.fully_connected = 1, .pixels = images, .images = 1, .x_stride = 1};
     return spr_pointwise_plan(ctx, step, &use, &state->act, &state->pw);
 }
 
-/* Tasks of the window kernels: channels first, as their inputs are disjoint (depthwise) or shared (general). */
-static void split_window(const spr_plan_ctx *ctx, const spr_step *step, conv_state *state) {
-    const spr_conv_shape *shape = &state->shape;
-    uint32_t images = (uint32_t)step->in[0].desc.dim[0], step_rows = state->kernel->row_step;
-    uint32_t want = ctx->threads > 1 && step->macs >= SPR_PARALLEL_MACS ? (uint32_t)(SPR_TASKS_PER_THREAD * ctx->threads) : 1;
-    want = images ? (want + images - 1) / images : 1;
+/* How evenly the tasks of run() spread. */
+static double window_balance(const spr_plan_ctx *ctx, const conv_state *state, size_t images) {
+    spr_loads loads = {.threads = ctx->threads};
+    uint32_t oc = state->shape.oc, oh = state->shape.win.oh;
+    for (size_t image = 0; image < images; image++)
+        for (uint32_t row = 0; row < oc; row += state->rows_per_task)
+            for (uint32_t line = 0; line < oh; line += state->lines_per_task) {
+                uint32_t rows = oc - row < state->rows_per_task ? oc - row : state->rows_per_task;
+                uint32_t lines = oh - line < state->lines_per_task ? oh - line : state->lines_per_task;
+                spr_loads_add(&loads, (double)rows * lines);
+            }
+    return spr_loads_balance(&loads);
+}
+
+/* About `want` tasks for an image: channels first, as their inputs are disjoint (depthwise) or shared (general). */
+static void split_into(const spr_conv_shape *shape, uint32_t want, conv_state *state) {
+    uint32_t step_rows = state->kernel->row_step;
     if (state->kernel->cls == SPR_K_DWCONV) {
         uint32_t rows = (shape->oc + want - 1) / want;
         state->rows_per_task = (rows + step_rows - 1) / step_rows * step_rows;
@@ -57,6 +69,21 @@ static void split_window(const spr_plan_ctx *ctx, const spr_step *step, conv_sta
     }
     state->lines_per_task = (shape->win.oh + want - 1) / want;
     state->line_tasks = (shape->win.oh + state->lines_per_task - 1) / state->lines_per_task;
+}
+
+/* The first way to split that is about even, else the most even one. */
+static void split_window(const spr_plan_ctx *ctx, spr_step *step, conv_state *state) {
+    uint32_t images = (uint32_t)step->in[0].desc.dim[0], threads = (uint32_t)ctx->threads, best = 1;
+    int parallel = threads > 1 && step->macs >= SPR_PARALLEL_MACS;
+    for (uint32_t each = SPR_TASKS_PER_THREAD; parallel && each <= 2 * SPR_TASKS_PER_THREAD && step->balance < SPR_EVEN; each++) {
+        uint32_t want = (each * threads + images - 1) / images;
+        split_into(&state->shape, want, state);
+        double even = window_balance(ctx, state, images);
+        if (even <= step->balance) continue;
+        step->balance = even;
+        best = want;
+    }
+    split_into(&state->shape, best, state);
 }
 
 static spr_status plan_window(spr_plan_ctx *ctx, spr_step *step, conv_state *state) {

@@ -12,6 +12,22 @@ spr_runs spr_view_runs(const spr_view *view) {
                       .stride1 = view->stride[1]};
 }
 
+void spr_loads_add(spr_loads *loads, double work) {
+    int least = 0;
+    for (int t = 1; t < loads->threads; t++)
+        if (loads->of[t] < loads->of[least]) least = t;
+    loads->of[least] += work;
+}
+
+double spr_loads_balance(const spr_loads *loads) {
+    double sum = 0, most = 0;
+    for (int t = 0; t < loads->threads; t++) {
+        sum += loads->of[t];
+        if (loads->of[t] > most) most = loads->of[t];
+    }
+    return most > 0 ? sum / most / loads->threads : 1;
+}
+
 typedef struct range_job {
     int64_t count, per_task;
     spr_range_fn *fn;

@@ -8,7 +8,19 @@
    even out what the split gets wrong and what else the cores are doing. */
 #define SPR_PARALLEL_ELEMENTS (32 * 1024)
 #define SPR_PARALLEL_MACS 20000.0
+#define SPR_PARALLEL_CYCLES 8000.0 /* where they can be estimated */
 #define SPR_TASKS_PER_THREAD 4
+#define SPR_EVEN 0.95 /* balance (see spr_layer_info) with which a split is taken without looking for a better one */
+
+/* How evenly tasks spread over threads that take them in order, counted from the work each one is. */
+typedef struct spr_loads {
+    int threads;
+    double of[256]; /* by thread */
+} spr_loads;
+/* The next task goes to the thread that is free first. */
+void spr_loads_add(spr_loads *loads, double work);
+/* Mean load by largest load, in (0, 1]. */
+double spr_loads_balance(const spr_loads *loads);
 
 /* A tensor as `count` contiguous runs of `length` elements: planes if it is of rank 4, else one. */
 typedef struct spr_runs {

@@ -59,97 +59,83 @@ void spr_step_note_weights(spr_step *step, const spr_value *weights) {
     step->fill_2x1 = count.block_elements ? (double)count.nonzeros / (double)count.block_elements : 1.0;
 }
 
-/* ---- choice ------------------------------------------------------------------------------------------------------------ */
-
-/* Estimated cycles of a kernel that multiplies by `stored` weights (see spr_cost). */
-static double estimate(const spr_kernel *kernel, const spr_pointwise_use *use, double stored, double rows) {
-    const spr_cost *cost = &kernel->cost;
-    double tiles = (double)((use->pixels + cost->tile - 1) / cost->tile);
-    double pixels = (double)spr_round_up(use->pixels, cost->vector);
-    return (double)use->images * (stored * (cost->per_weight * tiles + cost->per_mac * pixels) + cost->per_row * rows * tiles);
-}
-
-enum { DENSE, CSR, B2X1, FORMATS };
-static const char *const format_names[FORMATS] = {"dense", "csr", "2x1"};
-
-/* Picks the cheapest format the policy admits and says why. */
-static const spr_kernel *choose(const spr_plan_ctx *ctx, spr_step *step, const spr_value *weights, const spr_pointwise_use *use,
-                                uint32_t n, uint32_t k) {
-    spr_sparsity count = spr_count_sparsity(weights);
-    double stored[FORMATS] = {(double)count.elements, (double)count.nonzeros, (double)count.block_elements};
-    const spr_kernel *kernels[FORMATS] = {
-        spr_kernel_best(use->fully_connected ? SPR_K_FC_DENSE : SPR_K_PW_DENSE, ctx->features), NULL, NULL};
-    int sparse = weights->encoding != SPR_ENC_DENSE && ctx->sparse != SPR_SPARSE_NEVER;
-    /* sparse kernels may keep byte offsets of planes in 32 bits */
-    int reachable = (double)k * (double)use->x_stride * sizeof(float) < (double)INT32_MAX;
-    if (sparse && reachable) {
-        kernels[CSR] = spr_kernel_best(use->fully_connected ? SPR_K_FC_CSR : SPR_K_PW_CSR, ctx->features);
-        if (!use->fully_connected && n > 1) kernels[B2X1] = spr_kernel_best(SPR_K_PW_2X1, ctx->features);
-        if (ctx->sparse == SPR_SPARSE_ALWAYS) kernels[DENSE] = NULL;
-    }
-    int best = -1;
-    double cost[FORMATS] = {0};
-    for (int f = 0; f < FORMATS; f++) {
-        if (!kernels[f]) continue;
-        cost[f] = estimate(kernels[f], use, stored[f], n);
-        if (best < 0 || cost[f] < cost[best]) best = f;
-    }
-    if (weights->encoding == SPR_ENC_DENSE)
-        snprintf(step->reason, sizeof step->reason, "weights are stored dense (%.0f %% zeros)", 100 * step->sparsity);
-    else if (ctx->sparse == SPR_SPARSE_NEVER)
-        snprintf(step->reason, sizeof step->reason, "sparse kernels are switched off (sparse=never)");
-    else if (!reachable)
-        snprintf(step->reason, sizeof step->reason, "the input is too large for sparse kernels (%u channels of %zu)", k,
-                 use->x_stride);
-    else {
-        int length = snprintf(step->reason, sizeof step->reason, "kcycles:");
-        for (int f = 0; f < FORMATS; f++)
-            if (kernels[f])
-                length += snprintf(step->reason + length, sizeof step->reason - (size_t)length, " %s %.0f", format_names[f],
-                                   cost[f] / 1e3);
-        if (ctx->sparse == SPR_SPARSE_ALWAYS)
-            snprintf(step->reason + length, sizeof step->reason - (size_t)length, " (sparse=always)");
-    }
-    return kernels[best];
-}
-
 /* ---- splitting ------------------------------------------------------------------------------------------------------------ */
+
+/* Work of a row besides its weights, in weights. */
+#define ROW_WORK 4.0
+
+static double row_work(const spr_pw_weights *w, uint32_t row) {
+    return w->row_ptr ? w->row_ptr[row + 1] - w->row_ptr[row] + ROW_WORK : 1;
+}
 
 /* Bounds of `groups` row groups of about equal work, the weights of a row plus a constant, at multiples of row_step. */
 static uint32_t split_rows(const spr_pw_weights *w, uint32_t row_step, uint32_t groups, uint32_t *bound) {
-    const double row_work = 4;
-    double total = w->row_ptr ? w->row_ptr[w->n] + row_work * w->n : (double)w->n, done = 0;
+    double total = w->row_ptr ? w->row_ptr[w->n] + ROW_WORK * w->n : (double)w->n, done = 0;
     uint32_t made = 0;
     bound[0] = 0;
     for (uint32_t row = 0; row < w->n; row++) {
         if (row % row_step == 0 && row > bound[made] && made + 1 < groups && done >= total * (made + 1) / groups)
             bound[++made] = row;
-        done += w->row_ptr ? w->row_ptr[row + 1] - w->row_ptr[row] + row_work : 1;
+        done += row_work(w, row);
     }
     bound[++made] = w->n;
     return made;
 }
 
-static spr_status split(spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_pointwise_use *use, spr_pointwise *pw) {
-    double stored = w->row_ptr ? w->row_ptr[w->n] : (double)w->n * w->k;
-    int parallel = ctx->threads > 1 && stored * (double)(use->pixels * use->images) >= SPR_PARALLEL_MACS;
-    size_t want = parallel ? (size_t)(SPR_TASKS_PER_THREAD * ctx->threads) : 1;
+/* How evenly the tasks of spr_pointwise_run spread, in its order. */
+static double balance(const spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_pointwise_use *use, const spr_pointwise *pw) {
+    spr_loads loads = {.threads = ctx->threads};
+    size_t images = use->fully_connected ? 1 : use->images;
+    for (size_t image = 0; image < images; image++)
+        for (uint32_t group = 0; group < pw->row_groups; group++) {
+            double rows = 0;
+            for (uint32_t row = pw->row_bound[group]; row < pw->row_bound[group + 1]; row++) rows += row_work(w, row);
+            for (uint32_t block = 0; block < pw->px_blocks; block++) {
+                size_t begin = (size_t)block * pw->px_block, end = begin + pw->px_block;
+                spr_loads_add(&loads, rows * (double)((end < use->pixels ? end : use->pixels) - begin));
+            }
+        }
+    return spr_loads_balance(&loads);
+}
+
+/* Splits into about `want` tasks: pixels into blocks of whole `unit`s first, as rows share their inputs, then rows. */
+static void split_into(spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_pointwise_use *use, size_t want, size_t unit,
+                       spr_pointwise *pw) {
     size_t tasks = use->fully_connected ? 1 : use->images;
     pw->px_block = (uint32_t)use->pixels;
     pw->px_blocks = 1;
-    if (!use->fully_connected && parallel) {
-        /* whole tiles, so that no task ends in the middle of one */
-        size_t unit = spr_round_up(pw->kernel->cost.tile, SPR_PX), units = (use->pixels + unit - 1) / unit;
-        size_t blocks = (want + tasks - 1) / tasks;
+    if (!use->fully_connected && want > 1) {
+        size_t units = (use->pixels + unit - 1) / unit, blocks = (want + tasks - 1) / tasks;
         if (blocks > units) blocks = units;
         pw->px_block = (uint32_t)((units + blocks - 1) / blocks * unit);
         pw->px_blocks = (uint32_t)((use->pixels + pw->px_block - 1) / pw->px_block);
         tasks *= pw->px_blocks;
     }
-    size_t groups = (want + tasks - 1) / tasks;
-    pw->row_bound = spr_plan_alloc(ctx, (groups + 1) * sizeof *pw->row_bound, "row groups");
+    pw->row_groups = split_rows(w, pw->kernel->row_step, (uint32_t)((want + tasks - 1) / tasks), pw->row_bound);
+    pw->balance = want > 1 ? balance(ctx, w, use, pw) : 0;
+}
+
+/* The first of some ways to split that is about even, else the most even one. `cycles`: estimate of the whole. */
+static spr_status split(spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_pointwise_use *use, double cycles,
+                        spr_pointwise *pw) {
+    size_t threads = (size_t)ctx->threads, most = 2 * SPR_TASKS_PER_THREAD * threads;
+    int parallel = threads > 1 && cycles >= SPR_PARALLEL_CYCLES && use->pixels && use->images;
+    size_t tile = spr_round_up(pw->kernel->cost.tile, SPR_PX); /* so that no task ends in the middle of one */
+    size_t best_want = 1, best_unit = tile;
+    double best = 0;
+    pw->row_bound = spr_plan_alloc(ctx, (most + 1) * sizeof *pw->row_bound, "row groups");
     if (!pw->row_bound) return SPR_ERROR_MEMORY;
-    pw->row_groups = split_rows(w, pw->kernel->row_step, (uint32_t)groups, pw->row_bound);
+    for (size_t unit = tile; parallel && best < SPR_EVEN; unit = SPR_PX) {
+        for (size_t want = SPR_TASKS_PER_THREAD * threads; want <= most && best < SPR_EVEN; want += threads) {
+            split_into(ctx, w, use, want, unit, pw);
+            if (pw->balance <= best) continue;
+            best = pw->balance;
+            best_want = want;
+            best_unit = unit;
+        }
+        if (unit == SPR_PX) break;
+    }
+    split_into(ctx, w, use, best_want, best_unit, pw);
     return SPR_OK;
 }
 
@@ -172,31 +158,38 @@ static spr_status load(spr_plan_ctx *ctx, const spr_value *weights, int sparse, 
     return SPR_OK;
 }
 
-spr_status spr_pointwise_plan(spr_plan_ctx *ctx, spr_step *step, const spr_pointwise_use *use, const spr_act *act,
-                              spr_pointwise *out) {
-    spr_value weights;
-    spr_status status = spr_plan_weights(ctx, step, &weights);
-    if (status) return status;
-    spr_pw_weights w = {.n = (uint32_t)weights.desc.dim[0], .k = (uint32_t)weights.desc.dim[1]};
-    status = spr_plan_vector(ctx, step, 2, w.n, &w.bias);
-    if (status) return status;
-    spr_step_note_weights(step, &weights);
-    step->kernel = choose(ctx, step, &weights, use, w.n, w.k);
-    *out = (spr_pointwise){.kernel = step->kernel, .n = w.n, .k = w.k, .act = *act,
+spr_status spr_pointwise_make(spr_plan_ctx *ctx, const spr_value *weights, const float *bias, const spr_kernel *kernel,
+                              const spr_pointwise_use *use, const spr_act *act, spr_pointwise *out, size_t *packed_bytes) {
+    spr_pw_weights w = {.n = (uint32_t)weights->desc.dim[0], .k = (uint32_t)weights->desc.dim[1], .bias = bias};
+    *out = (spr_pointwise){.kernel = kernel, .n = w.n, .k = w.k, .act = *act,
                            .unary = spr_kernel_best(SPR_K_UNARY, ctx->features)->run.unary};
-    int dense = step->kernel->cls == SPR_K_PW_DENSE || step->kernel->cls == SPR_K_FC_DENSE;
     void *csr;
-    status = load(ctx, &weights, !dense, &w, &csr);
+    spr_status status = load(ctx, weights, kernel->cls != SPR_K_PW_DENSE && kernel->cls != SPR_K_FC_DENSE, &w, &csr);
     if (!status) {
-        step->packed_bytes = out->kernel->packing->size(&w, use->x_stride);
-        out->packed = spr_plan_alloc(ctx, spr_round_up(step->packed_bytes + 1, SPR_LINE), "packed weights");
+        *packed_bytes = kernel->packing->size(&w, use->x_stride);
+        out->packed = spr_plan_alloc(ctx, spr_round_up(*packed_bytes + 1, SPR_LINE), "packed weights");
         if (!out->packed) status = SPR_ERROR_MEMORY;
     }
     if (!status) {
-        out->kernel->packing->pack(&w, use->x_stride, out->packed);
-        status = split(ctx, &w, use, out);
+        kernel->packing->pack(&w, use->x_stride, out->packed);
+        spr_work work = spr_pointwise_work(weights, use);
+        status = split(ctx, &w, use, spr_estimate(kernel, ctx->features, &work), out);
     }
     free(csr);
+    return status;
+}
+
+spr_status spr_pointwise_plan(spr_plan_ctx *ctx, spr_step *step, const spr_pointwise_use *use, const spr_act *act,
+                              spr_pointwise *out) {
+    spr_value weights;
+    const float *bias;
+    spr_status status = spr_plan_weights(ctx, step, &weights);
+    if (!status) status = spr_plan_vector(ctx, step, 2, (uint32_t)weights.desc.dim[0], &bias);
+    if (status) return status;
+    spr_step_note_weights(step, &weights);
+    status = spr_pointwise_choose(ctx, step, &weights, bias, use, act);
+    if (!status) status = spr_pointwise_make(ctx, &weights, bias, step->kernel, use, act, out, &step->packed_bytes);
+    step->balance = out->balance;
     return status;
 }
 

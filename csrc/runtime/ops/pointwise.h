@@ -3,6 +3,7 @@
 #ifndef SPR_RUNTIME_OPS_POINTWISE_H
 #define SPR_RUNTIME_OPS_POINTWISE_H
 
+#include "runtime/cost.h"
 #include "runtime/exec.h"
 
 /* A part of one image: pixels [begin, end) for pointwise layers (begin a multiple of SPR_PX), image rows for others. Pointers are
@@ -25,6 +26,7 @@ typedef struct spr_pointwise_use {
     size_t pixels;       /* per image, or the m of a fully connected layer */
     size_t images;
     size_t x_stride;
+    size_t part_pixels; /* how many are computed at a time where that is not all of them, else 0 */
 } spr_pointwise_use;
 
 typedef struct spr_pointwise {
@@ -37,11 +39,21 @@ typedef struct spr_pointwise {
     uint32_t row_groups;
     uint32_t px_block; /* pixels per task */
     uint32_t px_blocks;
+    double balance;
 } spr_pointwise;
 
 /* Plans the weights in input 1 with the bias in input 2; fills in step->kernel, reason, sparsity and sizes. */
 spr_status spr_pointwise_plan(spr_plan_ctx *ctx, spr_step *step, const spr_pointwise_use *use, const spr_act *act,
                               spr_pointwise *out);
+
+/* What the estimates of kernels are made from. */
+spr_work spr_pointwise_work(const spr_value *weights, const spr_pointwise_use *use);
+/* Chooses step->kernel, by estimates or by measuring, and writes step->reason. */
+spr_status spr_pointwise_choose(spr_plan_ctx *ctx, spr_step *step, const spr_value *weights, const float *bias,
+                                const spr_pointwise_use *use, const spr_act *act);
+/* Packs the weights for a kernel and splits the work. */
+spr_status spr_pointwise_make(spr_plan_ctx *ctx, const spr_value *weights, const float *bias, const spr_kernel *kernel,
+                              const spr_pointwise_use *use, const spr_act *act, spr_pointwise *out, size_t *packed_bytes);
 
 /* Y = act(W X + B + Z) for rows [row0, row1) of a part. */
 void spr_pointwise_run_part(const spr_pointwise *pw, const spr_part *part, uint32_t row0, uint32_t row1);

@@ -1,0 +1,259 @@
+"""Fits the COST coefficients of csrc/kernels/kernels.inc to measurements, and says how good the plan's choices are.
+
+    python -m benchmarks.costs --measure        # what is not measured yet, into build/costs/*.jsonl; can be interrupted
+    python -m benchmarks.costs                  # fits, and checks on shapes that were not fitted to
+    python -m benchmarks.costs --write          # also puts the coefficients into kernels.inc
+
+x86 kernels are timed on this machine, alone on a core please; ARM kernels are estimated by tools/armcycles with its model of
+caches. Both need `make core-native core-arm`. What a coefficient means, and how an estimate is made of them, is in
+csrc/kernels/kernel.h and csrc/runtime/cost.c; `terms` here is the same formula.
+"""
+
+import argparse
+import json
+import math
+import os
+import random
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+from .arm import armcycles
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "build" / "costs"
+KERNELS = ROOT / "csrc" / "kernels" / "kernels.inc"
+GHZ = 2.75  # of the machine that the x86 figures are from, so that they are about cycles
+
+# core: (ISA as SPR_ISA names it, ending of kernel names, ending of FC kernels, bytes of L2 in cost.c)
+CORES = {
+    "avx512": ("avx512", "avx512", ("avx512", "avx2"), 2048 << 10),
+    "avx2": ("avx2", "avx2", ("avx2", "avx2"), 2048 << 10),
+    "a53": ("neon,inorder", "neon_inorder", ("neon", "neon"), 384 << 10),
+    "a55": ("neon,inorder", "neon_inorder", ("neon", "neon"), 384 << 10),
+    "a76": ("neon", "neon", ("neon", "neon"), 512 << 10),
+    "v1": ("neon", "neon", ("neon", "neon"), 512 << 10),
+}
+GROUPS = {"avx512": ["avx512"], "avx2": ["avx2"], "inorder": ["a53", "a55"], "ooo": ["a76", "v1"]}  # measured together
+FITTED = {"avx512": ["avx512"], "avx2": ["avx2"], "inorder": ["a53", "a55"], "ooo": ["a76"]}  # whose fit the kernels get
+FORMATS = ("dense", "csr", "2x1")
+
+
+# ---- measuring -----------------------------------------------------------------------------------------------------
+
+
+def grid(core):
+    """[(kernel, (pixels, rows, channels), sparsity)]: 1x1 layers as mobile networks have them, and FC layers."""
+    _, ending, (fc_dense, fc_csr), _ = CORES[core]
+    pick = random.Random(7)
+    pixels = [49, 81, 100, 196, 361, 400, 784, 1444, 1600, 3136, 5776, 12544]
+    channels = [16, 24, 32, 58, 64, 96, 128, 160, 192, 256, 384, 512, 768, 1024]
+    shapes, points = [], []
+    while len(shapes) < 44:
+        shape = (pick.choice(pixels), pick.choice(channels), pick.choice(channels))
+        if 4e5 < math.prod(shape) < (2e8 if core.startswith("avx") else 3e7) and shape not in shapes:
+            shapes.append(shape)
+    for shape in shapes:
+        points.append((f"pw_dense_f32_{ending}", shape, 0.0))
+        for zeros in sorted(pick.sample([0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95], 3)):
+            points.append((f"pw_csr_f32_{ending}", shape, zeros))
+            # weights pruned in blocks, and the blocks that weights pruned one by one leave
+            points += [(f"pw_2x1_f32_{ending}", shape, share) for share in (zeros, round(zeros * zeros, 4))]
+    for batch in (1, 1, 1, 1, 2, 4, 8) * 2:
+        shape = (batch, pick.choice([16, 64, 128, 256, 512, 1000]), pick.choice([32, 64, 128, 256, 512, 1024, 1280]))
+        points.append((f"fc_dense_f32_{fc_dense}", shape, 0.0))
+        points += [(f"fc_csr_f32_{fc_csr}", shape, zeros) for zeros in (0.5, 0.7, 0.8, 0.9)]
+    return list(dict.fromkeys(points))
+
+
+def read(group):
+    """{(kernel, shape, sparsity): {"macs": ..., core: cycles}}"""
+    path = FOLDER / f"{group}.jsonl"
+    rows = map(json.loads, path.read_text(encoding="utf-8").splitlines()) if path.exists() else ()
+    return {(row["kernel"], tuple(row["shape"]), row["sparsity"]): row for row in rows}
+
+
+def measure(group):
+    cores, isa = GROUPS[group], CORES[GROUPS[group][0]][0]
+    known = read(group)
+    points = [point for point in grid(cores[0]) if point not in known]
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with open(FOLDER / f"{group}.jsonl", "a", encoding="utf-8") as file:
+        for i, (kernel, shape, zeros) in enumerate(points):
+            print(f"\r{group}: {i + 1} of {len(points)}", end="", flush=True)
+            arguments = ["--kernel", kernel, "--shape", ",".join(map(str, shape)), "--sparsity", str(zeros)]
+            if group.startswith("avx"):
+                program = ROOT / "build" / "native" / "spr-bench-kernels"
+                text = subprocess.run([program, *arguments], env=dict(os.environ, SPR_ISA=isa), capture_output=True,
+                                      text=True, check=True).stdout
+            else:
+                program = ["spr-bench-kernels", *arguments, "--repeat", "1", "--calls", "1"]
+                cycles, text = armcycles.run(cores, isa, [f"spr_{kernel}"], program, "10000")
+            line = next(line.split() for line in text.splitlines() if line.startswith(kernel + " "))
+            row = {"kernel": kernel, "shape": shape, "sparsity": zeros, "macs": float(line[3]) * 1e6}
+            if group.startswith("avx"):
+                row[group] = float(line[4]) * 1e3 * GHZ
+            else:
+                row.update({core: cycles[core]["mem"] for core in cores})
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+    if points:
+        print()
+
+
+# ---- fitting -------------------------------------------------------------------------------------------------------
+
+
+def _costs():
+    text = KERNELS.read_text(encoding="utf-8")
+    found = re.findall(r'(?:PW|FC)\(\w+, "(\w+)".*?COST\(([^)]*)\)', text, re.DOTALL)
+    return {name: [part.strip(" \nf") for part in cost.split(",")] for name, cost in found}
+
+
+def coefficients():
+    """{kernel: (per_mac, per_weight, per_row, per_far)} as kernels.inc says."""
+    return {name: tuple(map(float, parts[:4])) for name, parts in _costs().items()}
+
+
+def structures():
+    """{kernel: (tile, vector, panel)} as kernels.inc says."""
+    return {name: tuple(map(int, parts[4:])) for name, parts in _costs().items()}
+
+
+def terms(row, structure, l2):
+    """What per_mac, per_weight, per_row and per_far are multiplied with."""
+    pixels, rows, channels = row["shape"]
+    tile, vector, panel = structure[row["kernel"]]
+    stored = row["macs"] / pixels
+    tiles, panels = math.ceil(pixels / tile), math.ceil(channels / panel) if panel else 1
+    pixels = math.ceil(pixels / vector) * vector
+    fmt = row["kernel"].split("_")[1]
+    used = 1 if fmt == "dense" else 1 - math.exp(-stored / channels / (2 if fmt == "2x1" else 1))
+    size = 4.0 * channels * pixels
+    return stored * pixels, stored * tiles, rows * tiles * panels, min(1, max(0, 2 * size / l2 - 1)) * size * used
+
+
+def least_squares(matrix, target):
+    """Coefficients >= 0, by coordinate descent."""
+    scale = np.sqrt((matrix**2).sum(0))
+    scale[scale == 0] = 1
+    matrix = matrix / scale
+    gram, right, x = matrix.T @ matrix, matrix.T @ target, np.zeros(matrix.shape[1])
+    for _ in range(20000):
+        for j in range(len(x)):
+            if gram[j, j] > 0:
+                x[j] = max(0, x[j] + (right[j] - gram[j] @ x) / gram[j, j])
+    return np.where(x < 1e-9 * x.max(), 0, x) / scale
+
+
+def fit(rows, cores, structure):
+    """{kernel: coefficients} with the least relative errors over the cores."""
+    found = {}
+    for kernel in sorted({row["kernel"] for row in rows}):
+        pairs = [(row, core) for row in rows if row["kernel"] == kernel for core in cores]
+        matrix = np.array([np.array(terms(row, structure, CORES[core][3])) / row[core] for row, core in pairs])
+        found[kernel] = least_squares(matrix, np.ones(len(pairs)))
+    return found
+
+
+MARGIN = 0.95  # SPARSE_MARGIN of csrc/runtime/ops/choose.c
+
+
+def choose(estimates):
+    """The plan's rule."""
+    best = 0
+    for i in range(1, len(estimates)):
+        if estimates[i] < estimates[best] * (MARGIN if best == 0 else 1):
+            best = i
+    return best
+
+
+def evaluate(rows, core, costs, structure):
+    """One (regret, picked, best, time by dense, shape, sparsity) per choice between dense, CSR and 2x1, weights pruned one
+    by one and in blocks."""
+    known = {(row["kernel"].split("_")[1], tuple(row["shape"]), row["sparsity"]): row for row in rows
+             if row["kernel"].startswith("pw")}
+    found = []
+    for (fmt, shape, zeros), row in known.items():
+        if fmt != "csr":
+            continue
+        for blocks in (zeros, round(zeros * zeros, 4)):
+            options = [known.get(("dense", shape, 0.0)), row, known.get(("2x1", shape, blocks))]
+            if None in options:
+                continue
+            true = [option[core] for option in options]
+            picked = choose([np.dot(terms(option, structure, CORES[core][3]), costs[option["kernel"]])
+                             for option in options])
+            best = int(np.argmin(true))
+            found.append((true[picked] / true[best] - 1, picked, best, true[picked] / true[0], shape, zeros))
+    return found
+
+
+def crossover(core, costs, structure, fmt, shape=(784, 256, 256)):
+    """The sparsity from which a format is estimated to beat dense."""
+    ending = CORES[core][1]
+    dense = {"kernel": f"pw_dense_f32_{ending}", "shape": shape, "macs": math.prod(shape)}
+    limit = np.dot(terms(dense, structure, CORES[core][3]), costs[dense["kernel"]])
+    for percent in range(100):
+        row = {"kernel": f"pw_{fmt}_f32_{ending}", "shape": shape, "macs": math.prod(shape) * (1 - percent / 100)}
+        if np.dot(terms(row, structure, CORES[core][3]), costs[row["kernel"]]) < MARGIN * limit:
+            return percent / 100
+    return 1.0
+
+
+def literal(value):
+    text = f"{value:.3g}"
+    return text + ("f" if "." in text or "e" in text else ".0f")
+
+
+def report(group, verbose, write):
+    rows = list(read(group).values())
+    if not rows:
+        return
+    structure = structures()
+    shapes = sorted({tuple(row["shape"]) for row in rows})
+    random.Random(1).shuffle(shapes)
+    held = set(shapes[::3])
+    training = [row for row in rows if tuple(row["shape"]) not in held]
+    costs = fit(training, FITTED[group], structure)
+    print(f"{group}: fitted to {', '.join(FITTED[group])}")
+    for kernel, values in fit(rows, FITTED[group], structure).items():
+        cost = f"COST({', '.join(map(literal, values))}, {', '.join(map(str, structure[kernel]))})"
+        print(f"    {kernel}: {cost}")
+        if write and not (group == "inorder" and kernel.startswith("fc")):  # one FC kernel for all ARM cores
+            text = KERNELS.read_text(encoding="utf-8")
+            text = re.sub(rf'("{kernel}"[^"]*?)COST\([^)]*\)', lambda found, new=cost: found[1] + new, text)
+            KERNELS.write_text(text, encoding="utf-8")
+    for core in GROUPS[group]:
+        for name, part in (("fitted", training), ("held out", [row for row in rows if tuple(row["shape"]) in held])):
+            choices = evaluate(part, core, costs, structure)
+            regret = np.array([choice[0] for choice in choices])
+            worse = [choice[3] for choice in choices if choice[3] > 1 and choice[5] >= 0.5]
+            print(f"    {core}, {name}: {len(choices)} choices, the best {np.mean(regret == 0):.0%}, within 5 % of it "
+                  f"{np.mean(regret < 0.05):.0%}; regret mean {regret.mean():.2%}, worst {regret.max():.1%}; sparse slower "
+                  f"than dense at 50 % or more: {len(worse)} times, at worst {max(worse, default=1):.3f}")
+            if verbose:
+                for regret_, picked, best, by_dense, shape, zeros in sorted(choices, reverse=True)[:12]:
+                    print(f"        {regret_:.1%} {shape} {zeros}: {FORMATS[picked]} for {FORMATS[best]}, "
+                          f"{by_dense:.2f} of dense")
+        print(f"    {core}: sparse from a sparsity of "
+              f"{crossover(core, costs, structure, 'csr'):.2f} (CSR), {crossover(core, costs, structure, '2x1'):.2f} (2x1)")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--measure", action="store_true")
+    parser.add_argument("--group", choices=GROUPS, action="append", help="only these; several times")
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--verbose", action="store_true", help="list the worst choices")
+    args = parser.parse_args()
+    for group in args.group or GROUPS:
+        if args.measure:
+            measure(group)
+        report(group, args.verbose, args.write)
+
+
+if __name__ == "__main__":
+    main()

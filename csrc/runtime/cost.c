@@ -1,0 +1,37 @@
+#include "runtime/cost.h"
+
+#include <math.h>
+
+/* Weights a kernel multiplies by. */
+static double stored_weights(const spr_kernel *kernel, const spr_work *work) {
+    switch (kernel->cls) {
+    case SPR_K_PW_CSR:
+    case SPR_K_FC_CSR: return work->nonzeros;
+    case SPR_K_PW_2X1: return work->elements;
+    default: return work->rows * work->channels;
+    }
+}
+
+/* Share of the input channels that any weight asks for, with patterns at random. */
+static double used_channels(const spr_kernel *kernel, const spr_work *work, double stored) {
+    if (kernel->cls == SPR_K_PW_DENSE || kernel->cls == SPR_K_FC_DENSE) return 1;
+    return 1 - exp(-stored / (kernel->cls == SPR_K_PW_2X1 ? 2 : 1) / work->channels);
+}
+
+/* Bytes of L2 that a thread can count on, taken to be those of the cores that the coefficients are from. */
+static double l2_bytes(uint32_t features) {
+    if (features & SPR_ISA_AVX2) return 2048 << 10;
+    return features & SPR_ISA_INORDER ? 384 << 10 : 512 << 10;
+}
+
+double spr_estimate(const spr_kernel *kernel, uint32_t features, const spr_work *work) {
+    const spr_cost *cost = &kernel->cost;
+    size_t part = work->part ? work->part : 1;
+    double parts = (double)work->pixels / (double)part * (double)work->images;
+    double tiles = (double)((part + cost->tile - 1) / cost->tile), pixels = (double)spr_round_up(part, cost->vector);
+    double panels = cost->panel ? ceil(work->channels / cost->panel) : 1, stored = stored_weights(kernel, work);
+    double input = sizeof(float) * work->channels * pixels, l2 = l2_bytes(features);
+    double far = fmin(1, fmax(0, 2 * input / l2 - 1)) * input * used_channels(kernel, work, stored);
+    return parts * (stored * (cost->per_weight * tiles + cost->per_mac * pixels) + cost->per_row * work->rows * tiles * panels +
+                    cost->per_far * far);
+}

@@ -1,0 +1,289 @@
+/* The file is text:
+ *
+ *     sparse-runtime tune 1
+ *     key <text>                           for each key, the latest first
+ *     layer <node> <kernel> <figures>      its records
+ *     end <CRC-32 of all bytes above, hexadecimal>
+ */
+#define _GNU_SOURCE
+#include "runtime/tune.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "model/model.h"
+
+#define MAGIC "sparse-runtime tune 1\n"
+#define MAX_FILE (1 << 20)
+#define MAX_KEYS 32 /* of other sessions, that are kept */
+
+struct spr_tune {
+    char *path; /* of the file, NULL: none */
+    spr_pool *pool, *serial;
+    char *key;
+    spr_tuned *records;
+    int count, room, measured;
+    char *evict; /* memory that is read to empty the caches */
+    char note[400];
+};
+
+/* Bytes to read so that nothing is left in a core's own caches. */
+#define EVICT_BYTES (4u << 20)
+
+spr_status spr_tune_create(const char *model_path, spr_pool *pool, spr_tune **out, spr_error *err) {
+    *out = NULL;
+    spr_tune *tune = calloc(1, sizeof *tune);
+    if (!tune) return spr_fail_memory(err, "autotuning", sizeof *tune);
+    tune->pool = pool;
+    tune->evict = calloc(1, EVICT_BYTES);
+    if (model_path) {
+        size_t room = strlen(model_path) + sizeof ".tune";
+        tune->path = malloc(room);
+        if (tune->path) snprintf(tune->path, room, "%s.tune", model_path);
+    }
+    spr_status status = tune->evict && (tune->path || !model_path) ? spr_pool_create(1, 0, &tune->serial, err)
+                                                                   : spr_fail_memory(err, "autotuning", EVICT_BYTES);
+    if (status)
+        spr_tune_free(tune);
+    else
+        *out = tune;
+    return status;
+}
+
+void spr_tune_free(spr_tune *tune) {
+    if (!tune) return;
+    spr_pool_free(tune->serial);
+    free(tune->evict);
+    free(tune->records);
+    free(tune->key);
+    free(tune->path);
+    free(tune);
+}
+
+const spr_tuned *spr_tune_find(const spr_tune *tune, int node) {
+    for (int i = tune->count - 1; i >= 0; i--) /* the latest counts */
+        if (tune->records[i].node == node) return &tune->records[i];
+    return NULL;
+}
+
+static void add_record(spr_tune *tune, const spr_tuned *record) {
+    if (tune->count == tune->room) {
+        int room = tune->room ? 2 * tune->room : 32;
+        spr_tuned *records = realloc(tune->records, (size_t)room * sizeof *records);
+        if (!records) return;
+        tune->records = records;
+        tune->room = room;
+    }
+    tune->records[tune->count++] = *record;
+}
+
+void spr_tune_add(spr_tune *tune, int node, const char *kernel, const char *figures) {
+    spr_tuned record = {.node = node};
+    snprintf(record.kernel, sizeof record.kernel, "%s", kernel);
+    snprintf(record.figures, sizeof record.figures, "%s", figures);
+    tune->measured++;
+    add_record(tune, &record);
+}
+
+const char *spr_tune_note(const spr_tune *tune) { return tune->note; }
+
+/* ---- the file -------------------------------------------------------------------------------------------------------- */
+
+/* The file's text, without its last line, to be freed; NULL where there is none that can be used, and why in *why. */
+static char *read_file(const spr_tune *tune, const char **why) {
+    char *text = NULL;
+    size_t size = 0;
+    ssize_t got = 0;
+    *why = NULL;
+    int fd = open(tune->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        if (errno != ENOENT) *why = strerror(errno);
+        return NULL;
+    }
+    text = malloc(MAX_FILE + 1);
+    while (text && size < MAX_FILE && ((got = read(fd, text + size, MAX_FILE - size)) > 0 || (got < 0 && errno == EINTR)))
+        if (got > 0) size += (size_t)got;
+    if (!text || got < 0) *why = strerror(errno);
+    close(fd);
+    if (!*why) {
+        text[size] = '\0';
+        char *last = size ? text + size - 1 : text, *rest;
+        unsigned long crc = 0;
+        while (last > text && *--last != '\n') continue;
+        int whole = last > text && text[size - 1] == '\n' && strlen(text) == size && !strncmp(text, MAGIC, strlen(MAGIC)) &&
+                    !strncmp(last + 1, "end ", 4);
+        if (whole) crc = strtoul(last + 5, &rest, 16);
+        if (whole && *rest == '\n' && crc == spr_crc(text, (size_t)(last + 1 - text))) {
+            last[1] = '\0';
+            return text;
+        }
+        *why = "it is damaged";
+    }
+    free(text);
+    return NULL;
+}
+
+static const char *next_line(const char *line) { return strchr(line, '\n') + 1; }
+
+/* The line "key ..." with this key, or NULL. */
+static const char *find_key(const char *text, const char *key) {
+    size_t length = strlen(key);
+    for (const char *line = text; *line; line = next_line(line))
+        if (!strncmp(line, "key ", 4) && !strncmp(line + 4, key, length) && line[4 + length] == '\n') return line;
+    return NULL;
+}
+
+/* Takes over the records behind a line "key ...". */
+static void take_records(spr_tune *tune, const char *line) {
+    for (line = next_line(line); !strncmp(line, "layer ", 6); line = next_line(line)) {
+        spr_tuned record;
+        int from = 0;
+        if (sscanf(line, "layer %d %63s %n", &record.node, record.kernel, &from) != 2 || !from) continue;
+        const char *end = strchr(line, '\n');
+        size_t length = end > line + from ? (size_t)(end - line - from) : 0;
+        if (length >= sizeof record.figures) length = sizeof record.figures - 1;
+        memcpy(record.figures, line + from, length);
+        record.figures[length] = '\0';
+        add_record(tune, &record);
+    }
+}
+
+spr_status spr_tune_begin(spr_tune *tune, const char *key, spr_error *err) {
+    free(tune->key);
+    tune->key = strdup(key);
+    tune->count = tune->measured = 0;
+    tune->note[0] = '\0';
+    if (!tune->key) return spr_fail_memory(err, "autotuning", strlen(key));
+    if (!tune->path) return SPR_OK;
+    const char *why;
+    char *text = read_file(tune, &why);
+    const char *line = text ? find_key(text, key) : NULL;
+    if (line) take_records(tune, line);
+    if (why)
+        snprintf(tune->note, sizeof tune->note, "'%.200s' is not used: %s; ", tune->path, why);
+    else if (text && !line)
+        snprintf(tune->note, sizeof tune->note, "'%.200s' is of another CPU, version, model or set of options; ", tune->path);
+    free(text);
+    return SPR_OK;
+}
+
+/* Whether two keys begin with the same word: that names the model. */
+static int same_model(const char *a, const char *b) {
+    size_t length = strcspn(a, " \n");
+    return length == strcspn(b, " \n") && !strncmp(a, b, length);
+}
+
+/* Copies what a text has under other keys of this model. */
+static void copy_others(const spr_tune *tune, const char *text, FILE *to) {
+    int keys = 0, copies = 0;
+    for (const char *line = text; *line; line = next_line(line)) {
+        size_t length = (size_t)(next_line(line) - line);
+        if (!strncmp(line, "key ", 4)) {
+            copies = length != strlen(tune->key) + 5 || strncmp(line + 4, tune->key, length - 5) != 0;
+            copies = copies && same_model(line + 4, tune->key) && ++keys <= MAX_KEYS;
+        }
+        if (copies) fwrite(line, 1, length, to);
+    }
+}
+
+static char *compose(const spr_tune *tune, size_t *size) {
+    char *data = NULL;
+    const char *why;
+    char *others = read_file(tune, &why);
+    FILE *to = open_memstream(&data, size);
+    if (to) {
+        fprintf(to, MAGIC "key %s\n", tune->key);
+        for (int i = 0; i < tune->count; i++) {
+            const spr_tuned *record = &tune->records[i];
+            if (spr_tune_find(tune, record->node) == record)
+                fprintf(to, "layer %d %s %s\n", record->node, record->kernel, record->figures);
+        }
+        if (others) copy_others(tune, others, to);
+        fflush(to);
+        fprintf(to, "end %08x\n", (unsigned)spr_crc(data, *size));
+        int failed = ferror(to);
+        if (fclose(to) || failed) {
+            free(data);
+            data = NULL;
+        }
+    }
+    free(others);
+    return data;
+}
+
+#define PLURAL(n) (&"s"[(n) == 1])
+
+void spr_tune_end(spr_tune *tune) {
+    size_t used = strlen(tune->note), room = sizeof tune->note - used;
+    char *note = tune->note + used;
+    if (!tune->measured) {
+        if (tune->count)
+            snprintf(note, room, "%d layer%s as measured before, from '%.200s'", tune->count, PLURAL(tune->count), tune->path);
+        else
+            snprintf(note, room, "no layer has a choice");
+        return;
+    }
+    int length = snprintf(note, room, "measured %d layer%s, ", tune->measured, PLURAL(tune->measured));
+    note += length;
+    room -= (size_t)length;
+    if (!tune->path) {
+        snprintf(note, room, "not remembered as the model is not a file of its own");
+        return;
+    }
+    spr_error err = {0};
+    size_t size = 0;
+    char *data = compose(tune, &size);
+    spr_status status = data ? spr_file_save(tune->path, data, size, &err) : spr_fail_memory(&err, "the file", size);
+    free(data);
+    if (status)
+        snprintf(note, room, "not remembered: %.200s", err.message);
+    else
+        snprintf(note, room, "remembered in '%.200s'", tune->path);
+}
+
+/* ---- measuring --------------------------------------------------------------------------------------------------------- */
+
+enum { MIN_ROUNDS = 5, MAX_ROUNDS = 60 };
+#define ENOUGH_NS 2e6 /* of measured time, after which no further round is needed */
+#define HOPELESS 1.4  /* times the fastest: not run any more after two rounds */
+
+static double now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static void touch(const char *memory, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += SPR_LINE) (void)*(const volatile char *)(memory + i);
+}
+
+static void evict_task(void *arg, int task, int thread) {
+    (void)task;
+    (void)thread;
+    touch(arg, EVICT_BYTES);
+}
+
+void spr_tune_measure(spr_tune *tune, int threads, const void *input, size_t bytes, spr_trial *trials, int count,
+                      char *scratch, size_t scratch_stride) {
+    const spr_run_ctx ctx = {.pool = threads > 1 ? tune->pool : tune->serial, .scratch = scratch,
+                             .scratch_stride = scratch_stride};
+    double best = 1e30, spent = 0;
+    for (int i = 0; i < count; i++) trials[i].ns = 1e30;
+    for (int round = 0; round < MAX_ROUNDS && (round < MIN_ROUNDS || spent < ENOUGH_NS); round++)
+        for (int i = 0; i < count; i++) {
+            if (round >= 2 && trials[i].ns > HOPELESS * best) continue;
+            spr_pool_run(ctx.pool, threads, evict_task, tune->evict);
+            touch(input, bytes);
+            double start = now_ns();
+            trials[i].run(&ctx, trials[i].arg);
+            double ns = now_ns() - start;
+            spent += ns / count;
+            if (ns < trials[i].ns) trials[i].ns = ns;
+            if (ns < best) best = ns;
+        }
+}
