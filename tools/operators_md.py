@@ -28,6 +28,10 @@ error names the node and says what is.
 
 {onnx}
 
+Of the domain com.microsoft, which is onnxruntime's:
+
+{microsoft}
+
 ## The ONNX backend test suite
 
 {suite}
@@ -70,5 +74,5 @@ if __name__ == "__main__":
     page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
     kept = re.search(r"## The ONNX backend test suite\n\n(.*?)\n\n## Inside", page, re.S)
     text = suite() if "--suite" in sys.argv[1:] or not kept else kept[1]
-    print(HEAD.format(onnx=", ".join(supported_ops()), suite=text))
+    print(HEAD.format(onnx=", ".join(supported_ops()), microsoft=", ".join(supported_ops("com.microsoft")), suite=text))
     print(*(row(name, op) for name, op in _core.schema().items()), sep="\n")

@@ -346,13 +346,40 @@ case("MatMulInteger", [("uint8", (4, 6)), q(np.int8, 6, 5), np.uint8(1), q(np.in
      out_type=TensorProto.INT32)
 case("MatMulInteger", [("uint8", (4, 6)), ("uint8", (6, 5))], opsets=(10,), out_type=TensorProto.INT32)
 
+# onnxruntime's own. Scales that multiply exactly: no result lies between two quanta where it takes another order.
+MS = "com.microsoft."
+SCALED = [F32(0.5), np.uint8(3)]
+OUT = [F32(0.75), np.uint8(100)]
+XQ = ("uint8", X)
+case(MS + "QuantizeLinear", [X, F32(0.05), np.uint8(10)], opsets=(13,), out_type=U8)
+case(MS + "DequantizeLinear", [XQ, F32(0.05), np.uint8(10)], opsets=(13,))
+case(MS + "QLinearAdd", [XQ, *SCALED, ("uint8", (6, 1, 7)), *SCALED, *OUT], opsets=(13,), out_type=U8)
+case(MS + "QLinearMul", [XQ, *SCALED, q(np.uint8, 6, 5, 7), *SCALED, *OUT], opsets=(13,), out_type=U8)
+case(MS + "QLinearSigmoid", [XQ, F32(0.3), np.uint8(4), F32(1 / 256), np.uint8(0)], opsets=(13,), out_type=U8)
+case(MS + "QLinearLeakyRelu", [("int8", X), F32(0.5), np.int8(4), F32(0.75), np.int8(-3)], opsets=(13,), out_type=S8,
+     alpha=0.125)
+case(MS + "QLinearSoftmax", [XQ, F32(0.3), np.uint8(4), F32(1 / 256), np.uint8(0)], opsets=(13,), out_type=U8, axis=1,
+     opset=13)
+case(MS + "QLinearSoftmax", [XQ, F32(0.3), np.uint8(4), F32(1 / 256), np.uint8(0)], opsets=(13,), out_type=U8, axis=2,
+     opset=11)
+case(MS + "QLinearConcat", [*OUT, XQ, *SCALED, ("uint8", (2, 3, 5, 7)), F32(0.25), np.uint8(0)], opsets=(13,), out_type=U8,
+     axis=1)
+case(MS + "QLinearGlobalAveragePool", [XQ, *SCALED, *OUT], opsets=(13,), out_type=U8)
+case(MS + "QLinearGlobalAveragePool", [XQ, *SCALED, *OUT], opsets=(13,), out_type=U8, channels_last=1)
+case(MS + "QLinearAveragePool", [XQ, *SCALED, *OUT], opsets=(13,), out_type=U8, kernel_shape=[2, 2], strides=[2, 1])
+case(MS + "QGemm", [("uint8", (4, 6)), *SCALED, q(np.int8, 6, 5), F32(0.125), np.int8(0), RNG.integers(-99, 99, 5, np.int32),
+                    F32(2), np.uint8(128)], opsets=(13,), out_type=U8)
+case(MS + "QGemm", [("uint8", (6, 4)), *SCALED, q(np.int8, 5, 6), np.abs(f(5)) + F32(0.1), np.zeros(5, np.int8)], opsets=(13,),
+     transA=1, transB=1, alpha=0.5)
+
 # ONNX's operators that have no kernel in onnxruntime as a node of their own are tested by test_onnx_model.py or by ONNX's
 # node cases alone.
 ELSEWHERE = {"Swish", "If", "GroupNormalization", "RMSNormalization"}
 
 
 def test_every_operator_has_a_case():
-    assert set(supported_ops()) - ELSEWHERE == {p.values[0] for p in CASES}
+    known = {*supported_ops(), *(MS + name for name in supported_ops("com.microsoft"))}
+    assert known - ELSEWHERE == {p.values[0] for p in CASES}
 
 
 @pytest.mark.parametrize("op, inputs, opset, outputs, out_type, low, high, attrs", CASES)
@@ -368,11 +395,15 @@ def test_operator(op, inputs, opset, outputs, out_type, low, high, attrs):
             constants[name] = given
     made = [f"o{k}" for k in range(outputs)]
     kinds = out_type if isinstance(out_type, list) else [out_type] * outputs
-    nodes = [helper.make_node(op, names, made, name="it", **attrs)]
+    domain, _, op_type = op.rpartition(".")
+    nodes = [helper.make_node(op_type, names, made, name="it", domain=domain, **attrs)]
     if not fed:  # a model needs an input
         fed = {"unused": (1,)}
         nodes.append(helper.make_node("Identity", ["unused"], ["copy"]))
         out = {**dict(zip(made, kinds)), "copy": TensorProto.FLOAT}
     else:
         out = dict(zip(made, kinds))
-    agree(make_model(nodes, fed, out, constants, opset), low=low, high=high)
+    model = make_model(nodes, fed, out, constants, opset)
+    if domain:
+        model.opset_import.append(helper.make_opsetid(domain, 1))
+    agree(model, low=low, high=high)

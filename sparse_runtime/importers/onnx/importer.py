@@ -59,6 +59,7 @@ class _Importer:
         self.taken: set[str] = {name for node in self.proto.node for name in node.output}
         self.names: dict[str, int] = {}
         self.wide: dict[Value, Value] = {}  # float16 values in float32
+        self.inferred: dict[str, Hint] = {}
         self.decided: set[Value] = set()  # computed from constants and shapes alone
         self._inputs(input_shapes or {})
         self._raise_problems()
@@ -208,8 +209,13 @@ class _Importer:
         return self.graph.add_const("nothing", np.zeros(0, np.float32))
 
     def _convert(self, node: onnx.NodeProto, name: str, used: set[str]) -> Sequence[Value | None]:
-        if node.domain not in ("", "ai.onnx"):
-            raise Unsupported(f"operator of domain {node.domain!r}", "operators of the domain ai.onnx")
+        function = find_op(node.op_type, node.domain)
+        if function is None and node.domain not in ("", "ai.onnx"):
+            there = supported_ops(node.domain)
+            raise Unsupported(
+                f"operator of domain {node.domain!r}",
+                f"of this domain {', '.join(there)}" if there else "operators of the domain ai.onnx",
+            )
         attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         inputs = [self.values[i] if i else None for i in node.input]
         if node.op_type == "If":
@@ -219,13 +225,15 @@ class _Importer:
         ]
         if subgraphs:
             raise Unsupported(f"subgraphs ({', '.join(subgraphs)})", "graphs without control flow, but for If")
-        self._check_schema(node)
-        folded = evaluate(node, self.opset, [None if v is None else (v.const if v.is_const else v) for v in inputs])
+        folded = None
+        if node.domain in ("", "ai.onnx"):
+            self._check_schema(node)
+            known = [None if v is None else (v.const if v.is_const else v) for v in inputs]
+            folded = evaluate(node, self.opset, known)
         if folded is not None:
             return [
                 self.graph.add_const(output, array) if output else None for output, array in zip(node.output, folded)
             ]
-        function = find_op(node.op_type)
         if function is None:
             raise Unsupported("operator", "operators: " + ", ".join(supported_ops()))
         hints = [self.hints.get(i, Hint()) for i in node.input]
@@ -245,6 +253,7 @@ class _Importer:
             attrs,
             self.source,
             self._fresh,
+            self._look_up,
         )
         result = function(call)
         if len(call.made) > 1:  # the node's own name goes to the one that does its work
@@ -254,6 +263,16 @@ class _Importer:
                     made.name = f"{name}/{made.op}"
         made = [result] if isinstance(result, Value) else list(result)
         return [self._narrow(v, o, name) for v, o in zip(made, node.output)] if halves else made
+
+    def _look_up(self, value: Value) -> Hint:
+        """Type and rank of a value by our own inference, where ONNX's got stuck and no dimension of an input is free."""
+        if value.name not in self.inferred and not self.problems and not any(-1 in i.dims for i in self.graph.inputs):
+            try:
+                (found,) = self.graph.upto([value]).infer({i.name: i.dims for i in self.graph.inputs})
+            except SparseRuntimeError:  # of which converting will tell
+                found = {}
+            self.inferred.update({name: Hint(str(dtype), len(shape)) for name, (dtype, shape) in found.items()})
+        return self.inferred.get(value.name, Hint())
 
     def _settle(self, inputs: list[Value | None]) -> None:
         """Weights that are computed from constants, and were too large to be folded, become constants after all."""

@@ -18,7 +18,8 @@ _OPS: dict[str, Callable[[Call], Result]] = {}
 
 
 def op(*names: str) -> Callable[[Callable[[Call], Result]], Callable[[Call], Result]]:
-    """Registers a function for ONNX operators. It gets a Call and returns the value, or one value per output."""
+    """Registers a function for ONNX operators, "domain.Name" in other domains. It gets a Call and returns the value, or
+    one value per output."""
 
     def register(function: Callable[[Call], Result]) -> Callable[[Call], Result]:
         for name in names:
@@ -29,13 +30,15 @@ def op(*names: str) -> Callable[[Callable[[Call], Result]], Callable[[Call], Res
     return register
 
 
-def find_op(name: str) -> Callable[[Call], Result] | None:
-    return _OPS.get(name)
+def find_op(name: str, domain: str) -> Callable[[Call], Result] | None:
+    return _OPS.get(name if domain in ("", "ai.onnx") else f"{domain}.{name}")
 
 
-def supported_ops() -> list[str]:
-    """Names of all operators; the importer itself sees to If."""
-    return sorted([*_OPS, "If"])
+def supported_ops(domain: str = "") -> list[str]:
+    """Names of all operators of a domain; the importer itself sees to If."""
+    if domain:
+        return sorted(name[len(domain) + 1 :] for name in _OPS if name.startswith(domain + "."))
+    return sorted([*(name for name in _OPS if "." not in name), "If"])
 
 
 class Unsupported(Exception):
@@ -69,6 +72,7 @@ class Call:
         attrs: dict[str, Any],
         source: Source,
         fresh: Callable[[str], str],
+        look_up: Callable[[Value], Hint],
     ):
         self.graph, self.name, self.op, self.opset = graph, name, node.op_type, opset
         self.inputs, self.attrs = list(inputs), attrs
@@ -76,7 +80,7 @@ class Call:
         self.used_outputs = list(used_outputs)
         self.made: list[Node] = []
         self.older = source.older
-        self._hints, self._fresh = list(hints), fresh
+        self._hints, self._fresh, self._look_up = list(hints), fresh, look_up
 
     # ---- what the model says -----------------------------------------------------------------------------------------
 
@@ -110,13 +114,19 @@ class Call:
             return value.const.ndim
         if value is not None and value.is_input:
             return len(value.dims)
-        return self._hints[index].rank if index < len(self._hints) else None
+        return self._hint(index, "rank")
 
     def dtype(self, index: int = 0) -> str | None:
         value = self.get(index)
         if value is not None and (value.is_const or value.is_input):
             return value.dtype
-        return self._hints[index].dtype if index < len(self._hints) else None
+        return self._hint(index, "dtype")
+
+    def _hint(self, index: int, what: str) -> Any:
+        if self.get(index) is None:
+            return None
+        known = getattr(self._hints[index], what)
+        return getattr(self._look_up(self.x(index)), what) if known is None else known
 
     def known_rank(self, index: int = 0) -> int:
         rank = self.rank(index)

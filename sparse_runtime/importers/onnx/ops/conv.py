@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..registry import Call, Unsupported, number, op, pair
+from ..registry import Call, Unsupported, op, pair
 from .normalize import powered, rooted
 
 _AUTO_PAD = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
@@ -83,15 +83,20 @@ def pool(c: Call):
         c.float32()
     if c.op == "MaxPool":
         c.only_first_output("Indices")
+    x = c.cast(c.x(), "float32") if small else c.x()  # which holds them exactly
+    y = pool_of(c, c.op, x)
+    return c.cast(y, small) if small else y
+
+
+def pool_of(c: Call, kind: str, x):
+    """MaxPool or AveragePool with the node's attributes."""
     kernel = c.need("kernel_shape")
     axes = len(kernel)
     attrs = _window(c, axes)
     attrs.update(kernel_shape=pair(kernel, 1), ceil_mode=c.attr("ceil_mode", 0))
-    if c.op == "AveragePool":
+    if kind == "AveragePool":
         attrs["count_include_pad"] = c.attr("count_include_pad", 0)
-    x = c.emit("Cast", c.x(), to=number("float32")) if small else c.x()  # which holds them exactly
-    y = _line(c, axes, c.emit(c.op, _plane(c, axes, x), **attrs))
-    return c.emit("Cast", y, to=number(small)) if small else y
+    return _line(c, axes, c.emit(kind, _plane(c, axes, x), **attrs))
 
 
 @op("GlobalAveragePool", "GlobalMaxPool")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..registry import Call, Unsupported, dtype_name, op
-from .conv import conv_of
+from .conv import conv_of, pool_of
 
 
 @op("QuantizeLinear", "DequantizeLinear")
@@ -100,3 +100,67 @@ def qlinear_matmul(c: Call):
 @op("MatMulInteger")
 def matmul_integer(c: Call):
     return c.cast(c.emit("MatMul", _integers(c, 0, 2, -2), _integers(c, 1, 3, -1)), "int32")
+
+
+# ---- onnxruntime's ---------------------------------------------------------------------------------------------------
+
+
+@op("com.microsoft.QuantizeLinear", "com.microsoft.DequantizeLinear")
+def ms_quantize(c: Call):
+    return quantize(c)
+
+
+@op("com.microsoft.QLinearAdd", "com.microsoft.QLinearMul")
+def qlinear_binary(c: Call):
+    return quantized(c, c.binary(c.op[len("QLinear") :].lower(), dequantized(c, 0), dequantized(c, 3)), 6)
+
+
+@op("com.microsoft.QLinearSigmoid", "com.microsoft.QLinearLeakyRelu")
+def qlinear_unary(c: Call):
+    x = dequantized(c, 0)
+    y = c.unary("sigmoid", x) if c.op == "QLinearSigmoid" else c.unary("leaky_relu", x, c.attr("alpha", 0.01))
+    return quantized(c, y, 3)
+
+
+@op("com.microsoft.QLinearSoftmax")
+def qlinear_softmax(c: Call):
+    """As Softmax of the `opset` that it names, which before 13 is over all axes from `axis` on."""
+    x, axis = dequantized(c, 0), c.attr("axis", -1)
+    if c.need("opset") >= 13:
+        return quantized(c, c.emit("Softmax", x, axis=axis), 3)
+    return quantized(c, c.reshape_like(c.emit("Softmax", c.emit("Flatten", x, axis=axis)), x), 3)
+
+
+@op("com.microsoft.QLinearConcat")
+def qlinear_concat(c: Call):
+    """Scale and zero point of the result, then tensor, scale and zero point of each input."""
+    parts = [dequantized(c, i) for i in range(2, len(c.inputs), 3)]
+    return quantized(c, c.emit("Concat", *parts, axis=c.need("axis")), 0)
+
+
+@op("com.microsoft.QLinearGlobalAveragePool")
+def qlinear_global_average_pool(c: Call):
+    x = dequantized(c, 0)
+    if not c.attr("channels_last", 0):
+        return quantized(c, c.emit("GlobalAveragePool", x), 3)
+    return quantized(c, c.reduce("mean", x, range(1, c.known_rank() - 1)), 3)
+
+
+@op("com.microsoft.QLinearAveragePool")
+def qlinear_average_pool(c: Call):
+    c.choice("channels_last", c.attr("channels_last", 0), (0,))
+    return quantized(c, pool_of(c, "AveragePool", dequantized(c, 0)), 3)
+
+
+@op("com.microsoft.QGemm")
+def qgemm(c: Call):
+    """alpha * A' * B' + C, C in quanta of alpha * a_scale * b_scale; without an output scale the result is float32."""
+    alpha, a, b = c.attr("alpha", 1.0), dequantized(c, 0), dequantized(c, 3, axis=-2 if c.attr("transB", 0) else -1)
+    a, b = (c.emit("Transpose", v, perm=(1, 0)) if c.attr(f"trans{n}", 0) else v for v, n in ((a, "A"), (b, "B")))
+    y = c.emit("MatMul", a, b)
+    if alpha != 1:
+        y = c.binary("mul", y, c.constant(np.float32(alpha), "alpha"))
+    if c.get(6) is not None:
+        scale = c.binary("mul", c.binary("mul", c.x(1), c.x(4)), c.constant(np.float32(alpha), "alpha"))
+        y = c.binary("add", y, c.binary("mul", c.cast(c.x(6), "float32"), scale))
+    return y if c.get(7) is None else quantized(c, y, 7)

@@ -149,9 +149,12 @@ def resize(c: Call):
     )
     if (scales is None) == (sizes is None):
         raise ValueError("exactly one of scales and sizes has to be given")
-    return c.emit(
+    kind = c.dtype()
+    interpolates = mode != "nearest" or coordinates == "tf_crop_and_resize"
+    small = interpolates and kind in ("uint8", "int8", "uint16", "int16", "bool")
+    y = c.emit(
         "Resize",
-        c.x(),
+        c.cast(c.x(), "float32") if small else c.x(),
         roi if coordinates == "tf_crop_and_resize" else None,
         scales,
         sizes,
@@ -165,6 +168,7 @@ def resize(c: Call):
         axes=c.attr("axes", ()),
         keep_aspect_ratio_policy=c.text("keep_aspect_ratio_policy", "stretch"),
     )
+    return c.cast(y, kind) if small else y
 
 
 @op("Upsample")
