@@ -1,4 +1,4 @@
-"""Operators one by one, in what ONNX's own cases (test_onnx_nodes.py) leave out: empty tensors, all element types,
+"""Operators one by one, in what ONNX's own cases (test_onnx_backend.py) leave out: empty tensors, all element types,
 extremes."""
 
 import numpy as np
