@@ -5,11 +5,11 @@
  *   spr_vzero() spr_vset(f)        spr_vload(p) spr_vstore(p, v)        any alignment
  *   spr_vload_n(p, n)              the first n <= SPR_VL floats, the other lanes 0; touches no others
  *   spr_vstore_n(p, v, n)          stores the first n lanes, n <= SPR_VL
- *   spr_vmask_range(from, to)      a spr_vmask: lanes [from, to); spr_vload_m(p, &mask): the other lanes 0 (not NEON)
+ *   spr_vmask_range(from, to)      a spr_vmask: lanes [from, to); spr_vload_m(p, &mask): the other lanes 0 (AVX2 only)
  *   spr_vfma(acc, a, b)            acc + a * b, rounded once; spr_vadd spr_vmul spr_vdiv(a, b)
  *   spr_vmaxn(a, b)                maximum, NaN if either is
  *   spr_vsplit(a, b, &even, &odd)  lanes of a then b with even and with odd index
- *   spr_veven(a, b)                the even lanes alone (not NEON)
+ *   spr_veven(a, b)                the even lanes alone (AVX2 only)
  *   spr_vshift_in(v, n)            n zeros, then the first lanes of v (NEON only)
  *   spr_vmask_below(n)             mask of the first n lanes, for spr_vand(v, mask) (NEON only)
  *   spr_w, SPR_W_LOAD(w, p, n)     n floats as multipliers, n a constant (NEON only)

@@ -19,10 +19,7 @@ SPR_INLINE spr_v spr_vzero(void) { return _mm512_setzero_ps(); }
 SPR_INLINE spr_v spr_vset(float f) { return _mm512_set1_ps(f); }
 SPR_INLINE spr_v spr_vload(const float *p) { return _mm512_loadu_ps(p); }
 SPR_INLINE void spr_vstore(float *p, spr_v v) { _mm512_storeu_ps(p, v); }
-typedef __mmask16 spr_vmask;
-SPR_INLINE spr_vmask spr_vmask_n(size_t n) { return (__mmask16)((1u << n) - 1); }
-SPR_INLINE spr_vmask spr_vmask_range(size_t from, size_t to) { return spr_vmask_n(to) & ~spr_vmask_n(from); }
-SPR_INLINE spr_v spr_vload_m(const float *p, const spr_vmask *m) { return _mm512_maskz_loadu_ps(*m, p); }
+SPR_INLINE __mmask16 spr_vmask_n(size_t n) { return (__mmask16)((1u << n) - 1); }
 SPR_INLINE spr_v spr_vload_n(const float *p, size_t n) { return _mm512_maskz_loadu_ps(spr_vmask_n(n), p); }
 SPR_INLINE void spr_vstore_n(float *p, spr_v v, size_t n) { _mm512_mask_storeu_ps(p, spr_vmask_n(n), v); }
 SPR_INLINE spr_v spr_vfma(spr_v acc, spr_v a, spr_v b) { return _mm512_fmadd_ps(a, b, acc); }
@@ -32,9 +29,6 @@ SPR_INLINE spr_v spr_vdiv(spr_v a, spr_v b) { return _mm512_div_ps(a, b); }
 SPR_INLINE spr_v spr_vmaxc(spr_v x, spr_v c) { return _mm512_max_ps(c, x); }
 SPR_INLINE spr_v spr_vmaxn(spr_v acc, spr_v x) { /* max(acc, x) is x if either is NaN */
     return _mm512_mask_max_ps(acc, _mm512_cmp_ps_mask(acc, acc, _CMP_ORD_Q), acc, x);
-}
-SPR_INLINE spr_v spr_veven(spr_v a, spr_v b) {
-    return _mm512_permutex2var_ps(a, _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0), b);
 }
 SPR_INLINE void spr_vsplit(spr_v a, spr_v b, spr_v *even, spr_v *odd) {
     const __m512i e = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);

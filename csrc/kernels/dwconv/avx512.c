@@ -6,6 +6,6 @@
 
 SPR_TARGET_PUSH("avx2,fma,avx512f,avx512dq,avx512vl,avx512bw")
 #include "kernels/dwconv/any.tmpl.h"
-#include "kernels/dwconv/direct.tmpl.h"
+#include "kernels/dwconv/avx512_shift.h"
 SPR_TARGET_POP
 #endif

@@ -47,6 +47,7 @@ SPR_INLINE void dw_block(const int k, const int st, const int rows, const int nv
                 const spr_vmask *m = masks + v * dw_loads(k, st) + kx * st;
                 spr_v x = dw_load(p, masked, m);
                 if (st == 2) x = spr_veven(x, dw_load(p + SPR_VL, masked, m + 1));
+                __asm__("" : "+x"(x)); /* or it would be loaded again for every use */
                 SPR_UNROLL
                 for (int r = 0; r < rows; r++) {
                     const int ky = i - r * st;
