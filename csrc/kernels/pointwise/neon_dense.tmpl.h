@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "kernels/kernel.h"
-#include "kernels/unary/act_neon.h"
 
 /* What the assembly reads, by these offsets. */
 typedef struct block {
@@ -63,16 +62,13 @@ static void begin_from(block *b, float *buffer, const tile *t, uint32_t row, uin
     b->from_stride = LANES * sizeof(float);
 }
 
-/* Activations other than CLIP, on what was just stored, and padding lanes. */
+/* Activations that are not applied in registers, on what was just stored, and padding lanes. */
 static SPR_NOINLINE void finish_rows(const tile *t, float *y, uint32_t row, uint32_t rows, uint32_t lanes) {
-    const spr_act *act = &t->args->act;
+    spr_act act = t->args->act;
+    if (act.fn == SPR_FN_PRELU) act.slope += row;
     for (uint32_t r = 0; r < rows; r++, y += t->args->y_stride) {
-        if (!SPR_ACT_IN_REGISTERS(act->fn)) {
-            t->args->unary(y, y, lanes, act);
-        } else if (act->fn > SPR_FN_CLIP) {
-            const spr_act_consts_neon c = spr_act_load_neon(act, row + r);
-            for (uint32_t i = 0; i < lanes; i += 4) vst1q_f32(y + i, spr_act_vec_neon(vld1q_f32(y + i), &c));
-        }
+        if (act.fn > SPR_FN_HARD_SWISH) t->args->unary(y, y, lanes, &act);
+        if (act.fn == SPR_FN_PRELU) act.slope++;
         for (uint32_t i = 0; i < t->pad; i++) vst1q_f32(y + lanes + 4 * i, vdupq_n_f32(0));
     }
 }
@@ -87,6 +83,8 @@ static SPR_NOINLINE void finish_rows(const tile *t, float *y, uint32_t row, uint
 #define SUM(r, x) float32x4_t c##r##x;
 #define OUT(r, x) , [c##r##x] "=&w"(c##r##x)
 #define CLIP(r, x) c##r##x = vminq_f32(vmaxq_f32(c##r##x, lower), upper);
+#define HARD_SWISH(r, x) \
+    c##r##x = vmulq_f32(c##r##x, vminq_f32(vmaxq_f32(vfmaq_f32(shift, c##r##x, scale), zero), one));
 #define STORE(r, x) \
     if (r < rows) vst1q_f32(y + r * y_stride + 4 * x, c##r##x);
 
@@ -123,8 +121,8 @@ typedef void tile_fn(const tile *t);
         const spr_pw_args *a = t->args;                                                     \
         const spr_act *act = &a->act;                                                       \
         const size_t y_stride = a->y_stride;                                                \
-        const int clip = t->last && act->fn == SPR_FN_CLIP;                                 \
-        const int rest = t->last && (t->pad || act->fn > SPR_FN_CLIP);                      \
+        const spr_function fn = t->last ? act->fn : SPR_FN_NONE;                            \
+        const int rest = t->last && (t->pad || act->fn > SPR_FN_HARD_SWISH);                \
         float buffer[8 * LANES];                                                            \
         block b = {.x = a->x + t->k0 * a->x_stride + t->px, .channels = t->channels,        \
                    .x_stride = a->x_stride * sizeof(float)};                                \
@@ -134,9 +132,13 @@ typedef void tile_fn(const tile *t);
             b.w = t->w + (size_t)row * t->channels;                                         \
             begin_from(&b, buffer, t, row, rows, 4 * V);                                    \
             BLOCK##V(SUM) LOOP(V);                                                          \
-            if (clip) {                                                                     \
+            if (fn == SPR_FN_CLIP) {                                                        \
                 const float32x4_t lower = vdupq_n_f32(act->a), upper = vdupq_n_f32(act->b); \
                 BLOCK##V(CLIP)                                                              \
+            } else if (fn == SPR_FN_HARD_SWISH) {                                           \
+                const float32x4_t scale = vdupq_n_f32(act->a), shift = vdupq_n_f32(act->b); \
+                const float32x4_t zero = vdupq_n_f32(0), one = vdupq_n_f32(1);              \
+                BLOCK##V(HARD_SWISH)                                                        \
             }                                                                               \
             BLOCK##V(STORE)                                                                 \
             if (rest) finish_rows(t, y, row, rows, 4 * V);                                  \
