@@ -32,12 +32,13 @@ CORES = {
     "avx512": ("avx512", "avx512", ("avx512", "avx2"), 2048 << 10),
     "avx2": ("avx2", "avx2", ("avx2", "avx2"), 2048 << 10),
     "a53": ("neon,inorder", "neon_inorder", ("neon", "neon"), 384 << 10),
-    "a55": ("neon,inorder", "neon_inorder", ("neon", "neon"), 384 << 10),
+    "a55": ("neon,inorder,dotprod", "neon_inorder_dotprod", ("neon", "neon"), 384 << 10),
     "a76": ("neon", "neon", ("neon", "neon"), 512 << 10),
     "v1": ("neon", "neon", ("neon", "neon"), 512 << 10),
 }
-GROUPS = {"avx512": ["avx512"], "avx2": ["avx2"], "inorder": ["a53", "a55"], "ooo": ["a76", "v1"]}  # measured together
-FITTED = {"avx512": ["avx512"], "avx2": ["avx2"], "inorder": ["a53", "a55"], "ooo": ["a76"]}  # whose fit the kernels get
+# measured together, and whose fit the kernels get
+GROUPS = {"avx512": ["avx512"], "avx2": ["avx2"], "inorder": ["a53"], "dotprod": ["a55"], "ooo": ["a76", "v1"]}
+FITTED = GROUPS | {"ooo": ["a76"]}
 FORMATS = ("dense", "csr", "2x1")
 
 
@@ -222,7 +223,7 @@ def report(group, verbose, write):
     for kernel, values in fit(rows, FITTED[group], structure).items():
         cost = f"COST({', '.join(map(literal, values))}, {', '.join(map(str, structure[kernel]))})"
         print(f"    {kernel}: {cost}")
-        if write and not (group == "inorder" and kernel.startswith("fc")):  # one FC kernel for all ARM cores
+        if write and not (group in ("inorder", "dotprod") and kernel.startswith("fc")):  # one FC kernel for all ARM cores
             text = KERNELS.read_text(encoding="utf-8")
             text = re.sub(rf'("{kernel}"[^"]*?)COST\([^)]*\)', lambda found, new=cost: found[1] + new, text)
             KERNELS.write_text(text, encoding="utf-8")

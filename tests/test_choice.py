@@ -11,11 +11,12 @@ import sparse_runtime as sr
 from benchmarks import costs
 from sparse_runtime import _core
 
-CORES = {"avx512": "avx512", "avx2": "avx2", "inorder": "a53", "neon": "a76"}  # by what a CPU has, the first that fits
+CORES = ["avx512", "avx2", "a55", "a53", "a76"]  # the first that the CPU has all features of is what costs are for
 
 
 def core():
-    return next((core for name, core in CORES.items() if name in _core.cpu_features().split(",")), None)
+    have = set(_core.cpu_features().split(","))
+    return next((core for core in CORES if set(costs.CORES[core][0].split(",")) <= have), None)
 
 
 def layer_for(pixels, rows, channels, sparsity, block=1):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import SparseRuntimeError, UnsupportedError
+from ..errors import SparseRuntimeError
 from ..ir import Graph, Shape, Value
 
 Probe = dict[str, Shape]
@@ -23,20 +23,16 @@ def planes(value: Value) -> tuple[int, ...]:
 
 
 def base(graph: Graph) -> tuple[Probe | None, str]:
-    """The shapes to convert with, free dimensions filled in by sizes that the network takes; or None, and why. Raises
-    UnsupportedError for all nodes that are not supported at any size."""
-    errors = []
+    """The shapes to convert with, free dimensions filled in by sizes that the network takes; or None, and why."""
+    reason = ""
     for probe in _candidates(graph):
         try:
             graph.infer(probe)
         except SparseRuntimeError as error:
-            errors.append(error)
+            reason = reason or str(error)
             continue
         return probe, ""
-    if all(isinstance(error, UnsupportedError) for error in errors):
-        found = graph.unsupported(next(_candidates(graph)))
-        raise UnsupportedError("these nodes are not supported:\n  " + "\n  ".join(found)) if len(found) > 1 else errors[0]
-    return None, str(errors[0])
+    return None, reason
 
 
 def _candidates(graph: Graph) -> Iterator[Probe]:

@@ -19,12 +19,13 @@ def test_cycles():
 
 
 def test_cores_of_one_kind_share_a_run():
-    assert armcycles.groups(["a76", "a53", "v1", "a55"]) == [("neon", ["a76", "v1"]), ("neon,inorder", ["a53", "a55"])]
+    assert armcycles.groups(["a76", "a53", "v1"]) == [("neon", ["a76", "v1"]), ("neon,inorder", ["a53"])]
 
 
 def test_kernels_by_core():
     assert layers.kernel("pw_csr", "neon") == "pw_csr_f32_neon"
     assert layers.kernel("pw_csr", "neon,inorder") == "pw_csr_f32_neon_inorder"
+    assert layers.kernel("pw_2x1", "neon,inorder,dotprod") == "pw_2x1_f32_neon_inorder_dotprod"
     with pytest.raises(LookupError, match="no_such"):
         layers.kernel("no_such", "neon")
 

@@ -65,15 +65,15 @@
 #define PAIR_ONE(j) "ldr q" U##j ", [x4, #16*" #j "]\n" PAIR_FMA(j)
 #define PAIR_TWO(j, k) "ldp q" U##j ", q" U##k ", [x4, #16*" #j "]\n" PAIR_FMA(j) PAIR_FMA(k)
 #define PAIR_LOOP(V)                                       \
-    "1: ldr d28, [x6], #8\n"                               \
-    "ldr w9, [x5], #4\n"                                   \
+    "1: ldr d28, [x5, #4]\n"                               \
+    "ldr w9, [x5], #12\n"                                  \
     "subs x22, x22, #1\n" SPR_PAIRS##V(PAIR_ONE, PAIR_TWO) \
     "add x4, x3, x9\n"                                     \
     "b.ne 1b\n"
 #define PAIR_ASM(V) __asm__ volatile(SPR_2X1_ROWS(V, "", PAIR_LOOP(V)) : : [rows] "r"(rows) : SPR_CLOBBERS)
 
+#define TOUCH_LEAST (1024 << 8)
 #define PAIR_NARROW 12
-#define PAIR_WIDE_PANEL SPR_NEON_PANEL
 #define VARIANT(x) x##_neon
 #include "kernels/pointwise/neon_sparse.tmpl.h"
 

@@ -2,9 +2,10 @@
  * inputs and their weight nor 24 sums in registers, and does not order them as cores want; so the loop over the
  * rows is assembly too, and registers are fixed:
  *
- *   x1 next position, x2 rows to go, x3 xb, x4 xa, x5 p, x6 pw, x7 y, x8 y_stride, x16 bias, x20 bounds
- *   x17 position, x21 scratch, x22 records to go in the row, x23 second row of y, x24 where the bounds are; x9 ... x15
- *   are free for loops
+ *   x1 next position, x2 rows to go, x3 xb, x4 xa, x5 p, x6 ahead, x7 y, x8 y_stride, x16 bias, x20 bounds
+ *   x17 position, x21 scratch, x22 records to go in the row, x23 second row of y, x24 where the bounds are
+ *   x25 touch, x26 touch_stride, x27 touch_planes, x28 touch_step
+ *   x9 ... x15 are free for loops, but x9 and x10 do not live from row to row
  *   v<j> sum of vector j in the row (2x1: in the first row; the second's are v<SPR_B<j>>); v31 scratch
  *
  * (names as in spr_neon_rows). A loop processes x22 records, at least one, ends with numeric label 2 and may use
@@ -12,13 +13,14 @@
 #ifndef SPR_KERNELS_POINTWISE_NEON_ASM_H
 #define SPR_KERNELS_POINTWISE_NEON_ASM_H
 
-#define SPR_CLOBBERS                                                                                            \
-    "memory", "cc", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14",    \
-        "x15", "x16", "x17", "x20", "x21", "x22", "x23", "x24", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", \
-        "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22",  \
-        "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31"
+#define SPR_CLOBBERS                                                                                                   \
+    "memory", "cc", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15",    \
+        "x16", "x17", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "v0", "v1", "v2", "v3", "v4",     \
+        "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20",     \
+        "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31"
 
-/* F(0) F(1) ... F(n - 1) */
+/* F(j) for every vector of a tile. Lines of three or more come in the order 0, 2, 1, 3: three in a row would start
+   prefetchers on a stream, whose next lines belong to another tile and push this one's out of L1. */
 #define SPR_REP1(F) F(0)
 #define SPR_REP2(F) SPR_REP1(F) F(1)
 #define SPR_REP3(F) SPR_REP2(F) F(2)
@@ -26,14 +28,15 @@
 #define SPR_REP5(F) SPR_REP4(F) F(4)
 #define SPR_REP6(F) SPR_REP5(F) F(5)
 #define SPR_REP7(F) SPR_REP6(F) F(6)
-#define SPR_REP8(F) SPR_REP7(F) F(7)
-#define SPR_REP9(F) SPR_REP8(F) F(8)
-#define SPR_REP10(F) SPR_REP9(F) F(9)
-#define SPR_REP11(F) SPR_REP10(F) F(10)
-#define SPR_REP12(F) SPR_REP11(F) F(11)
+#define SPR_SECOND_LINE(F) F(4) F(5) F(6) F(7)
+#define SPR_REP8(F) SPR_REP4(F) SPR_SECOND_LINE(F)
+#define SPR_REP9(F) SPR_REP4(F) F(8) SPR_SECOND_LINE(F)
+#define SPR_REP10(F) SPR_REP4(F) F(8) F(9) SPR_SECOND_LINE(F)
+#define SPR_REP11(F) SPR_REP4(F) F(8) F(9) F(10) SPR_SECOND_LINE(F)
+#define SPR_REP12(F) SPR_REP4(F) F(8) F(9) F(10) F(11) SPR_SECOND_LINE(F)
 #define SPR_REP13(F) SPR_REP12(F) F(12)
 
-/* F1(j) for an odd one at the end, F2(j, j + 1) for every pair of vectors */
+/* The same by pairs: F2(j, j + 1), and F1(j) for the odd one at the end. */
 #define SPR_PAIRS1(F1, F2) F1(0)
 #define SPR_PAIRS2(F1, F2) F2(0, 1)
 #define SPR_PAIRS3(F1, F2) SPR_PAIRS2(F1, F2) F1(2)
@@ -41,11 +44,12 @@
 #define SPR_PAIRS5(F1, F2) SPR_PAIRS4(F1, F2) F1(4)
 #define SPR_PAIRS6(F1, F2) SPR_PAIRS4(F1, F2) F2(4, 5)
 #define SPR_PAIRS7(F1, F2) SPR_PAIRS6(F1, F2) F1(6)
-#define SPR_PAIRS8(F1, F2) SPR_PAIRS6(F1, F2) F2(6, 7)
-#define SPR_PAIRS9(F1, F2) SPR_PAIRS8(F1, F2) F1(8)
-#define SPR_PAIRS10(F1, F2) SPR_PAIRS8(F1, F2) F2(8, 9)
-#define SPR_PAIRS11(F1, F2) SPR_PAIRS10(F1, F2) F1(10)
-#define SPR_PAIRS12(F1, F2) SPR_PAIRS10(F1, F2) F2(10, 11)
+#define SPR_SECOND_LINE_PAIRS(F2) F2(4, 5) F2(6, 7)
+#define SPR_PAIRS8(F1, F2) SPR_PAIRS4(F1, F2) SPR_SECOND_LINE_PAIRS(F2)
+#define SPR_PAIRS9(F1, F2) SPR_PAIRS4(F1, F2) F1(8) SPR_SECOND_LINE_PAIRS(F2)
+#define SPR_PAIRS10(F1, F2) SPR_PAIRS4(F1, F2) F2(8, 9) SPR_SECOND_LINE_PAIRS(F2)
+#define SPR_PAIRS11(F1, F2) SPR_PAIRS4(F1, F2) F2(8, 9) F1(10) SPR_SECOND_LINE_PAIRS(F2)
+#define SPR_PAIRS12(F1, F2) SPR_PAIRS4(F1, F2) F2(8, 9) F2(10, 11) SPR_SECOND_LINE_PAIRS(F2)
 #define SPR_PAIRS13(F1, F2) SPR_PAIRS12(F1, F2) F1(12)
 
 #define SPR_LDR_A(j) "ldr q" #j ", [x7, #16*" #j "]\n"
@@ -70,16 +74,49 @@
     "ldp x5, x6, [%[rows], #32]\n"   \
     "ldp x7, x8, [%[rows], #48]\n"   \
     "ldp x16, x20, [%[rows], #64]\n" \
-    "add x24, %[rows], #80\n"        \
+    "ldp x25, x26, [%[rows], #80]\n" \
+    "ldp x27, x28, [%[rows], #96]\n" \
+    "add x24, %[rows], #112\n"       \
     "ldr w17, [x1], #4\n"
 
 #define SPR_UPPER "ldr w21, [x24, #4]\n" "dup v31.4s, w21\n"
 
-/* Number of records; straight to label 2 if there are none, with the sums begun. */
-#define SPR_COUNT          \
-    "ldr w21, [x1], #4\n"  \
-    "subs w22, w21, w17\n" \
+/* Number of records. */
+#define SPR_COUNT         \
+    "ldr w21, [x1], #4\n" \
+    "sub w22, w21, w17\n" \
     "mov w17, w21\n"
+
+/* Loads from planes that are to come next, line after line so that prefetchers see a stream. */
+#define SPR_TOUCH           \
+    "mov x21, x28\n"        \
+    "14: cbz x27, 15f\n"    \
+    "ldr w10, [x24, #8]\n"  \
+    "mov x9, x25\n"         \
+    "25: ldr wzr, [x9]\n"   \
+    "ldr wzr, [x9, #64]\n"  \
+    "ldr wzr, [x9, #128]\n" \
+    "add x9, x9, #192\n"    \
+    "subs w10, w10, #1\n"   \
+    "b.ne 25b\n"            \
+    "add x25, x25, x26\n"   \
+    "sub x27, x27, #1\n"    \
+    "subs x21, x21, #1\n"   \
+    "b.ne 14b\n"            \
+    "15:\n"
+#define SPR_TOUCH1
+#define SPR_TOUCH2
+#define SPR_TOUCH3
+#define SPR_TOUCH4
+#define SPR_TOUCH5
+#define SPR_TOUCH6
+#define SPR_TOUCH7
+#define SPR_TOUCH8
+#define SPR_TOUCH9
+#define SPR_TOUCH10
+#define SPR_TOUCH11
+#define SPR_TOUCH12 SPR_TOUCH
+#define SPR_TOUCH13 SPR_TOUCH
 
 /* A row, or two: sums begin with the bias or with what lies in y; LOOP; bounds; store. */
 #define SPR_CSR_ROWS(V, PREPARE, LOOP)                                   \
@@ -89,7 +126,7 @@
     "ldr q0, [x16], #16\n" SPR_REP##V(SPR_COPY_A)                        \
     "b 12f\n"                                                            \
     "11:\n" SPR_PAIRS##V(SPR_LDR_A, SPR_LDP_A)                           \
-    "12: b.eq 2f\n" LOOP                                                 \
+    "12:\n" SPR_TOUCH##V "cbz x22, 2f\n" LOOP                            \
     "2: cbz x20, 13f\n" "ld1r {v31.4s}, [x24]\n" SPR_REP##V(SPR_LOWER_A) \
     "tbz x20, #1, 13f\n" SPR_UPPER SPR_REP##V(SPR_UPPER_A)               \
     "13:\n" SPR_PAIRS##V(SPR_STR_A, SPR_STP_A)                           \
@@ -106,7 +143,7 @@
     "add x16, x16, #32\n" SPR_REP##V(SPR_COPY_A) SPR_REP##V(SPR_COPY_B)                          \
     "b 12f\n"                                                                                    \
     "11:\n" SPR_PAIRS##V(SPR_LDR_A, SPR_LDP_A) SPR_PAIRS##V(SPR_LDR_B, SPR_LDP_B)                \
-    "12: b.eq 2f\n" LOOP                                                                         \
+    "12:\n" SPR_TOUCH##V "cbz x22, 2f\n" LOOP                                                    \
     "2: cbz x20, 13f\n" "ld1r {v31.4s}, [x24]\n" SPR_REP##V(SPR_LOWER_A) SPR_REP##V(SPR_LOWER_B) \
     "tbz x20, #1, 13f\n" SPR_UPPER SPR_REP##V(SPR_UPPER_A) SPR_REP##V(SPR_UPPER_B)               \
     "13:\n" SPR_PAIRS##V(SPR_STR_A, SPR_STP_A) SPR_PAIRS##V(SPR_STR_B, SPR_STP_B)                \

@@ -1,223 +1,10 @@
-/* Sparse pointwise kernels for NEON on cores that issue in order, two instructions a cycle (Cortex-A53, A55).
- *
- * Such a core takes two cycles for a 128-bit load and issues nothing else meanwhile. A vector loaded as two
- * halves, one into its register ("ldr d"), one through a general register ("ldr x", "ins"), leaves room for the
- * arithmetic beside it. The A53 cannot issue a vector load together with an FMA, nor four cycles after one, hence
- * the order of what follows: pairs of lines issue together.
- *
- * All inputs of a record are in registers when its multiplications begin; each is replaced by that of the next
- * record right after its last use, also from row to row. */
+/* Sparse pointwise kernels for NEON on cores that issue in order and cannot pair vector loads with arithmetic (A53). */
 #include "base/compiler.h"
 
 #if SPR_AARCH64
 
-#include "kernels/pointwise/neon_asm.h"
+#include "kernels/pointwise/neon_inorder.h"
 
-/* Input j of kind R is in register R<j>; R_AT(j) is where its successor is. */
-#define LOWER(R, j) "ldr d" R##j ", " R##_AT(j) "]\n"
-#define UPPER(R, j, x) "ldr " x ", " R##_AT(j) "+8]\n"
-#define JOIN(R, j, x) "ins v" R##j ".d[1], " x "\n"
-#define WHOLE(R, j) "ldr q" R##j ", " R##_AT(j) "]\n"
-
-/* What rounds do to sum j: nothing, or add the input times its weight. */
-#define NOTHING(j)
-#define MUL(j) "fmla v" #j ".4s, v" T##j ".4s, v30.s[1]\n"
-
-/* ---- CSR ---- */
-
-#define T0 "16"
-#define T1 "17"
-#define T2 "18"
-#define T3 "19"
-#define T4 "20"
-#define T5 "21"
-#define T6 "22"
-#define T7 "23"
-#define T8 "24"
-#define T9 "25"
-#define T10 "26"
-#define T11 "27"
-#define T12 "28"
-#define T_AT(j) "[x4, #16*" #j
-
-/* The general register of input j: that of the last input must not be that of the first. */
-#define X0 "x10"
-#define X1 "x11"
-#define X2 "x12"
-#define X3 "x13"
-#define X4 "x11"
-#define X5 "x12"
-#define X6 "x13"
-#define X7 "x11"
-#define X8 "x12"
-#define X9 "x13"
-#define X10 "x11"
-#define X11 "x12"
-#define X12 "x13"
-
-/* Loads input j, joins input i whose halves came two steps before, does M to sum m. */
-#define STEP(M, j, i, m) LOWER(T, j) JOIN(T, i, X##i) UPPER(T, j, X##j) M(m)
-
-/* A round does M to all sums in turn and replaces every input thereafter. P and Q join the last two inputs of the
-   round before; those of this one, V - 2 and V - 1, are left to the next. Up to three inputs are loaded whole. */
-#define ROUND1(M, P, Q) M(0) WHOLE(T, 0)
-#define ROUND2(M, P, Q) M(0) M(1) WHOLE(T, 0) WHOLE(T, 1)
-#define ROUND3(M, P, Q) M(0) M(1) M(2) WHOLE(T, 0) WHOLE(T, 1) WHOLE(T, 2)
-#define STEPS3(M, P, Q) M(0) LOWER(T, 0) P UPPER(T, 0, X0) M(1) LOWER(T, 1) Q UPPER(T, 1, X1) M(2) STEP(M, 2, 0, 3)
-#define STEPS4(M, P, Q) STEPS3(M, P, Q) STEP(M, 3, 1, 4)
-#define STEPS5(M, P, Q) STEPS4(M, P, Q) STEP(M, 4, 2, 5)
-#define STEPS6(M, P, Q) STEPS5(M, P, Q) STEP(M, 5, 3, 6)
-#define STEPS7(M, P, Q) STEPS6(M, P, Q) STEP(M, 6, 4, 7)
-#define STEPS8(M, P, Q) STEPS7(M, P, Q) STEP(M, 7, 5, 8)
-#define STEPS9(M, P, Q) STEPS8(M, P, Q) STEP(M, 8, 6, 9)
-#define STEPS10(M, P, Q) STEPS9(M, P, Q) STEP(M, 9, 7, 10)
-#define STEPS11(M, P, Q) STEPS10(M, P, Q) STEP(M, 10, 8, 11)
-#define STEPS12(M, P, Q) STEPS11(M, P, Q) STEP(M, 11, 9, 12)
-#define ROUND4(M, P, Q) STEPS3(M, P, Q) STEP(NOTHING, 3, 1, )
-#define ROUND5(M, P, Q) STEPS4(M, P, Q) STEP(NOTHING, 4, 2, )
-#define ROUND6(M, P, Q) STEPS5(M, P, Q) STEP(NOTHING, 5, 3, )
-#define ROUND7(M, P, Q) STEPS6(M, P, Q) STEP(NOTHING, 6, 4, )
-#define ROUND8(M, P, Q) STEPS7(M, P, Q) STEP(NOTHING, 7, 5, )
-#define ROUND9(M, P, Q) STEPS8(M, P, Q) STEP(NOTHING, 8, 6, )
-#define ROUND10(M, P, Q) STEPS9(M, P, Q) STEP(NOTHING, 9, 7, )
-#define ROUND11(M, P, Q) STEPS10(M, P, Q) STEP(NOTHING, 10, 8, )
-#define ROUND12(M, P, Q) STEPS11(M, P, Q) STEP(NOTHING, 11, 9, )
-#define ROUND13(M, P, Q) STEPS12(M, P, Q) STEP(NOTHING, 12, 10, )
-
-/* P and Q of V inputs. */
-#define P1
-#define Q1
-#define P2
-#define Q2
-#define P3
-#define Q3
-#define P4 JOIN(T, 2, X2)
-#define Q4 JOIN(T, 3, X3)
-#define P5 JOIN(T, 3, X3)
-#define Q5 JOIN(T, 4, X4)
-#define P6 JOIN(T, 4, X4)
-#define Q6 JOIN(T, 5, X5)
-#define P7 JOIN(T, 5, X5)
-#define Q7 JOIN(T, 6, X6)
-#define P8 JOIN(T, 6, X6)
-#define Q8 JOIN(T, 7, X7)
-#define P9 JOIN(T, 7, X7)
-#define Q9 JOIN(T, 8, X8)
-#define P10 JOIN(T, 8, X8)
-#define Q10 JOIN(T, 9, X9)
-#define P11 JOIN(T, 9, X9)
-#define Q11 JOIN(T, 10, X10)
-#define P12 JOIN(T, 10, X10)
-#define Q12 JOIN(T, 11, X11)
-#define P13 JOIN(T, 11, X11)
-#define Q13 JOIN(T, 12, X12)
-
-#define CSR_NEXT "fmov d30, x9\n" "subs x22, x22, #1\n" "add x4, x3, w9, uxtw\n"
-#define CSR_FIRST(V) "ldr x9, [x5], #8\n" ROUND##V(NOTHING, , ) CSR_NEXT
-#define CSR_LOOP(V) "1: ldr x9, [x5], #8\n" ROUND##V(MUL, P##V, Q##V) CSR_NEXT "b.ne 1b\n"
-#define CSR_ASM(V) __asm__ volatile(SPR_CSR_ROWS(V, CSR_FIRST(V), CSR_LOOP(V)) : : [rows] "r"(rows) : SPR_CLOBBERS)
-
-/* ---- 2x1 ---- */
-
-#define SPR_B0 "12"
-#define SPR_B1 "13"
-#define SPR_B2 "14"
-#define SPR_B3 "15"
-#define SPR_B4 "16"
-#define SPR_B5 "17"
-#define SPR_B6 "18"
-#define SPR_B7 "19"
-#define SPR_B8 "20"
-#define SPR_B9 "21"
-#define SPR_B10 "22"
-#define SPR_B11 "23"
-
-/* Up to eight inputs have a register each, N<j>, and are followed by those of the next record; twelve share six,
-   U<j>, and input j is followed by input j + 6. */
-#define N0 "20"
-#define N1 "21"
-#define N2 "22"
-#define N3 "23"
-#define N4 "24"
-#define N5 "25"
-#define N6 "26"
-#define N7 "27"
-#define N_AT(j) "[x4, #16*" #j
-#define U0 "24"
-#define U1 "25"
-#define U2 "26"
-#define U3 "27"
-#define U4 "28"
-#define U5 "29"
-#define U6 "24"
-#define U7 "25"
-#define U8 "26"
-#define U9 "27"
-#define U10 "28"
-#define U11 "29"
-#define U_AT(j) U_AT##j
-#define U_AT0 "[x4, #96"
-#define U_AT1 "[x4, #112"
-#define U_AT2 "[x4, #128"
-#define U_AT3 "[x4, #144"
-#define U_AT4 "[x4, #160"
-#define U_AT5 "[x4, #176"
-#define U_AT6 "[x4, #0"
-#define U_AT7 "[x4, #16"
-#define U_AT8 "[x4, #32"
-#define U_AT9 "[x4, #48"
-#define U_AT10 "[x4, #64"
-#define U_AT11 "[x4, #80"
-
-#define MUL_A(R, j) "fmla v" #j ".4s, v" R##j ".4s, v30.s[0]\n"
-#define MUL_B(R, j) "fmla v" SPR_B##j ".4s, v" R##j ".4s, v30.s[1]\n"
-#define NONE(R, j)
-
-/* Replaces four inputs i, j, k, l of kind R, the last by two general registers. Loads into general registers go
-   with FMAs and the joins, which the A53 cannot issue with FMAs, share cycles: two FMAs for every input but in
-   four cycles of twelve. A(R, m) and B(R, m) are done to the sums of both rows. Joining j, k and l is left to the
-   next group, as its J, K, L1 and L2. */
-#define GROUP(R, A, B, J, K, L1, L2, i, j, k, l, NEXT_A, NEXT_B, W1, W2) \
-    LOWER(R, i) J                                                        \
-    K L1                                                                 \
-    UPPER(R, i, "x10") A(R, j)                                           \
-    B(R, j) W1                                                           \
-    LOWER(R, j) L2                                                       \
-    UPPER(R, j, "x11") A(R, k)                                           \
-    B(R, k)                                                              \
-    A(R, l) W2                                                           \
-    LOWER(R, k) JOIN(R, i, "x10")                                        \
-    UPPER(R, k, "x12") B(R, l)                                           \
-    "ldr x13, " R##_AT(l) "]\n" NEXT_A                                   \
-    UPPER(R, l, "x14") NEXT_B
-#define GROUP_AFTER(...) GROUP(__VA_ARGS__)
-#define JOINS(R, j, k, l) JOIN(R, j, "x11"), JOIN(R, k, "x12"), "fmov d" R##l ", x13\n", JOIN(R, l, "x14")
-#define NO_JOINS , , ,
-
-/* Fetch offset and weights of the next record; use the weights; whether there are more. */
-#define OFFSET "ldr w9, [x5], #4\n"
-#define VALUES "ldr x15, [x6], #8\n"
-#define WEIGHTS "fmov d30, x15\n"
-#define COUNT "subs x22, x22, #1\n"
-#define PLANE "add x4, x3, x9\n"
-
-/* A round over both rows; J, K, L1 and L2 are what the round before left to join. */
-#define PAIR_ROUND1(A, B, J, K, L1, L2) OFFSET VALUES A(N, 0) B(N, 0) WEIGHTS WHOLE(N, 0) COUNT PLANE
-#define PAIR_ROUND2(A, B, J, K, L1, L2) \
-    A(N, 0) OFFSET B(N, 0) VALUES A(N, 1) B(N, 1) WEIGHTS WHOLE(N, 0) WHOLE(N, 1) COUNT PLANE
-#define PAIR_ROUND3(A, B, J, K, L1, L2)                                   \
-    A(N, 0) OFFSET B(N, 0) VALUES A(N, 1) B(N, 1) A(N, 2) B(N, 2) WEIGHTS \
-    WHOLE(N, 0) WHOLE(N, 1) WHOLE(N, 2) COUNT PLANE
-#define PAIR_ROUND4(A, B, J, K, L1, L2) \
-    A(N, 0) B(N, 0) GROUP(N, A, B, J, K, L1, L2, 0, 1, 2, 3, WEIGHTS, COUNT, OFFSET, VALUES) PLANE
-#define FIRST_FOUR(R, A, B, J, K, L1, L2) \
-    A(R, 0) B(R, 0) GROUP(R, A, B, J, K, L1, L2, 0, 1, 2, 3, A(R, 4), B(R, 4), OFFSET, VALUES)
-#define PAIR_ROUND5(A, B, ...) FIRST_FOUR(N, A, B, __VA_ARGS__) WEIGHTS WHOLE(N, 4) COUNT PLANE
-#define PAIR_ROUND6(A, B, ...) \
-    FIRST_FOUR(N, A, B, __VA_ARGS__) A(N, 5) B(N, 5) WEIGHTS WHOLE(N, 4) WHOLE(N, 5) COUNT PLANE
-#define PAIR_ROUND7(A, B, ...)                                       \
-    FIRST_FOUR(N, A, B, __VA_ARGS__) A(N, 5) B(N, 5) A(N, 6) B(N, 6) \
-    WEIGHTS WHOLE(N, 4) WHOLE(N, 5) WHOLE(N, 6) COUNT PLANE
 #define PAIR_ROUND8(A, B, ...)       \
     FIRST_FOUR(N, A, B, __VA_ARGS__) \
     GROUP_AFTER(N, A, B, JOINS(N, 1, 2, 3), 4, 5, 6, 7, WEIGHTS, COUNT, , ) PLANE
@@ -225,40 +12,22 @@
     FIRST_FOUR(U, A, B, __VA_ARGS__)                                               \
     GROUP_AFTER(U, A, B, JOINS(U, 1, 2, 3), 4, 5, 6, 7, A(U, 8), B(U, 8), , PLANE) \
     GROUP_AFTER(U, A, B, JOINS(U, 5, 6, 7), 8, 9, 10, 11, WEIGHTS, COUNT, , )
-#define PAIR_ROUND(V, ...) PAIR_ROUND##V(__VA_ARGS__)
 
-/* The joins that V inputs leave. */
-#define LEFT1 NO_JOINS
-#define LEFT2 NO_JOINS
-#define LEFT3 NO_JOINS
-#define LEFT4 JOINS(N, 1, 2, 3)
-#define LEFT5 JOINS(N, 1, 2, 3)
-#define LEFT6 JOINS(N, 1, 2, 3)
-#define LEFT7 JOINS(N, 1, 2, 3)
-#define LEFT8 JOINS(N, 5, 6, 7)
-#define LEFT12 JOINS(U, 9, 10, 11)
-
-/* Up to eight vectors: a round without sums. Twelve: inputs 0 to 5, the last three as a group leaves them. */
-#define PAIR_FIRST1 PAIR_ROUND(1, NONE, NONE, NO_JOINS)
-#define PAIR_FIRST2 PAIR_ROUND(2, NONE, NONE, NO_JOINS)
-#define PAIR_FIRST3 PAIR_ROUND(3, NONE, NONE, NO_JOINS)
-#define PAIR_FIRST4 PAIR_ROUND(4, NONE, NONE, NO_JOINS)
-#define PAIR_FIRST5 PAIR_ROUND(5, NONE, NONE, NO_JOINS)
-#define PAIR_FIRST6 PAIR_ROUND(6, NONE, NONE, NO_JOINS)
-#define PAIR_FIRST7 PAIR_ROUND(7, NONE, NONE, NO_JOINS)
 #define PAIR_FIRST8 PAIR_ROUND(8, NONE, NONE, NO_JOINS)
 #define PAIR_FIRST12                                                                \
-    VALUES                                                                          \
+    VALUES_U                                                                        \
     "ldp q24, q25, [x4]\n"                                                          \
     "ldr q26, [x4, #32]\n" LOWER(U, 9) UPPER(U, 9, "x11")                           \
     LOWER(U, 10) UPPER(U, 10, "x12") "ldr x13, " U_AT(11) "]\n" UPPER(U, 11, "x14") \
     WEIGHTS
 
-#define PAIR_LOOP(V) "1:\n" PAIR_ROUND(V, MUL_A, MUL_B, LEFT##V) "b.ne 1b\n"
-#define PAIR_ASM(V) __asm__ volatile(SPR_2X1_ROWS(V, PAIR_FIRST##V, PAIR_LOOP(V)) : : [rows] "r"(rows) : SPR_CLOBBERS)
+#define LEFT8 JOINS(N, 5, 6, 7)
+#define LEFT12 JOINS(U, 9, 10, 11)
+#define PAIR_LOOP8 ROUND_LOOP(8)
+#define PAIR_LOOP12 ROUND_LOOP(12)
 
+#define TOUCH_LEAST (256 << 8)
 #define PAIR_NARROW 8
-#define PAIR_WIDE_PANEL 128
 #define VARIANT(x) x##_neon_inorder
 #include "kernels/pointwise/neon_sparse.tmpl.h"
 

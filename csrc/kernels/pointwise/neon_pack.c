@@ -5,15 +5,24 @@
 
 #if SPR_AARCH64
 
+/* Fewest and most channels of a panel, and between them as many as give a row that many records on average: where one
+   row ends and the next begins costs time. With few records per channel, panels larger than L1 pay for that. */
+typedef struct panel_range {
+    uint32_t least, most, records;
+} panel_range;
+
 /* Sections follow each other in the order of their members, aligned to SPR_LINE. */
 typedef struct header {
     uint32_t n, kp, panels, pairs; /* pairs: rows of blocks, 0 for CSR */
-    uint64_t bias, ptr, records, offset, value, last_ptr, last_records; /* bytes from the header */
+    uint64_t bias, ptr, records, last_ptr, last_records; /* bytes from the header */
 } header;
 
-/* Planes per panel: panels of like size, of at most `most` planes or what 32-bit offsets reach. */
-static uint32_t panel_channels(uint32_t k, size_t x_stride, uint32_t most) {
+/* Channels per panel for `records` in `rows` of weights: panels of like size, as large as told or as 32-bit offsets
+   reach. */
+static uint32_t panel_channels(uint32_t k, size_t records, uint32_t rows, size_t x_stride, panel_range range) {
+    const double wanted = (double)range.records * rows * k / (double)(records + 1);
     const uint64_t reach = UINT32_MAX / sizeof(float) / x_stride;
+    uint32_t most = wanted < range.least ? range.least : wanted > range.most ? range.most : (uint32_t)wanted;
     if (reach < most) most = reach < 1 ? 1 : (uint32_t)reach;
     const uint32_t panels = k / most + (k % most != 0);
     return k / panels + (k % panels != 0);
@@ -26,13 +35,13 @@ static uint64_t section(size_t *end, size_t bytes) {
     return at;
 }
 
-static header csr_layout(const spr_pw_weights *w, size_t x_stride, uint32_t most, size_t *end) {
-    header h = {.n = w->n, .kp = panel_channels(w->k, x_stride, most)};
+static header csr_layout(const spr_pw_weights *w, size_t x_stride, panel_range range, size_t *end) {
+    header h = {.n = w->n, .kp = panel_channels(w->k, w->row_ptr[w->n], w->n, x_stride, range)};
     h.panels = (w->k + h.kp - 1) / h.kp;
     *end = spr_round_up(sizeof h, SPR_LINE);
     h.bias = section(end, (size_t)w->n * 4 * sizeof(float));
     h.ptr = section(end, ((size_t)w->n * h.panels + 1) * sizeof(uint32_t));
-    h.records = section(end, ((size_t)w->row_ptr[w->n] + 2) * sizeof(spr_neon_record));
+    h.records = section(end, ((size_t)w->row_ptr[w->n] + 2) * sizeof(spr_neon_record) + SPR_NEON_AHEAD);
     return h;
 }
 
@@ -77,9 +86,9 @@ static void pack_rows(const spr_pw_weights *w, uint32_t row0, uint32_t row1, siz
     records[count + 1] = (spr_neon_record){0, 0.0f};
 }
 
-static void csr_pack(const spr_pw_weights *w, size_t x_stride, uint32_t most, void *dst) {
+static void csr_pack(const spr_pw_weights *w, size_t x_stride, panel_range range, void *dst) {
     size_t end;
-    const header h = csr_layout(w, x_stride, most, &end);
+    const header h = csr_layout(w, x_stride, range, &end);
     memcpy(dst, &h, sizeof h);
     pack_bias(w, (float *)((char *)dst + h.bias));
     pack_rows(w, 0, w->n, x_stride, h.kp, h.panels, (uint32_t *)((char *)dst + h.ptr),
@@ -96,18 +105,18 @@ spr_neon_csr spr_neon_csr_view(const void *packed) {
                           .panels = h->panels};
 }
 
-/* Walks the union of the patterns of rows 2 * pair and 2 * pair + 1 from column k0 to k1; stores it if offset is
+/* Walks the union of the patterns of rows 2 * pair and 2 * pair + 1 from column k0 to k1; stores it if records are
    given. */
 static uint32_t walk_pair(const spr_pw_weights *w, uint32_t pair, uint64_t k0, uint64_t k1, size_t x_stride,
-                          uint32_t *offset, float *value) {
+                          spr_neon_pair_record *records) {
     uint32_t i = lower_bound(w, 2 * pair, k0), i1 = lower_bound(w, 2 * pair, k1);
     uint32_t j = lower_bound(w, 2 * pair + 1, k0), j1 = lower_bound(w, 2 * pair + 1, k1), count = 0;
     for (; i < i1 || j < j1; count++) {
         const uint32_t ci = i < i1 ? w->col[i] : UINT32_MAX, cj = j < j1 ? w->col[j] : UINT32_MAX;
-        if (offset) {
-            offset[count] = byte_offset(ci < cj ? ci : cj, (uint32_t)k0, x_stride);
-            value[2 * (size_t)count] = ci <= cj ? w->val[i] : 0.0f;
-            value[2 * (size_t)count + 1] = cj <= ci ? w->val[j] : 0.0f;
+        if (records) {
+            records[count].offset = byte_offset(ci < cj ? ci : cj, (uint32_t)k0, x_stride);
+            records[count + 1].value[0] = ci <= cj ? w->val[i] : 0.0f;
+            records[count + 1].value[1] = cj <= ci ? w->val[j] : 0.0f;
         }
         i += ci <= cj;
         j += cj <= ci;
@@ -115,40 +124,41 @@ static uint32_t walk_pair(const spr_pw_weights *w, uint32_t pair, uint64_t k0, u
     return count;
 }
 
-static header block_layout(const spr_pw_weights *w, size_t x_stride, uint32_t most, size_t *end) {
-    header h = {.n = w->n, .kp = panel_channels(w->k, x_stride, most), .pairs = w->n / 2};
+static header block_layout(const spr_pw_weights *w, size_t x_stride, panel_range range, size_t *end) {
+    header h = {.n = w->n, .pairs = w->n / 2};
     size_t blocks = 1;
+    for (uint32_t pair = 0; pair < h.pairs; pair++) blocks += walk_pair(w, pair, 0, w->k, x_stride, NULL);
+    h.kp = panel_channels(w->k, blocks, h.pairs, x_stride, range);
     h.panels = (w->k + h.kp - 1) / h.kp;
-    for (uint32_t pair = 0; pair < h.pairs; pair++) blocks += walk_pair(w, pair, 0, w->k, x_stride, NULL, NULL);
     *end = spr_round_up(sizeof h, SPR_LINE);
     h.bias = section(end, (size_t)w->n * 4 * sizeof(float));
     h.ptr = section(end, ((size_t)h.pairs * h.panels + 1) * sizeof(uint32_t));
-    h.offset = section(end, (blocks + 1) * sizeof(uint32_t));
-    h.value = section(end, blocks * 2 * sizeof(float));
+    h.records = section(end, (blocks + 1) * sizeof(spr_neon_pair_record) + SPR_NEON_AHEAD);
     if (w->n % 2) {
         h.last_ptr = section(end, ((size_t)h.panels + 1) * sizeof(uint32_t));
-        h.last_records = section(end, ((size_t)w->row_ptr[w->n] - w->row_ptr[w->n - 1] + 2) * sizeof(spr_neon_record));
+        const size_t records = (size_t)w->row_ptr[w->n] - w->row_ptr[w->n - 1] + 2;
+        h.last_records = section(end, records * sizeof(spr_neon_record) + SPR_NEON_AHEAD);
     }
     return h;
 }
 
-static void block_pack(const spr_pw_weights *w, size_t x_stride, uint32_t most, void *dst) {
+static void block_pack(const spr_pw_weights *w, size_t x_stride, panel_range range, void *dst) {
     size_t end;
-    const header h = block_layout(w, x_stride, most, &end);
+    const header h = block_layout(w, x_stride, range, &end);
     memcpy(dst, &h, sizeof h);
     pack_bias(w, (float *)((char *)dst + h.bias));
-    uint32_t *ptr = (uint32_t *)((char *)dst + h.ptr), *offset = (uint32_t *)((char *)dst + h.offset);
-    float *value = (float *)((char *)dst + h.value);
-    uint32_t count = 0;
+    uint32_t *ptr = (uint32_t *)((char *)dst + h.ptr), count = 0;
+    spr_neon_pair_record *records = (spr_neon_pair_record *)((char *)dst + h.records);
+    records[0].value[0] = records[0].value[1] = 0.0f;
     for (uint32_t p = 0; p < h.panels; p++)
         for (uint32_t pair = 0; pair < h.pairs; pair++) {
             *ptr++ = count;
-            count += walk_pair(w, pair, (uint64_t)p * h.kp, (uint64_t)(p + 1) * h.kp, x_stride, offset + count,
-                               value + 2 * (size_t)count);
+            count += walk_pair(w, pair, (uint64_t)p * h.kp, (uint64_t)(p + 1) * h.kp, x_stride,
+                               records + count);
         }
     *ptr = count;
-    offset[count] = offset[count + 1] = 0;
-    value[2 * (size_t)count] = value[2 * (size_t)count + 1] = 0.0f;
+    records[count].offset = 0;
+    records[count + 1] = (spr_neon_pair_record){0, {0.0f, 0.0f}};
     if (w->n % 2)
         pack_rows(w, w->n - 1, w->n, x_stride, h.kp, h.panels, (uint32_t *)((char *)dst + h.last_ptr),
                   (spr_neon_record *)((char *)dst + h.last_records));
@@ -158,8 +168,7 @@ spr_neon_2x1 spr_neon_2x1_view(const void *packed) {
     const header *h = packed;
     const char *base = packed;
     spr_neon_2x1 v = {.bias = (const float *)(base + h->bias),
-                      .offset = (const uint32_t *)(base + h->offset),
-                      .value = (const float *)(base + h->value),
+                      .records = (const spr_neon_pair_record *)(base + h->records),
                       .ptr = (const uint32_t *)(base + h->ptr),
                       .kp = h->kp,
                       .panels = h->panels};
@@ -171,26 +180,22 @@ spr_neon_2x1 spr_neon_2x1_view(const void *packed) {
     return v;
 }
 
-#define PACKING(name, layout, pack_fn, most)                                       \
+#define PACKING(name, layout, pack_fn, ...)                                        \
     static size_t size_##name(const spr_pw_weights *w, size_t x_stride) {          \
         size_t end;                                                                \
-        layout(w, x_stride, most, &end);                                           \
+        layout(w, x_stride, (panel_range){__VA_ARGS__}, &end);            \
         return end;                                                                \
     }                                                                              \
     static void pack_##name(const spr_pw_weights *w, size_t x_stride, void *dst) { \
-        pack_fn(w, x_stride, most, dst);                                           \
+        pack_fn(w, x_stride, (panel_range){__VA_ARGS__}, dst);            \
     }                                                                              \
     const spr_pw_packing spr_pack_pw_##name = {size_##name, pack_##name};
 
-/* An input that does not fit into L2, of maps that are not small. Larger panels mean tiles of two lines there, which
-   prefetchers do not follow: 2x1 took up to 2.9 times as long (3136 pixels, 24 x 144, Cortex-A53). */
-#define FAR_FLOATS (128u * 1024)
-#define FAR_STRIDE 256
-
-PACKING(csr_neon, csr_layout, csr_pack, SPR_NEON_PANEL)
-PACKING(2x1_neon, block_layout, block_pack, SPR_NEON_PANEL)
-PACKING(csr_neon_inorder, csr_layout, csr_pack, SPR_NEON_PANEL_INORDER_CSR)
-PACKING(2x1_neon_inorder, block_layout, block_pack,
-        x_stride >= FAR_STRIDE && w->k * x_stride > FAR_FLOATS ? SPR_NEON_PANEL : SPR_NEON_PANEL_INORDER_2X1)
+PACKING(csr_neon, csr_layout, csr_pack, 128, 512, 96)
+PACKING(2x1_neon, block_layout, block_pack, 128, 512, 96)
+PACKING(csr_neon_inorder, csr_layout, csr_pack, 128, 128, 28)
+PACKING(2x1_neon_inorder, block_layout, block_pack, 128, 256, 28)
+PACKING(csr_neon_inorder_dotprod, csr_layout, csr_pack, 128, 176, 28)
+PACKING(2x1_neon_inorder_dotprod, block_layout, block_pack, 128, 256, 28)
 
 #endif

@@ -1,23 +1,18 @@
 /* Sparse pointwise weights as the NEON kernels read them.
  *
- * Columns are cut into panels of `kp` channels, so that panel x pixel tile stays in L1; sums are carried through
- * the output from panel to panel. Within a panel follow the rows (2x1: pairs of rows), within a row the nonzeros
- * by ascending column. The position of row r in panel p is ptr[p * rows + r], its end the next entry. */
+ * Columns are cut into panels of `kp` channels, so that panel x pixel tile stays in L1 or nearly; sums are carried
+ * through the output from panel to panel. Within a panel follow the rows (2x1: pairs of rows), within a row the
+ * nonzeros by ascending column. The position of row r in panel p is ptr[p * rows + r], its end the next entry. */
 #ifndef SPR_KERNELS_POINTWISE_NEON_SPARSE_H
 #define SPR_KERNELS_POINTWISE_NEON_SPARSE_H
 
 #include "kernels/kernel.h"
 
-/* Most channels per panel. L1 has 64 KB on out-of-order cores, of which prefetched lines take their share, 32 KB on
-   in-order ones. Tiles have 12 vectors, three lines, as prefetchers do not follow two; but in-order 2x1 kernels take
-   8 where that makes panels larger, as it does with small maps, which come from L2 anyway. */
-#define SPR_NEON_PANEL 128
-#define SPR_NEON_PANEL_INORDER_CSR 96
-#define SPR_NEON_PANEL_INORDER_2X1 192
+#define SPR_NEON_AHEAD 1024
 
 /* A record is the value of one nonzero and where the next one finds its plane, so that a loop can prepare the address
-   while it multiplies. Position i has its offset in record i and its value in record i + 1. Kernels read one more than
-   that. */
+   while it multiplies. Position i has its offset in record i and its value in record i + 1. Kernels read up to
+   SPR_NEON_AHEAD bytes more than that, to fetch what is next into caches. */
 typedef struct spr_neon_record {
     uint32_t offset; /* bytes from the panel's first plane */
     float value;
@@ -30,11 +25,16 @@ typedef struct spr_neon_csr {
     uint32_t kp, panels;
 } spr_neon_csr;
 
+/* The same for pairs of rows. */
+typedef struct spr_neon_pair_record {
+    uint32_t offset;
+    float value[2];
+} spr_neon_pair_record;
+
 /* Pairs of rows; the last row of an odd count stands alone as a CSR whose ptr knows that row only. */
 typedef struct spr_neon_2x1 {
-    const float *bias;      /* [n][4] */
-    const uint32_t *offset; /* bytes from the panel's first plane; two more than there are pairs */
-    const float *value;     /* [..][2] */
+    const float *bias; /* [n][4] */
+    const spr_neon_pair_record *records;
     const uint32_t *ptr;
     uint32_t kp, panels;
     spr_neon_csr last;
@@ -46,13 +46,18 @@ typedef struct spr_neon_rows {
     uint64_t count;         /* 8: rows or pairs, at least 1 */
     const char *xb;         /* 16: the tile in the panel's first plane */
     const char *xa;         /* 24: the tile in the plane of the first record */
-    const void *p;          /* 32: CSR: the record with its value; pairs: the offset after it */
-    const float *pw;        /* 40: pairs: its values */
+    const void *p;          /* 32: the record with its value */
+    const void *ahead;      /* 40: records from here on have not been fetched into caches ahead of their use */
     float *y;               /* 48: the tile in the first row */
     size_t y_stride;        /* 56: bytes */
     const float *bias;      /* 64: of the rows, with which sums begin; NULL: they begin with what is in y */
     uint64_t bounds;        /* 72: bit 0: sums are bounded by `lower` in the end, bit 1: by `upper` too */
-    float lower, upper;     /* 80, 84 */
+    const char *touch;      /* 80: lines in touch_planes planes, what comes next, to be fetched meanwhile */
+    size_t touch_stride;    /* 88: bytes */
+    uint64_t touch_planes;  /* 96: */
+    uint64_t touch_step;    /* 104: planes per row or pair, at least 1 */
+    float lower, upper;     /* 112, 116; lower is at most upper, and minus infinity if there is no bound */
+    uint64_t touch_lines;   /* 120: three times as many lines in each, at least 1 if there are planes */
 } spr_neon_rows;
 
 /* What pack() wrote into `packed`. */

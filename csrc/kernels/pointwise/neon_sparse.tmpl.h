@@ -3,7 +3,7 @@
  *   CSR_ASM(V)   inline assembly that computes rows of V vectors as spr_neon_rows tells, V = 1 ... 13
  *   PAIR_ASM(V)  the same for pairs of rows, V = 1 ... PAIR_NARROW and 12
  *   PAIR_NARROW  8 or 12
- *   PAIR_WIDE_PANEL  most channels of a panel for pairs in tiles of 12 vectors; 8 above
+ *   TOUCH_LEAST  floats of the input from which on it does not stay in a cache that is fast enough to leave it there
  *   VARIANT(x)   x with the suffix of the variant */
 #include <arm_neon.h>
 #include <math.h>
@@ -17,7 +17,12 @@ typedef struct tile {
     uint32_t px, vectors;
     uint32_t pad;    /* vectors of padding lanes after the tile, to be zeroed */
     int first, last; /* panel */
+    const char *touch; /* as in spr_neon_rows */
+    uint32_t touch_planes, touch_step, touch_lines;
+    int odd; /* whether it is the second, fourth ... */
 } tile;
+
+static uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 /* Rows that are computed at once: all, or as many as stay in L1 for what is done before and after. */
 static uint32_t rows_at_once(const tile *t) {
@@ -32,9 +37,17 @@ static spr_neon_rows begin_rows(const tile *t, const float *bias, uint32_t row, 
     spr_neon_rows w = {.xb = t->xb,
                        .y = a->y + row * a->y_stride + t->px,
                        .y_stride = a->y_stride * sizeof(float),
-                       .lower = a->act.a,
+                       .touch = t->touch,
+                       .touch_stride = a->x_stride * sizeof(float),
+                       .touch_planes = t->touch_planes,
+                       .touch_step = t->touch_step,
+                       .touch_lines = t->touch_lines,
+                       .lower = -INFINITY,
                        .upper = a->act.b};
-    if (t->last && a->act.fn == SPR_FN_CLIP) w.bounds = a->act.b < INFINITY ? 3 : 1;
+    if (t->last && a->act.fn == SPR_FN_CLIP) {
+        w.lower = a->act.a < a->act.b ? a->act.a : a->act.b;
+        w.bounds = a->act.b < INFINITY ? 3 : 1;
+    }
     if (!t->first) return w;
     if (!a->z) {
         w.bias = bias + (size_t)row * 4;
@@ -49,8 +62,11 @@ static spr_neon_rows begin_rows(const tile *t, const float *bias, uint32_t row, 
     return w;
 }
 
-/* Activations other than CLIP, and padding lanes. */
-static void finish_rows(const tile *t, uint32_t row, uint32_t rows) {
+/* Activations other than CLIP, and padding lanes, for what `visits` of a kernel to a row or pair computed. */
+static void finish_rows(tile *t, uint32_t row, uint32_t rows, uint32_t visits) {
+    const uint32_t touched = min_u32(t->touch_planes, visits * t->touch_step);
+    t->touch += touched * t->args->x_stride * sizeof(float);
+    t->touch_planes -= touched;
     const spr_act *act = &t->args->act;
     const uint32_t lanes = 4 * t->vectors;
     if (!t->last || (!t->pad && act->fn <= SPR_FN_CLIP)) return;
@@ -119,65 +135,83 @@ static rows_fn *const pair_rows[] = {
 };
 
 /* `count` rows from `row` on, whose records lie between the count + 1 positions at ptr. */
-static void csr_tile(const tile *t, const spr_neon_csr *w, const uint32_t *ptr, uint32_t row, uint32_t count) {
+static void csr_tile(tile *t, const spr_neon_csr *w, const uint32_t *ptr, uint32_t row, uint32_t count) {
     for (uint32_t n; count; count -= n, row += n, ptr += n) {
-        n = rows_at_once(t) < count ? rows_at_once(t) : count;
+        n = min_u32(rows_at_once(t), count);
         const spr_neon_record *p = w->records + ptr[0];
         spr_neon_rows rows = begin_rows(t, w->bias, row, n);
         rows.ptr = ptr;
         rows.count = n;
         rows.xa = t->xb + p->offset;
-        rows.p = p + 1;
+        rows.p = rows.ahead = p + 1;
         csr_rows[t->vectors - 1](&rows);
-        finish_rows(t, row, n);
+        finish_rows(t, row, n, n);
     }
 }
 
 /* The same for `count` pairs of rows. */
-static void pair_tile(const tile *t, const spr_neon_2x1 *w, const uint32_t *ptr, uint32_t row, uint32_t count) {
+static void pair_tile(tile *t, const spr_neon_2x1 *w, const uint32_t *ptr, uint32_t row, uint32_t count) {
     for (uint32_t n; count; count -= n, row += 2 * n, ptr += n) {
-        n = rows_at_once(t) / 2 < count ? rows_at_once(t) / 2 : count;
-        const uint32_t *offset = w->offset + ptr[0];
+        n = min_u32(rows_at_once(t) / 2, count);
+        const spr_neon_pair_record *p = w->records + ptr[0];
         spr_neon_rows rows = begin_rows(t, w->bias, row, 2 * n);
         rows.ptr = ptr;
         rows.count = n;
-        rows.xa = t->xb + *offset;
-        rows.p = offset + 1;
-        rows.pw = w->value + 2 * (size_t)ptr[0];
+        rows.xa = t->xb + p->offset;
+        rows.p = rows.ahead = p + 1;
         pair_rows[t->vectors - 1](&rows);
-        finish_rows(t, row, 2 * n);
+        finish_rows(t, row, 2 * n, n);
     }
 }
 
-/* Vectors of the next tile when `left` remain: three lines, which prefetchers follow where two are too few, so
-   that tiles begin at lines; at the end up to `narrow` and no crumbs, as narrow tiles are slow. */
-static uint32_t tile_vectors(uint32_t left, uint32_t usual, uint32_t narrow) {
-    if (left <= narrow || left == usual) return left;
-    return left < usual + 4 ? (left + 1) / 2 : usual;
+/* Vectors of the next tile when `left` remain: whole lines, so that the next one begins at a line; at the end up to
+   `narrow` and no crumbs, as narrow tiles are slow. */
+static uint32_t tile_vectors(uint32_t left, uint32_t narrow) {
+    if (left <= narrow || left == 12) return left;
+    return left < 12 ? 4 : left < 16 ? 8 : 12;
 }
 
-/* The tile at `px`; the last one of the plane has padding lanes after it. */
-static tile next_tile(const spr_pw_args *args, uint32_t px, uint32_t usual, uint32_t narrow) {
-    const uint32_t left = (args->px1 - px + 3) / 4;
-    tile t = {.args = args, .px = px, .vectors = tile_vectors(left, usual, narrow)};
+/* The tile at `px`, of no vectors at the end of the pixels; the last one of the plane has padding lanes after it. */
+static tile next_tile(const spr_pw_args *args, uint32_t px, uint32_t narrow) {
+    const uint32_t left = px < args->px1 ? (args->px1 - px + 3) / 4 : 0;
+    tile t = {.args = args, .px = px, .vectors = tile_vectors(left, narrow)};
     if (t.vectors == left) t.pad = ((uint32_t)spr_round_up(args->px1, SPR_PX) - (px + 4 * left)) / 4;
     return t;
 }
 
-static void set_panel(tile *t, uint32_t panel, uint32_t panels, uint32_t kp) {
-    t->xb = (const char *)(t->args->x + (size_t)panel * kp * t->args->x_stride + t->px);
+/* Inputs to touch in `visits` to rows or pairs of a panel: those of the next panel, or of the first one in the next
+   tile, and in the tile thereafter, as streams should be long; so that every second tile has been seen to. */
+static void touch_next(tile *t, uint32_t panel, uint32_t kp, uint32_t visits, const tile *next) {
+    const spr_pw_args *a = t->args;
+    const uint32_t after = t->last ? 0 : panel + 1, px = t->last ? next->px : t->px;
+    const uint32_t end = (uint32_t)spr_round_up(a->px1, SPR_PX), lines = px < end ? (end - px) / SPR_PX : 0;
+    t->touch_planes = 0;
+    t->touch_step = 1;
+    if (lines < 3 || t->odd != t->last || (size_t)a->k * a->x_stride <= TOUCH_LEAST) return;
+    t->touch = (const char *)(a->x + (size_t)after * kp * a->x_stride + px);
+    t->touch_planes = min_u32(kp, a->k - after * kp);
+    t->touch_lines = lines < 6 ? 1 : 2;
+    if (visits) t->touch_step = (t->touch_planes + visits - 1) / visits;
+}
+
+/* Moves to a panel; `visits` rows or pairs of it are to come, `next` is the tile thereafter, if it has vectors. */
+static void set_panel(tile *t, uint32_t panel, uint32_t panels, uint32_t kp, uint32_t visits, const tile *next) {
+    const spr_pw_args *a = t->args;
+    t->xb = (const char *)(a->x + (size_t)panel * kp * a->x_stride + t->px);
     t->first = panel == 0;
     t->last = panel + 1 == panels;
+    touch_next(t, panel, kp, visits, next);
 }
 
 void VARIANT(spr_pw_csr_f32)(const spr_pw_args *args) {
     const spr_neon_csr w = spr_neon_csr_view(args->packed);
-    tile t;
-    for (uint32_t px = args->px0; px < args->px1; px += 4 * t.vectors) {
-        t = next_tile(args, px, 12, 13);
+    const uint32_t rows = args->row1 - args->row0;
+    for (tile next, t = next_tile(args, args->px0, 13); t.vectors; t = next) {
+        next = next_tile(args, t.px + 4 * t.vectors, 13);
+        next.odd = !t.odd;
         for (uint32_t panel = 0; panel < w.panels; panel++) {
-            set_panel(&t, panel, w.panels, w.kp);
-            csr_tile(&t, &w, w.ptr + (size_t)panel * args->n + args->row0, args->row0, args->row1 - args->row0);
+            set_panel(&t, panel, w.panels, w.kp, rows, &next);
+            csr_tile(&t, &w, w.ptr + (size_t)panel * args->n + args->row0, args->row0, rows);
         }
     }
 }
@@ -185,12 +219,11 @@ void VARIANT(spr_pw_csr_f32)(const spr_pw_args *args) {
 void VARIANT(spr_pw_2x1_f32)(const spr_pw_args *args) {
     const spr_neon_2x1 w = spr_neon_2x1_view(args->packed);
     const uint32_t pair0 = args->row0 / 2, pairs = args->row1 / 2 - pair0;
-    const uint32_t usual = w.kp <= PAIR_WIDE_PANEL ? 12 : 8;
-    tile t;
-    for (uint32_t px = args->px0; px < args->px1; px += 4 * t.vectors) {
-        t = next_tile(args, px, usual, PAIR_NARROW);
+    for (tile next, t = next_tile(args, args->px0, PAIR_NARROW); t.vectors; t = next) {
+        next = next_tile(args, t.px + 4 * t.vectors, PAIR_NARROW);
+        next.odd = !t.odd;
         for (uint32_t panel = 0; panel < w.panels; panel++) {
-            set_panel(&t, panel, w.panels, w.kp);
+            set_panel(&t, panel, w.panels, w.kp, pairs, &next);
             pair_tile(&t, &w, w.ptr + (size_t)panel * (args->n / 2) + pair0, args->row0, pairs);
             if (args->row1 % 2) csr_tile(&t, &w.last, w.last.ptr + panel, args->row1 - 1, 1);
         }
