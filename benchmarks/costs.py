@@ -4,7 +4,7 @@
     python -m benchmarks.costs                  # fits, and checks on shapes that were not fitted to
     python -m benchmarks.costs --write          # also puts the coefficients into kernels.inc
 
-x86 kernels are timed on this machine, alone on a core please; ARM kernels are estimated by tools/armcycles with its model of
+x86 kernels are timed on this machine, alone on a core please, with weights that are in no cache of the core's own; ARM kernels are estimated by tools/armcycles with its model of
 caches. Both need `make core-native core-arm`. What a coefficient means, and how an estimate is made of them, is in
 csrc/kernels/kernel.h and csrc/runtime/cost.c; `terms` here is the same formula.
 """
@@ -87,7 +87,7 @@ def measure(group):
             arguments = ["--kernel", kernel, "--shape", ",".join(map(str, shape)), "--sparsity", str(zeros)]
             if group.startswith("avx"):
                 program = ROOT / "build" / "native" / "spr-bench-kernels"
-                text = subprocess.run([program, *arguments], env=dict(os.environ, SPR_ISA=isa), capture_output=True,
+                text = subprocess.run([program, *arguments, "--cold", str(8 << 20), "--repeat", "15"], env=dict(os.environ, SPR_ISA=isa), capture_output=True,
                                       text=True, check=True).stdout
             else:
                 program = ["spr-bench-kernels", *arguments, "--repeat", "1", "--calls", "1"]
@@ -114,17 +114,17 @@ def _costs():
 
 
 def coefficients():
-    """{kernel: (per_mac, per_weight, per_row, per_far)} as kernels.inc says."""
-    return {name: tuple(map(float, parts[:4])) for name, parts in _costs().items()}
+    """{kernel: (per_mac, per_weight, per_row, per_far, per_fetch)} as kernels.inc says."""
+    return {name: tuple(map(float, parts[:5])) for name, parts in _costs().items()}
 
 
 def structures():
     """{kernel: (tile, vector, panel)} as kernels.inc says."""
-    return {name: tuple(map(int, parts[4:])) for name, parts in _costs().items()}
+    return {name: tuple(map(int, parts[5:])) for name, parts in _costs().items()}
 
 
 def terms(row, structure, l2):
-    """What per_mac, per_weight, per_row and per_far are multiplied with."""
+    """What per_mac, per_weight, per_row, per_far and per_fetch are multiplied with."""
     pixels, rows, channels = row["shape"]
     tile, vector, panel = structure[row["kernel"]]
     stored = row["macs"] / pixels
@@ -133,7 +133,7 @@ def terms(row, structure, l2):
     fmt = row["kernel"].split("_")[1]
     used = 1 if fmt == "dense" else 1 - math.exp(-stored / channels / (2 if fmt == "2x1" else 1))
     size = 4.0 * channels * pixels
-    return stored * pixels, stored * tiles, rows * tiles * panels, min(1, max(0, 2 * size / l2 - 1)) * size * used
+    return stored * pixels, stored * tiles, rows * tiles * panels, min(1, max(0, 2 * size / l2 - 1)) * size * used, stored
 
 
 def least_squares(matrix, target):

@@ -234,6 +234,7 @@ typedef struct spr_cost {
     float per_weight;      /* stored weight and tile */
     float per_row;         /* output row, tile and panel */
     float per_far;         /* byte of the input that comes from beyond L2 */
+    float per_fetch;       /* stored weight, for bringing it into the cache once a run */
     uint16_t tile, vector; /* pixels computed at a time; to whose multiple they are rounded up */
     uint16_t panel;        /* input channels after which every row is visited again, 0: never */
 } spr_cost;

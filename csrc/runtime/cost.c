@@ -24,15 +24,6 @@ static double l2_bytes(uint32_t features) {
     return features & SPR_ISA_INORDER ? 384 << 10 : 512 << 10;
 }
 
-/* Cycles in which weights come from beyond L2, where the rest of the network has driven them. The coefficients of x86 kernels are
-   from repeated calls, whose weights stay in L2, and this rate from MobileNetV1's classifier in the network; those of ARM
-   kernels are estimated with empty caches, and include it. */
-static double streaming(const spr_kernel *kernel, uint32_t features, double stored) {
-    int csr = kernel->cls == SPR_K_PW_CSR || kernel->cls == SPR_K_FC_CSR;
-    double bytes = csr ? 8 : kernel->cls == SPR_K_PW_2X1 ? 6 : 4; /* of a stored weight, with its index */
-    return features & SPR_ISA_AVX2 ? 0.085 * bytes * stored : 0;
-}
-
 double spr_estimate(const spr_kernel *kernel, uint32_t features, const spr_work *work) {
     const spr_cost *cost = &kernel->cost;
     size_t part = work->part ? work->part : 1;
@@ -41,7 +32,7 @@ double spr_estimate(const spr_kernel *kernel, uint32_t features, const spr_work 
     double panels = cost->panel ? ceil(work->channels / cost->panel) : 1, stored = stored_weights(kernel, work);
     double input = sizeof(float) * work->channels * pixels, l2 = l2_bytes(features);
     double far = fmin(1, fmax(0, 2 * input / l2 - 1)) * input * used_channels(kernel, work, stored);
-    return parts * (stored * (cost->per_weight * tiles + cost->per_mac * pixels) + cost->per_row * work->rows * tiles * panels +
-                    cost->per_far * far) +
-           streaming(kernel, features, stored);
+    return cost->per_fetch * stored +
+           parts * (stored * (cost->per_weight * tiles + cost->per_mac * pixels) +
+                    cost->per_row * work->rows * tiles * panels + cost->per_far * far);
 }

@@ -52,7 +52,8 @@ static spr_status read_options(spr_session *session, const spr_session_options *
     session->cpu_mask = options.cpu_mask;
     spr_status status = spr_pool_create(options.threads, options.cpu_mask, &session->pool, err);
     if (!status && options.autotune)
-        status = spr_tune_create(session->model->path, session->pool, &session->options.tune, err);
+        status = spr_tune_create(session->model->path, session->model->source.size, session->pool,
+                                 &session->options.tune, err);
     return status;
 }
 

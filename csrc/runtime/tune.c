@@ -28,26 +28,28 @@ struct spr_tune {
     char *key;
     spr_tuned *records;
     int count, room, measured;
-    char *evict; /* memory that is read to empty the caches */
+    char *others; /* memory that stands for the network's other layers */
+    size_t others_bytes;
     char note[400];
 };
 
-/* Bytes to read so that nothing is left in a core's own caches. */
-#define EVICT_BYTES (4u << 20)
+enum { FEWEST_OTHERS = 1 << 19, MOST_OTHERS = 1 << 24 };
 
-spr_status spr_tune_create(const char *model_path, spr_pool *pool, spr_tune **out, spr_error *err) {
+spr_status spr_tune_create(const char *model_path, size_t model_bytes, spr_pool *pool, spr_tune **out, spr_error *err) {
     *out = NULL;
     spr_tune *tune = calloc(1, sizeof *tune);
     if (!tune) return spr_fail_memory(err, "autotuning", sizeof *tune);
     tune->pool = pool;
-    tune->evict = calloc(1, EVICT_BYTES);
+    tune->others_bytes = model_bytes < FEWEST_OTHERS ? FEWEST_OTHERS : model_bytes > MOST_OTHERS ? MOST_OTHERS : model_bytes;
+    tune->others = malloc(tune->others_bytes);
+    if (tune->others) memset(tune->others, 1, tune->others_bytes); /* else all its pages might be one */
     if (model_path) {
         size_t room = strlen(model_path) + sizeof ".tune";
         tune->path = malloc(room);
         if (tune->path) snprintf(tune->path, room, "%s.tune", model_path);
     }
-    spr_status status = tune->evict && (tune->path || !model_path) ? spr_pool_create(1, 0, &tune->serial, err)
-                                                                   : spr_fail_memory(err, "autotuning", EVICT_BYTES);
+    spr_status status = tune->others && (tune->path || !model_path) ? spr_pool_create(1, 0, &tune->serial, err)
+                                                                    : spr_fail_memory(err, "autotuning", tune->others_bytes);
     if (status)
         spr_tune_free(tune);
     else
@@ -58,7 +60,7 @@ spr_status spr_tune_create(const char *model_path, spr_pool *pool, spr_tune **ou
 void spr_tune_free(spr_tune *tune) {
     if (!tune) return;
     spr_pool_free(tune->serial);
-    free(tune->evict);
+    free(tune->others);
     free(tune->records);
     free(tune->key);
     free(tune->path);
@@ -262,10 +264,11 @@ static void touch(const char *memory, size_t bytes) {
     for (size_t i = 0; i < bytes; i += SPR_LINE) (void)*(const volatile char *)(memory + i);
 }
 
-static void evict_task(void *arg, int task, int thread) {
+static void others_task(void *arg, int task, int thread) {
+    const spr_tune *tune = arg;
     (void)task;
     (void)thread;
-    touch(arg, EVICT_BYTES);
+    touch(tune->others, tune->others_bytes);
 }
 
 void spr_tune_measure(spr_tune *tune, int threads, const void *input, size_t bytes, spr_trial *trials, int count,
@@ -277,7 +280,8 @@ void spr_tune_measure(spr_tune *tune, int threads, const void *input, size_t byt
     for (int round = 0; round < MAX_ROUNDS && (round < MIN_ROUNDS || spent < ENOUGH_NS); round++)
         for (int i = 0; i < count; i++) {
             if (round >= 2 && trials[i].ns > HOPELESS * best) continue;
-            spr_pool_run(ctx.pool, threads, evict_task, tune->evict);
+            trials[i].run(&ctx, trials[i].arg); /* as if it were the run of the network before */
+            spr_pool_run(ctx.pool, threads, others_task, tune);
             touch(input, bytes);
             double start = now_ns();
             trials[i].run(&ctx, trials[i].arg);

@@ -1,6 +1,7 @@
 /* spr-bench-kernels: times the pointwise and FC kernels this CPU runs over layer shapes and sparsities.
  *
  *   spr-bench-kernels [--kernel GLOB] [--shape M,N,K]... [--sparsity S[,S...]] [--repeat R] [--calls N] [--act NAME]
+ *                     [--cold BYTES]
  *
  *   --kernel    names to take, e.g. 'pw_csr*'; default all
  *   --shape     M pixels (FC: batch), N output channels, K input channels; repeatable; default: the 1x1 layers of
@@ -9,6 +10,8 @@
  *   --repeat    measurements of which the fastest counts, default 7
  *   --calls     calls per measurement; default: as many as take 5 ms. `--repeat 1 --calls 1` runs every case exactly
  *               once, which is what an instruction-level estimate of an emulated program wants
+ *   --cold      before each call read that many bytes, so that the weights are in no cache that is smaller, and then the
+ *               input, which in a network has just been written; one call per measurement
  *   --act       none, clip (relu, the default), hard_swish ...
  *
  * MMAC (millions of multiply-accumulates) and GFLOP/s count the stored nonzeros, effective GFLOP/s counts the zeros too.
@@ -43,6 +46,7 @@ typedef struct options {
     double sparsity[16];
     size_t sparsity_count;
     int repeat, calls;
+    size_t cold;
     spr_function act;
 } options;
 
@@ -119,8 +123,25 @@ static double time_calls(const job *j, int calls) {
     return now() - start;
 }
 
+static void touch(const void *memory, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += SPR_LINE) (void)*((const volatile char *)memory + i);
+}
+
+static double measure_cold(const job *j, const options *opt, const float *x, size_t x_bytes) {
+    char *other = take(opt->cold);
+    double best = INFINITY;
+    for (int r = 0; r < opt->repeat; r++) {
+        touch(other, opt->cold);
+        touch(x, x_bytes);
+        best = fmin(best, time_calls(j, 1));
+    }
+    free(other);
+    return best;
+}
+
 /* Seconds per call. */
-static double measure(const job *j, const options *opt) {
+static double measure(const job *j, const options *opt, const float *x, size_t x_bytes) {
+    if (opt->cold) return measure_cold(j, opt, x, x_bytes);
     int calls = opt->calls;
     if (calls == 0) {
         double once = time_calls(j, 1);
@@ -178,7 +199,7 @@ static total run_case(const spr_kernel *kernel, shape s, double sparsity, const 
         .fc = {.x = x, .y = y, .x_stride = s.k, .y_stride = s.n, .packed = packed, .m = s.m, .n = s.n, .k = s.k,
                .row1 = s.n, .act = act, .unary = unary},
     };
-    total t = {measure(&j, opt), 2.0 * s.m * (double)nnz, 2.0 * s.m * s.n * (double)s.k};
+    total t = {measure(&j, opt, x, x_size * sizeof *x), 2.0 * s.m * (double)nnz, 2.0 * s.m * s.n * (double)s.k};
     free(x);
     free(y);
     free(packed);
@@ -246,6 +267,8 @@ static void parse_option(options *opt, const char *name, const char *value) {
         }
     } else if (strcmp(name, "--repeat") == 0) {
         opt->repeat = (int)number(value, &end, 1, 1e6, "bad --repeat");
+    } else if (strcmp(name, "--cold") == 0) {
+        opt->cold = (size_t)number(value, &end, 0, 1 << 30, "bad --cold");
     } else if (strcmp(name, "--calls") == 0) {
         opt->calls = (int)number(value, &end, 1, 1e6, "bad --calls");
     } else if (strcmp(name, "--act") == 0) {
