@@ -119,6 +119,7 @@ static void split_into(spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_poi
 static spr_status split(spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_pointwise_use *use, double cycles,
                         spr_pointwise *pw) {
     size_t threads = (size_t)ctx->threads, most = 2 * SPR_TASKS_PER_THREAD * threads;
+    if (use->fully_connected) cycles /= 2; /* mostly spent on fetching weights, which splits less well */
     int parallel = threads > 1 && cycles >= SPR_PARALLEL_CYCLES && use->pixels && use->images;
     size_t tile = spr_round_up(pw->kernel->cost.tile, SPR_PX); /* so that no task ends in the middle of one */
     size_t best_want = 1, best_unit = tile;
