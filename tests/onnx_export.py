@@ -1,7 +1,8 @@
 """The IR back as ONNX, operator by operator, so that onnxruntime can say whether importing and rewriting kept the
 meaning.
 
-The IR's own operators are spelled out by ONNX primitives. Shapes must be annotated for prelu and ChannelShuffle."""
+The IR's own operators are spelled out by ONNX primitives. Shapes must be annotated for prelu, ChannelShuffle and
+interleaving Concat."""
 
 import numpy as np
 import onnx
@@ -177,6 +178,14 @@ class _Exporter:
         c = np.arange(channels)
         order = (c % group) * (channels // group) + c // group
         self.node("Gather", [names[0], self.const(order.astype(np.int64))], out, axis=1)
+
+    def do_Concat(self, node, names, out):
+        if not node["interleave"]:
+            self.node("Concat", names, out, axis=node["axis"])
+            return
+        order = np.arange(node.output.shape[node["axis"]]).reshape(len(names), -1).T.ravel()
+        joined = self.node("Concat", names, axis=node["axis"])
+        self.node("Gather", [joined, self.const(order.astype(np.int64))], out, axis=node["axis"])
 
     def do_ConstantOfShape(self, node, names, out):
         value = node.input("value")

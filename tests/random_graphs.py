@@ -320,6 +320,16 @@ def shuffle(g, draw, x, shape):
 
 
 @step
+def interleave(g, draw, x, shape):
+    """The shuffle of a concatenation, whose parts are computed where they end up."""
+    if len(shape) != 4 or 2 * np.prod(shape) > LARGEST:
+        return False
+    parts = draw(st.permutations([x, g.add("Relu", [x], shape)]))
+    whole = (shape[0], 2 * shape[1]) + shape[2:]
+    return shuffle(g, draw, g.add("Concat", parts, whole, axis=1), whole)
+
+
+@step
 def pool(g, draw, x, shape):
     if len(shape) != 4:
         return False

@@ -31,8 +31,12 @@ spr_status spr_infer_concat(spr_infer *c) {
     if (status) return status;
     spr_infer_like(c, 0);
     int64_t *sum = &c->out[0].dim[axis];
+    int interleave = SPR_INFER_ATTR(c, Concat, interleave)->i != 0;
     for (int i = 1; i < c->node->in_count; i++) {
         const spr_desc *x = &c->in[i].desc;
+        if (interleave && x->rank == first->rank && x->dim[axis] != first->dim[axis])
+            return spr_infer_fail(c, SPR_ERROR_SHAPE, "inputs %s and %s are to be interleaved, but dimension %d differs",
+                                  SPR_TEXT(c, 0), SPR_TEXT(c, i), axis);
         int same = x->rank == first->rank && x->dtype == first->dtype;
         for (int d = 0; d < first->rank && same; d++) same = d == axis || x->dim[d] == first->dim[d];
         if (!same)

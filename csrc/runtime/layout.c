@@ -22,6 +22,7 @@ typedef struct layout {
     spr_plan *plan;
     int32_t *parent;      /* by value: the concatenation it is part of, or -1 */
     int64_t *part_offset; /* by value: first index along the axis within the parent */
+    int32_t *part_step;   /* by value: how far apart its indices are there */
     int32_t *part_axis;
     place *places;        /* by value; root -1: not placed (constants, dead values) */
     int32_t *merged;      /* by value: root whose memory this root takes over, or itself */
@@ -54,6 +55,9 @@ static void place_concat_parts(layout *l) {
         int32_t out = node->out[0];
         const spr_desc *desc = &plan->views[out].desc;
         int axis = spr_normalize_axis(node->attr[SPR_ATTR_Concat_axis].i, desc->rank);
+        int interleave = node->attr[SPR_ATTR_Concat_interleave].i != 0;
+        /* Planes may lie further apart; single numbers may not, kernels want vectors of them. */
+        if (interleave && (desc->rank != 4 || axis != 1 || desc->dim[2] * desc->dim[3] == 1)) continue;
         int64_t begin = 0;
         for (int i = 0; i < node->in_count; i++) {
             int32_t v = node->in[i];
@@ -64,9 +68,10 @@ static void place_concat_parts(layout *l) {
                 l->parent[v] < 0) {
                 l->parent[v] = out;
                 l->part_offset[v] = begin;
+                l->part_step[v] = interleave ? node->in_count : 1;
                 l->part_axis[v] = axis;
             }
-            begin += extent;
+            begin += interleave ? 1 : extent;
         }
     }
 }
@@ -87,6 +92,7 @@ static void place_value(layout *l, int32_t v) {
     const spr_view *whole = &l->plan->views[parent];
     spr_strides_planes(&view->desc, view->stride);
     if (view->desc.rank == 4) memcpy(view->stride, whole->stride, sizeof view->stride);
+    view->stride[l->part_axis[v]] *= l->part_step[v];
     int64_t skip = l->part_offset[v] * whole->stride[l->part_axis[v]];
     l->places[v] = (place){.root = l->places[parent].root,
                            .offset = l->places[parent].offset + skip * (int64_t)spr_dtype_size(view->desc.dtype)};
@@ -318,12 +324,13 @@ spr_status spr_plan_layout(spr_plan *plan, spr_error *err) {
     *l = (layout){.plan = plan,
                   .parent = spr_arena_array(&plan->arena, values, sizeof *l->parent),
                   .part_offset = spr_arena_array(&plan->arena, values, sizeof *l->part_offset),
+                  .part_step = spr_arena_array(&plan->arena, values, sizeof *l->part_step),
                   .part_axis = spr_arena_array(&plan->arena, values, sizeof *l->part_axis),
                   .places = spr_arena_array(&plan->arena, values, sizeof *l->places),
                   .merged = spr_arena_array(&plan->arena, values, sizeof *l->merged),
                   .first = spr_arena_array(&plan->arena, values, sizeof *l->first),
                   .last = spr_arena_array(&plan->arena, values, sizeof *l->last)};
-    if (!l->parent || !l->part_offset || !l->part_axis || !l->places || !l->merged || !l->first || !l->last)
+    if (!l->parent || !l->part_offset || !l->part_step || !l->part_axis || !l->places || !l->merged || !l->first || !l->last)
         return spr_fail_memory(err, "the memory plan", values * sizeof *l->places);
     for (size_t v = 0; v < values; v++) {
         l->parent[v] = -1;

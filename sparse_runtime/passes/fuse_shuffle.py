@@ -1,8 +1,9 @@
-"""Reshape - Transpose - Reshape that deals the channels out to groups, as ChannelShuffle."""
+"""Reshape - Transpose - Reshape that deals the channels out to groups, as ChannelShuffle; and that behind a Concat of as
+many equal parts as a Concat that interleaves them, so that each can be computed where it ends up."""
 
 from __future__ import annotations
 
-from ..ir import Graph, Node
+from ..ir import Graph, Node, Value
 
 
 def run(graph: Graph) -> int:
@@ -13,7 +14,21 @@ def run(graph: Graph) -> int:
             first = node.inputs[0].producer.inputs[0].producer
             graph.rewrite(node.output, "ChannelShuffle", [first.inputs[0]], group=group)
             count += 1
+    for node in graph:
+        if node.op == "ChannelShuffle" and _joins_groups(graph, node.inputs[0], node["group"]):
+            graph.rewrite(node.output, "Concat", node.inputs[0].producer.inputs, axis=1, interleave=1)
+            count += 1
     return count
+
+
+def _joins_groups(graph: Graph, x: Value, group: int) -> bool:
+    """Whether x is a concatenation of the groups, and of use to nothing but their shuffle."""
+    node = x.producer
+    if node is None or node.op != "Concat" or node["interleave"] or x.rank != 4 or node["axis"] not in (1, -3):
+        return False
+    if len(node.inputs) != group or graph.sole_user(x) is None or not all(v.shapes for v in node.inputs):
+        return False
+    return all(len({shape[1] for shape in shapes}) == 1 for shapes in zip(*(v.shapes for v in node.inputs)))
 
 
 def _group(graph: Graph, node: Node) -> int:

@@ -168,6 +168,49 @@ def test_other_shuffles_stay(kwargs):
     assert ops(agree(shuffle(**kwargs)))["ChannelShuffle"] == 0
 
 
+def joined(groups=2, parts=2, axis=1, size=(5, 4), outputs=(), channels=3):
+    """Parts computed in several ways, their concatenation, its shuffle, and what is split off from that again."""
+    whole = channels * parts
+    part = ["Conv a w0", "Exp a", "Neg a"][:parts]
+    nodes = [node("Relu", "x", "a")]
+    nodes += [node(text.split()[0], " ".join(text.split()[1:]), f"p{i}") for i, text in enumerate(part)]
+    nodes += [
+        node("Concat", " ".join(f"p{i}" for i in range(parts)), "j", axis=axis),
+        node("Reshape", "j m", "r"),
+        node("Transpose", "r", "t", perm=[0, 2, 1, 3, 4]),
+        node("Reshape", "t o", "s"),
+        node("Split", "s", "u v", axis=1),
+        node("Conv", "v w1", "y"),
+        node("Add", "u y", "z"),
+    ]
+    half = whole // 2
+    return model(
+        nodes,
+        (2, channels, *size),
+        ["z", *outputs],
+        w0=f(channels, channels, 1, 1),
+        w1=f(half, half, 1, 1),
+        m=np.array((2, groups, whole // groups, *size)),
+        o=np.array((2, whole, *size)),
+    )
+
+
+@pytest.mark.parametrize(
+    "kwargs", [{}, {"axis": -3}, {"size": (16, 16)}, {"size": (1, 1)}, {"parts": 3, "groups": 3, "channels": 2}]
+)
+def test_concatenation_that_interleaves(kwargs):
+    graph = agree(joined(**kwargs))
+    (made,) = (n for n in graph.nodes if n.op == "Concat")
+    assert made["interleave"] and ops(graph)["ChannelShuffle"] == 0
+
+
+@pytest.mark.parametrize("kwargs", [{"groups": 3}, {"parts": 3, "groups": 2, "channels": 2}, {"outputs": ("j",)}])
+def test_concatenations_that_stay(kwargs):
+    graph = agree(joined(**kwargs))
+    (made,) = (n for n in graph.nodes if n.op == "Concat")
+    assert not made["interleave"] and ops(graph)["ChannelShuffle"] == 1
+
+
 # ---- no-ops --------------------------------------------------------------------------------------
 
 RELU = node("Exp", "n")

@@ -13,14 +13,16 @@ static int axis_is_view(const spr_desc *desc, int axis) {
 
 static void concat_run(const spr_run_ctx *ctx, const spr_step *step) {
     const spr_view *y = &step->out[0];
-    int axis = spr_normalize_axis(SPR_ATTR_OF(step, Concat, axis)->i, y->desc.rank);
+    int axis = spr_normalize_axis(SPR_ATTR_OF(step, Concat, axis)->i, y->desc.rank), count = step->node->in_count;
+    int interleave = SPR_ATTR_OF(step, Concat, interleave)->i != 0;
     int64_t begin = 0;
-    for (int i = 0; i < step->node->in_count; i++) {
+    for (int i = 0; i < count; i++) {
         spr_view part = *y;
         part.desc = step->in[i].desc;
         part.data = (char *)y->data + (size_t)(begin * y->stride[axis]) * spr_dtype_size(y->desc.dtype);
+        if (interleave) part.stride[axis] *= count;
         if (part.data != step->in[i].data) spr_view_copy_elements(ctx, &step->in[i], &part);
-        begin += part.desc.dim[axis];
+        begin += interleave ? 1 : part.desc.dim[axis];
     }
     spr_view_zero_padding(y);
 }
