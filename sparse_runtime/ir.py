@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from .errors import ModelFormatError, ShapeError, UnsupportedError
+from .errors import ModelFormatError, ShapeError, SparseRuntimeError, UnsupportedError
 
 # Element types of spr.h; the numbers are ONNX's. Constants of any other type cannot be stored.
 DTYPES = {
@@ -479,6 +479,35 @@ class Graph:
         """{value: (dtype, shape)} for each {input: shape}. Raises what the core's inference raises."""
         model = _core.Model(self.to_bytes())
         return [model.infer(probe) for probe in probes]
+
+    def unsupported(self, probe: Mapping[str, Shape]) -> list[str]:
+        """What inference says of each node that it refuses as not supported, those behind them left out."""
+        graph, messages = self.clone(), []
+        while graph.nodes:
+            try:
+                graph.infer(probe)
+                break
+            except UnsupportedError as error:
+                messages.append(str(error))
+            except SparseRuntimeError:
+                break
+            culprit = next((n for n in graph.nodes if messages[-1].startswith(f"node {n.name!r} ({n.op}): ")), None)
+            if culprit is None:
+                break
+            graph._cut(culprit)
+        return messages
+
+    def _cut(self, node: Node) -> None:
+        """Removes a node and all that depend on it; what then nothing reads becomes an output."""
+        lost: set[Value] = set()
+        for other in self.nodes:
+            if other is node or any(v in lost for v in other.inputs):
+                lost.update(other.outputs)
+        self.outputs = []
+        for other in reversed(list(self.nodes)):
+            if other.outputs[0] in lost:
+                self.remove(other)
+        self.outputs = [v for n in self.nodes for v in n.outputs if not v.uses]
 
     def annotate(self, probes: Sequence[Mapping[str, Shape]]) -> None:
         """Fills in dtype and shapes of every value, one shape per probe."""

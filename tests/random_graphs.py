@@ -372,3 +372,73 @@ def graphs(draw, steps=10, big=False):
     more = draw(st.lists(st.sampled_from(names), max_size=3, unique=True))
     g.outputs = more + [names[-1]] if names[-1] not in more else more
     return g
+
+
+# ---- blocks of convolutions that run in stripes ------------------------------------------------------------
+
+# (isa, elements of a tensor between two layers from which on they run together: csrc/runtime/chain_stripes.c)
+STRIPED = [(None, 426_000), ("ref", 132_000)]
+
+
+def _activation(g, draw, x):
+    op = draw(st.sampled_from([None, "Relu", "Relu", "HardSwish", "Sigmoid"]))
+    return g.add(op, [x], g.shapes[x]) if op else x
+
+
+def _windowed(g, draw, x, oc, group):
+    """A convolution with a window and any geometry that leaves rows; None where none are left."""
+    n, c, h, w = g.shapes[x]
+    kernel = draw(st.sampled_from([(3, 3), (3, 3), (5, 5), (2, 4), (1, 3)]))
+    strides = draw(st.sampled_from([(1, 1), (1, 1), (2, 2), (2, 1), (3, 2)]))
+    dilations = draw(st.sampled_from([(1, 1), (1, 1), (1, 1), (2, 1)]))
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations)]
+    pads = [draw(st.integers(0, r - 1)) if draw(st.booleans()) else r // 2 for r in reach * 2]
+    made = [(d + a + b - r) // s + 1 for d, a, b, r, s in zip((h, w), pads[:2], pads[2:], reach, strides)]
+    if min(made) < 1:
+        return None
+    bias = [g.weights(oc)] if draw(st.booleans()) else []
+    y = g.add("Conv", [x, g.weights(oc, c // group, *kernel), *bias], (n, oc, *made), group=group, strides=strides,
+              dilations=dilations, pads=pads)
+    return _activation(g, draw, y)
+
+
+def _pointwise(g, draw, x, oc):
+    n, c, h, w = g.shapes[x]
+    return g.add("Conv", [x, g.weights(oc, c, 1, 1), g.weights(oc)], (n, oc, h, w))
+
+
+@st.composite
+def blocks(draw, least):
+    """A Graph of one or two blocks as MobileNets have them, [1x1 or stem] -> depthwise -> 1x1 [+ residual], whose tensors between
+    the layers have more than `least` elements."""
+    g = Graph(draw(st.integers(0, 1000)))
+    h, w = draw(st.integers(17, 90)), draw(st.integers(17, 90))
+    wide = least // (h * w) + draw(st.integers(1, 9))
+    first = draw(st.sampled_from(["1x1", "1x1", "stem", "depthwise"]))
+    narrow = wide if first == "depthwise" else 3 if first == "stem" else draw(st.integers(1, 24))
+    g.inputs["x0"] = g.shapes["x0"] = (draw(st.sampled_from([1, 1, 2])), narrow, h, w)
+    x = "x0"
+    for _ in range(draw(st.integers(1, 2))):
+        start = y = x
+        if first == "1x1":
+            y = _activation(g, draw, _pointwise(g, draw, y, wide))
+        elif first == "stem":
+            y = _windowed(g, draw, y, wide, 1)
+        y = y and _windowed(g, draw, y, g.shapes[y][1], g.shapes[y][1])
+        if not y:
+            break
+        if draw(st.integers(0, 9)):
+            y = _pointwise(g, draw, y, g.shapes[start][1] if draw(st.booleans()) else draw(st.integers(1, 24)))
+            if g.shapes[y] == g.shapes[start]:
+                y = g.add("Add", [start, y] if draw(st.booleans()) else [y, start], g.shapes[y])
+            y = _activation(g, draw, y)
+        x, first = y, "1x1" if draw(st.booleans()) else "depthwise"
+        wide = least // int(np.prod(g.shapes[x][2:])) + 1
+        if g.shapes[x][1] * wide > 60_000:  # weights
+            break
+    names = list(g.shapes)[1:] or ["x0"]
+    inner = [draw(st.sampled_from(names))] if draw(st.integers(0, 7)) == 0 else []
+    g.outputs = list(dict.fromkeys([names[-1], *inner]))
+    if g.outputs == ["x0"]:
+        g.outputs = [g.add("Identity", ["x0"], g.shapes["x0"])]
+    return g

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import SparseRuntimeError
+from ..errors import SparseRuntimeError, UnsupportedError
 from ..ir import Graph, Shape, Value
 
 Probe = dict[str, Shape]
@@ -23,16 +23,20 @@ def planes(value: Value) -> tuple[int, ...]:
 
 
 def base(graph: Graph) -> tuple[Probe | None, str]:
-    """The shapes to convert with, free dimensions filled in by sizes that the network takes; or None, and why."""
-    reason = ""
+    """The shapes to convert with, free dimensions filled in by sizes that the network takes; or None, and why. Raises
+    UnsupportedError for all nodes that are not supported at any size."""
+    errors = []
     for probe in _candidates(graph):
         try:
             graph.infer(probe)
         except SparseRuntimeError as error:
-            reason = reason or str(error)
+            errors.append(error)
             continue
         return probe, ""
-    return None, reason
+    if all(isinstance(error, UnsupportedError) for error in errors):
+        found = graph.unsupported(next(_candidates(graph)))
+        raise UnsupportedError("these nodes are not supported:\n  " + "\n  ".join(found)) if len(found) > 1 else errors[0]
+    return None, str(errors[0])
 
 
 def _candidates(graph: Graph) -> Iterator[Probe]:

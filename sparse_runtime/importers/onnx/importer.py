@@ -56,6 +56,7 @@ class _Importer:
         self.graph = Graph(self.proto.name)
         self.values: dict[str, Value] = {}
         self.problems: list[str] = []
+        self.asked_operator = False
         self.taken: set[str] = {name for node in self.proto.node for name in node.output}
         self.names: dict[str, int] = {}
         self.wide: dict[Value, Value] = {}  # float16 values in float32
@@ -165,7 +166,8 @@ class _Importer:
 
     def _raise_problems(self) -> None:
         if self.problems:
-            lines = "\n  ".join(self.problems)
+            there = [f"operators: {', '.join(supported_ops())}"] if self.asked_operator else []  # once for all
+            lines = "\n  ".join([*self.problems, *there])
             raise UnsupportedError(f"{self.source.label} (opset {self.opset}) uses what is not supported:\n  {lines}")
 
     def _node(self, node: onnx.NodeProto, name: str, used: set[str]) -> None:
@@ -235,7 +237,8 @@ class _Importer:
                 self.graph.add_const(output, array) if output else None for output, array in zip(node.output, folded)
             ]
         if function is None:
-            raise Unsupported("operator", "operators: " + ", ".join(supported_ops()))
+            self.asked_operator = True
+            raise Unsupported("operator", "the operators below")
         hints = [self.hints.get(i, Hint()) for i in node.input]
         if node.op_type in _WEIGHTED:
             self._settle(inputs)
