@@ -70,6 +70,16 @@ def test_estimates_are_those_that_were_fitted(shape, sparsity):
         assert kcycles[fmt] == pytest.approx(estimate, abs=0.51, rel=1e-4)
 
 
+@pytest.mark.skipif(core() not in ("avx512", "avx2"), reason="the rate at which weights come from memory is of x86")
+def test_sparse_classifier_of_a_network():
+    """A vector's weights are read from memory once: eight bytes for each that is kept win from four for each."""
+    weight = np.random.default_rng(0).uniform(1, 2, (1000, 1024)).astype(np.float32)
+    weight[np.random.default_rng(1).random(weight.shape) < 0.9] = 0
+    gemm = helper.make_node("Gemm", ["x", "w"], ["y"], transB=1)
+    model = make_model([gemm], {"x": (1, 1024)}, ["y"], {"w": weight})
+    assert next(iter(sr.Session(model).explain())).kernel.startswith("fc_csr")
+
+
 def test_every_kernel_has_costs():
     names = {kernel["name"] for kernel in _core.kernels() if kernel["cls"].startswith(("pw_", "fc_"))}
     assert set(costs.structures()) == names == set(costs.coefficients())
