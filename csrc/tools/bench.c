@@ -1,7 +1,7 @@
 /* spr-bench: times a model on this machine; one static binary to copy to a board or phone.
  *
  *   spr-bench model.spr [--threads 1,2] [--sparse auto,never] [--repeat N] [--warmup N] [--isa LIST]
- *             [--input-shape NAME=1x3x224x224]... [--profile] [--csv]
+ *             [--input-shape NAME=1x3x224x224]... [--profile] [--csv] [--autotune]
  *
  * Inputs are random (fixed seed). Configurations are interleaved, run by run, so that a change of clock hits all alike. */
 #define _GNU_SOURCE
@@ -26,7 +26,7 @@ typedef struct options {
     int threads[MAX_LIST], thread_count;
     spr_sparse sparse[MAX_LIST];
     int sparse_count;
-    int repeat, warmup, profile, csv;
+    int repeat, warmup, profile, csv, autotune;
     const char *shapes[MAX_LIST];
     int shape_count;
 } options;
@@ -40,7 +40,8 @@ static void die(const char *message) {
 
 static const char usage[] =
     "usage: spr-bench model.spr [--threads 1,2] [--sparse auto,always,never] [--repeat N] [--warmup N]\n"
-    "                 [--isa LIST] [--input-shape NAME=1x3x224x224]... [--profile] [--csv]";
+    "                 [--isa LIST] [--input-shape NAME=1x3x224x224]... [--profile] [--csv]\n"
+    "                 [--autotune]";
 
 static int parse_number(const char *text, int low, const char *what) {
     char *end, message[128];
@@ -71,6 +72,7 @@ static options parse(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         const char *arg = argv[i];
         if (strcmp(arg, "--profile") == 0) o.profile = 1;
+        else if (strcmp(arg, "--autotune") == 0) o.autotune = 1;
         else if (strcmp(arg, "--csv") == 0) o.csv = 1;
         else if (arg[0] != '-' && !o.model) o.model = arg;
         else if (i + 1 == argc) die(usage);
@@ -165,6 +167,7 @@ int main(int argc, char **argv) {
             options.sparse = c->sparse = o.sparse[s];
             options.isa = o.isa;
             options.profile = o.profile;
+            options.autotune = o.autotune;
             c->ms = calloc((size_t)o.repeat, sizeof *c->ms);
             if (!c->ms) die("out of memory");
             if (spr_session_create(model, &options, &c->session, &err)) die(err.message);
