@@ -13,10 +13,10 @@
 #ifndef SPR_KERNELS_POINTWISE_NEON_ASM_H
 #define SPR_KERNELS_POINTWISE_NEON_ASM_H
 
-#define SPR_CLOBBERS                                                                                                   \
-    "memory", "cc", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15",    \
-        "x16", "x17", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "v0", "v1", "v2", "v3", "v4",     \
-        "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20",     \
+#define SPR_CLOBBERS                                                                                                \
+    "memory", "cc", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", \
+        "x16", "x17", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "v0", "v1", "v2", "v3", "v4",  \
+        "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20",  \
         "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31"
 
 /* F(j) for every vector of a tile. Lines of three or more come in the order 0, 2, 1, 3: three in a row would start
@@ -57,13 +57,14 @@
 #define SPR_STR_A(j) "str q" #j ", [x7, #16*" #j "]\n"
 #define SPR_STP_A(j, k) "stp q" #j ", q" #k ", [x7, #16*" #j "]\n"
 #define SPR_COPY_A(j) "mov v" #j ".16b, v0.16b\n"
+#define SPR_BEGIN_A(j) "dup v" #j ".4s, w9\n"
 #define SPR_LOWER_A(j) "fmax v" #j ".4s, v" #j ".4s, v31.4s\n"
 #define SPR_UPPER_A(j) "fmin v" #j ".4s, v" #j ".4s, v31.4s\n"
 #define SPR_LDR_B(j) "ldr q" SPR_B##j ", [x23, #16*" #j "]\n"
 #define SPR_LDP_B(j, k) "ldp q" SPR_B##j ", q" SPR_B##k ", [x23, #16*" #j "]\n"
 #define SPR_STR_B(j) "str q" SPR_B##j ", [x23, #16*" #j "]\n"
 #define SPR_STP_B(j, k) "stp q" SPR_B##j ", q" SPR_B##k ", [x23, #16*" #j "]\n"
-#define SPR_COPY_B(j) "mov v" SPR_B##j ".16b, v" SPR_B0 ".16b\n"
+#define SPR_BEGIN_B(j) "dup v" SPR_B##j ".4s, w10\n"
 #define SPR_LOWER_B(j) "fmax v" SPR_B##j ".4s, v" SPR_B##j ".4s, v31.4s\n"
 #define SPR_UPPER_B(j) "fmin v" SPR_B##j ".4s, v" SPR_B##j ".4s, v31.4s\n"
 
@@ -118,7 +119,8 @@
 #define SPR_TOUCH12 SPR_TOUCH
 #define SPR_TOUCH13 SPR_TOUCH
 
-/* A row, or two: sums begin with the bias or with what lies in y; LOOP; bounds; store. */
+/* A row, or two: sums begin with the bias or with what lies in y; LOOP; bounds; store. For a pair the bias comes from
+   general registers, by another port than FMAs and stores use; a CSR's loop uses that one. */
 #define SPR_CSR_ROWS(V, PREPARE, LOOP)                                   \
     SPR_ENTER PREPARE                                                    \
     "10:\n" SPR_COUNT                                                    \
@@ -138,9 +140,9 @@
     "10:\n" SPR_COUNT                                                                            \
     "add x23, x7, x8\n"                                                                          \
     "cbz x16, 11f\n"                                                                             \
-    "ldr q0, [x16]\n"                                                                            \
-    "ldr q" SPR_B0 ", [x16, #16]\n"                                                              \
-    "add x16, x16, #32\n" SPR_REP##V(SPR_COPY_A) SPR_REP##V(SPR_COPY_B)                          \
+    "ldr w9, [x16]\n"                                                                            \
+    "ldr w10, [x16, #16]\n"                                                                      \
+    "add x16, x16, #32\n" SPR_REP##V(SPR_BEGIN_A) SPR_REP##V(SPR_BEGIN_B)                        \
     "b 12f\n"                                                                                    \
     "11:\n" SPR_PAIRS##V(SPR_LDR_A, SPR_LDP_A) SPR_PAIRS##V(SPR_LDR_B, SPR_LDP_B)                \
     "12:\n" SPR_TOUCH##V "cbz x22, 2f\n" LOOP                                                    \

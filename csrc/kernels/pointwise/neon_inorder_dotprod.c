@@ -60,7 +60,7 @@
     "ldp q24, q25, [x4]\n" \
     "ldp q26, q27, [x4, #32]\n" LOWER(U, 10) UPPER(U, 10, "x12")
 
-#define TOUCH_LEAST (256 << 8)
+#define TOUCH_LEAST (512 << 8)
 #define PAIR_NARROW 8
 #define VARIANT(x) x##_neon_inorder_dotprod
 #include "kernels/pointwise/neon_sparse.tmpl.h"
