@@ -110,6 +110,11 @@ static inline size_t img_scratch(const spr_conv_shape *s, uint32_t over) {
     return img_pointer_bytes(&s->win) + 2 * img_row_floats(&s->win, over) * sizeof(float);
 }
 
+/* Reads a word of each line of [from, to), in order: blocks go down columns, which prefetchers do not follow. */
+static inline void img_touch(const float *from, const float *to) {
+    for (; from < to; from += SPR_LINE / sizeof *from) __asm__ volatile("" : : "r"(*(const volatile float *)from));
+}
+
 /* Runs a kernel; mask[2] is for the tasks. */
 static inline void img_run(const spr_conv_args *a, const img_kernel *kernel, const spr_v *mask) {
     const spr_window *win = &a->shape->win;
@@ -126,18 +131,20 @@ static inline void img_run(const spr_conv_args *a, const img_kernel *kernel, con
     spr_band_inside(win, top, rows_in, &i0, &i1);
     for (size_t i = 0; i < rows_in; i++) rp[i] = zeros;
     const int copy = top + (int64_t)i1 == win->ih && i1 > i0 && hw_in + kernel->over > spr_plane_lanes(hw_in);
+    const int far = win->iw >= 24; /* narrower rows lie within each other's lines */
     const spr_act none = {.fn = SPR_FN_NONE};
     img_task t = {.win = win, .mask = {mask[0], mask[1]}};
 
     for (uint32_t row = a->row0; row < a->row1; row++) {
         const float *x = a->x + row * a->x_stride;
         float *plane = a->y + row * a->y_stride;
-        const float *from = x + (top + (int64_t)i0) * win->iw;
+        const float *const from0 = x + (top + (int64_t)i0) * win->iw, *from = from0;
         for (size_t i = i0; i < i1; i++, from += win->iw) rp[i] = from;
         if (copy) {
             img_copy(rp[i1 - 1], last, win->iw);
             rp[i1 - 1] = last;
         }
+        const float *touched = from0, *const end = x + hw_in;
         t.packed = (const float *)a->packed + row * record;
         spr_act act = a->act;
         if (act.fn == SPR_FN_PRELU) act.slope += row;
@@ -150,6 +157,12 @@ static inline void img_run(const spr_conv_args *a, const img_kernel *kernel, con
             t.z = a->z ? a->z + row * a->z_stride + at : NULL;
             for (uint32_t r = 0, rows; r < t.n; r += rows) {
                 rows = img_rows_of(t.n - r);
+                if (far) {
+                    const int64_t below = (int64_t)(t.oy + r + rows - 1) * win->sh - win->pt + win->kh;
+                    const float *to = below < win->ih ? x + below * win->iw : end;
+                    img_touch(touched, to);
+                    if (to > touched) touched = to;
+                }
                 kernel->rows[rows](&t, r);
             }
             if (!IMG_IN_REGISTERS(act.fn)) a->unary(t.y, t.y, (size_t)t.n * win->ow, &act);
