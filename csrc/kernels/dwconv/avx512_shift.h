@@ -20,7 +20,7 @@ typedef struct shift_task {
 /* Where a block stands in its rows. Masks of the lanes that are columns of the image: */
 typedef struct shift_place {
     ptrdiff_t column;    /* input column of the first lane */
-    __mmask16 here[4];   /* vectors from there on */
+    __mmask16 here[6];   /* vectors from there on */
     __mmask16 prev, next; /* of the vectors before and behind; at stride 2 the one column beside */
     __mmask16 next_odd;
 } shift_place;
@@ -47,7 +47,7 @@ SPR_INLINE shift_place shift_place_at(const int st, const int nv, size_t ox, siz
 
 /* A row's columns in vectors: [vector before, NV vectors, vector behind], at stride 2 the even and the odd ones. */
 typedef struct shift_row {
-    spr_v v[2][4];
+    spr_v v[2][5];
 } shift_row;
 
 SPR_INLINE shift_row shift_load(const int st, const int nv, const float *row, const shift_place *at) {
@@ -119,7 +119,7 @@ SPR_INLINE void shift_block(const int k, const int st, const int pl, const int r
                             const float *const *rp, size_t oy, size_t ox) {
     const size_t ow = t->win->ow, start = oy * ow + ox;
     const shift_place at = shift_place_at(st, nv, ox, t->win->iw);
-    spr_v acc[8];
+    spr_v acc[12];
     const spr_v bias = spr_vset(t->w[k * k]);
     SPR_UNROLL
     for (int i = 0; i < rows * nv; i++) acc[i] = bias;
@@ -135,30 +135,40 @@ SPR_INLINE void shift_block(const int k, const int st, const int pl, const int r
     spr_vfinish(acc, rows, nv, t->y + start, t->z ? t->z + start : NULL, ow, ow - ox - (nv - 1) * SPR_VL, t->act);
 }
 
-/* `rows` output rows from oy. */
+/* `rows` output rows from oy. Fewer than seven or eight sums at a time would wait for each other, so a vector is not left
+   alone. */
 SPR_INLINE void shift_rows(const int k, const int st, const int pl, const int rows, const shift_task *t,
                            const float *const *rp, size_t oy) {
     const size_t ow = t->win->ow;
     size_t ox = 0;
-    for (; ox + SPR_VL < ow; ox += 2 * SPR_VL) shift_block(k, st, pl, rows, 2, t, rp, oy, ox);
-    if (ox < ow) shift_block(k, st, pl, rows, 1, t, rp, oy, ox);
+    for (; ox + 3 * SPR_VL < ow; ox += 2 * SPR_VL) shift_block(k, st, pl, rows, 2, t, rp, oy, ox);
+    if (ox + 2 * SPR_VL < ow)
+        shift_block(k, st, pl, rows, 3, t, rp, oy, ox);
+    else if (ox + SPR_VL < ow)
+        shift_block(k, st, pl, rows, 2, t, rp, oy, ox);
+    else
+        shift_block(k, st, pl, rows, 1, t, rp, oy, ox);
 }
 
 typedef void shift_fn(const shift_task *t, const float *const *rp, uint32_t oy, uint32_t end);
-/* Output rows [oy, end); rp[i] is input row i of those. */
+/* Output rows [oy, end); rp[i] is input row i of those. Images of one vector's width take seven rows at a time, of which
+   some are computed again where the last would be fewer, but not over a residual that may lie in the output. */
 #define SHIFT(k, st, pl)                                                                                        \
     static SPR_NOINLINE void shift_##k##_##st##_##pl(const shift_task *t, const float *const *rp, uint32_t oy,  \
                                                      uint32_t end) {                                            \
-        for (uint32_t rows; oy < end; oy += rows, rp += rows * st) {                                            \
-            rows = spr_dwconv_step(end - oy, t->win->ow <= SPR_VL);                                             \
+        const uint32_t n = end - oy, sevens = t->win->ow <= SPR_VL && n >= 7 && !t->z;                          \
+        for (uint32_t r = 0, rows; r < n; r += rows) {                                                          \
+            rows = sevens ? 7 : spr_dwconv_step(n - r, 0);                                                      \
+            if (r + rows > n) r = n - rows;                                                                     \
+            const float *const *in = rp + (size_t)r * st;                                                       \
             if (rows == 7)                                                                                      \
-                shift_block(k, st, pl, 7, 1, t, rp, oy, 0);                                                     \
+                shift_block(k, st, pl, 7, 1, t, in, oy + r, 0);                                                 \
             else if (rows == 4)                                                                                 \
-                shift_rows(k, st, pl, 4, t, rp, oy);                                                            \
+                shift_rows(k, st, pl, 4, t, in, oy + r);                                                        \
             else if (rows == 3)                                                                                 \
-                shift_rows(k, st, pl, 3, t, rp, oy);                                                            \
+                shift_rows(k, st, pl, 3, t, in, oy + r);                                                        \
             else                                                                                                \
-                shift_rows(k, st, pl, 1, t, rp, oy);                                                            \
+                shift_rows(k, st, pl, 1, t, in, oy + r);                                                        \
         }                                                                                                       \
     }
 SHIFT(3, 1, 1) SHIFT(5, 1, 2) SHIFT(3, 2, 0) SHIFT(3, 2, 1) SHIFT(5, 2, 1) SHIFT(5, 2, 2)
