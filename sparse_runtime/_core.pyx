@@ -258,7 +258,8 @@ cdef class Model:
         return found
 
     def infer(self, shapes=None):
-        """Types and shapes of all values: {name: (dtype, shape)}, for the given or the model's input shapes."""
+        """Types and shapes of all values whose shapes do not depend on contents: {name: (dtype, shape)}, for the given or the
+        model's input shapes."""
         cdef const spr_graph *graph = spr_model_graph(self.model)
         cdef spr_desc *inputs = <spr_desc *>calloc(graph.input_count + 1, sizeof(spr_desc))
         cdef spr_plan_options options
@@ -285,6 +286,8 @@ cdef class Model:
             _check(status, &err)
             found = {}
             for i in range(graph.value_count):
+                if plan.is_late[i]:
+                    continue
                 desc = plan.views[i].desc
                 found[_text(graph.values[i].name)] = (_text(spr_dtype_name(desc.dtype)),
                                                       tuple(desc.dim[k] for k in range(desc.rank)))
@@ -357,7 +360,7 @@ cdef class Session:
         cdef spr_tensor_info info
         found = []
         for i, name in enumerate(self.model.output_names):
-            if spr_session_output(self.session, i, &info) == SPR_OK:
+            if spr_session_output(self.session, i, &info) == SPR_OK and info.rank >= 0:
                 found.append(_tensor(&info))
             else:
                 spr_model_output(self.model.model, i, &info)

@@ -168,6 +168,7 @@ cdef extern from "runtime/plan.h" nogil:
 
     ctypedef struct spr_plan:
         spr_view *views
+        uint8_t *is_late
 
     ctypedef struct spr_plan_options:
         uint32_t features

@@ -476,7 +476,8 @@ class Graph:
         return builder.to_bytes()
 
     def infer(self, *probes: Mapping[str, Shape]) -> list[dict[str, tuple[str, Shape]]]:
-        """{value: (dtype, shape)} for each {input: shape}. Raises what the core's inference raises."""
+        """{value: (dtype, shape)} for each {input: shape}, without values whose shapes depend on contents. Raises what the
+        core's inference raises."""
         model = _core.Model(self.to_bytes())
         return [model.infer(probe) for probe in probes]
 
@@ -510,11 +511,14 @@ class Graph:
         self.outputs = [v for n in self.nodes for v in n.outputs if not v.uses]
 
     def annotate(self, probes: Sequence[Mapping[str, Shape]]) -> None:
-        """Fills in dtype and shapes of every value, one shape per probe."""
+        """Fills in dtype and shapes of every value, one shape per probe; none where shapes depend on contents."""
         found = self.infer(*probes)
         for value in self.values():
             if value.is_const:
                 value.shapes = (value.const.shape,) * len(found)
+                continue
+            if not all(value.name in f for f in found):  # known only when the network has run
+                value.dtype, value.shapes = None, ()
                 continue
             kinds = {np.dtype(f[value.name][0]).name for f in found if value.name in f}
             if len(kinds) != 1:

@@ -22,6 +22,5 @@ MISSING = [
     ("indices of the maximum", r"maxpool_with_argmax_2d_precomputed_(pads|strides)"),
     ("three spatial axes", r"(average|lp|max)pool_3d_.*|(AvgPool|Conv|MaxPool)3d.*|gridsample_volumetric_.*|convtranspose_3d"),
     ("scales per block", r"(de)?quantizelinear_blocked.*"),
-    ("a size that is fed", r"range_\w+_type_\w+_delta|constantofshape_.*"),
     ("a condition that is fed", r"if"),
 ]

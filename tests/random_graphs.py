@@ -377,7 +377,7 @@ def graphs(draw, steps=10, big=False):
 # ---- blocks of convolutions that run in stripes ------------------------------------------------------------
 
 # (isa, elements of a tensor between two layers from which on they run together: csrc/runtime/chain_stripes.c)
-STRIPED = [(None, 426_000), ("ref", 132_000)]
+STRIPED = [(None, 426_000), ("ref", 263_000)]
 
 
 def _activation(g, draw, x):

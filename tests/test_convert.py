@@ -317,3 +317,25 @@ def test_convert_stays_a_function(tmp_path):
     for first in (f"sr.Session({str(path)!r})", "import sparse_runtime.onnx_backend"):
         code = f"import sparse_runtime as sr; {first}; assert sr.convert({str(path)!r}).data"
         subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
+
+
+@pytest.mark.parametrize("batch", [2, "N"])
+def test_all_nodes_that_inference_refuses_are_named(batch):
+    """With what each was given and takes; those that follow from others are not."""
+    nodes = [
+        helper.make_node("Det", ["x"], ["unused"]),
+        helper.make_node("Add", ["h", "h"], ["a"], name="first"),
+        helper.make_node("Neg", ["a"], ["b"], name="behind"),
+        helper.make_node("ReduceSum", ["i"], ["c"], name="second"),
+        helper.make_node("CumSum", ["k", "axis"], ["d"], name="third"),
+        helper.make_node("Relu", ["x"], ["y"], name="fine"),
+    ]
+    model = make_model(nodes, {"x": (batch, 3), "h": (np.dtype("bool"), (batch, 3)), "i": (np.dtype("int8"), (batch, 3)),
+                               "k": (np.dtype("int8"), (2,))}, {"b": TensorProto.BOOL, "c": TensorProto.INT8, "d": TensorProto.INT8, "y": TensorProto.FLOAT}, {"axis": np.array(0)})
+    with pytest.raises(sr.UnsupportedError) as raised:
+        sr.convert(model)
+    text = str(raised.value)
+    for wanted in ("node 'first' (Binary): input 'h' bool [", "supported: float32, float64, int8",
+                   "node 'second' (Reduce): input 'i' int8 [", "node 'third' (CumSum): input 'k' int8 ["):
+        assert wanted in text, text
+    assert "behind" not in text and "fine" not in text and "unused" not in text

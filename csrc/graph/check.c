@@ -85,6 +85,7 @@ static const struct {
     RANGE(GatherND, batch_dims, 1, 1, 0, SPR_MAX_RANK - 1),
     AXIS(ScatterElements),
     FLAG(GridSample, align_corners),
+    FLAG(NonMaxSuppression, center_point_box),
     AXIS(Concat),
     AXIS(Split),
     FLAG(Reshape, allowzero),

@@ -154,15 +154,16 @@ spr_status spr_fail_node(const spr_node *node, spr_error *err, spr_status status
 
 typedef struct spr_infer_input {
     int present;
+    int needed; /* set by inference: the output's shape depends on the contents, which are not known */
     spr_desc desc;
     const void *data; /* contiguous row-major (dense) contents where known now, else NULL */
 } spr_infer_input;
 
 /* Types and shapes of the outputs of a node from those of its inputs, by the rules of the ONNX specification.
    Dimensions are concrete (0 allowed). Errors name the node, the tensors and the values at fault. An input whose
-   contents are needed (Reshape's shape, Slice's starts ...) and are not known is SPR_ERROR_UNSUPPORTED. Dimensions or
+   contents are needed (Reshape's shape, Slice's starts ...) and are not known is marked, and SPR_ERROR_UNSUPPORTED. Dimensions or
    element counts that overflow are errors. */
-spr_status spr_infer_node(const spr_graph *graph, const spr_node *node, const spr_infer_input *in, spr_desc *out,
+spr_status spr_infer_node(const spr_graph *graph, const spr_node *node, spr_infer_input *in, spr_desc *out,
                           spr_error *err);
 
 /* Type of an output of a node from the types of its first inputs (anything where an input is not given). */
@@ -176,6 +177,13 @@ spr_status spr_resolve_window(const spr_graph *graph, const spr_node *node, int6
 
 /* Normalizes Slice's arguments for one axis: begin, count, step (element i is begin + i * step). */
 void spr_resolve_slice(int64_t dim, int64_t start, int64_t end, int64_t step, int64_t *begin, int64_t *count);
+/* Whether element i is zero, of any type; -0 is. */
+int spr_is_zero(const void *data, spr_dtype dtype, int64_t i);
+/* What NonMaxSuppression selects. `in`: contiguous contents of its inputs, NULL where not given; `out`: [selected, 3], or NULL to
+   count them; `room`: SPR_NMS_ROOM(boxes) bytes, aligned to 8. Returns how many are selected. */
+#define SPR_NMS_ROOM(boxes) ((size_t)(boxes) * 16)
+int64_t spr_nms(const spr_desc *boxes, const spr_desc *scores, const void *const in[5], int centered, int64_t *out, void *room);
+
 /* Reads element i of an int32 or int64 array as stored (any 4-byte alignment). */
 int64_t spr_read_int(const void *data, spr_dtype dtype, int64_t i);
 /* axis in [-rank, rank) to [0, rank), or -1 if out of range. */

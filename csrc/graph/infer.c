@@ -90,6 +90,7 @@ void spr_infer_like(spr_infer *c, int output) {
 
 spr_status spr_infer_contents(const spr_infer *c, int input) {
     if (c->in[input].data || !spr_desc_count(&c->in[input].desc)) return SPR_OK;
+    c->in[input].needed = 1;
     return spr_infer_fail(
         c, SPR_ERROR_UNSUPPORTED,
         "the output's shape depends on the contents of %s, which are not known before the network runs",
@@ -147,7 +148,9 @@ spr_dtype spr_infer_dtype(const spr_node *node, const spr_dtype *in, int output)
     switch (node->op) {
     case SPR_OP_Cast: return (spr_dtype)node->attr[SPR_ATTR_Cast_to].i;
     case SPR_OP_Shape:
-    case SPR_OP_ArgReduce: return SPR_INT64;
+    case SPR_OP_ArgReduce:
+    case SPR_OP_NonZero:
+    case SPR_OP_NonMaxSuppression: return SPR_INT64;
     case SPR_OP_Compare: return SPR_BOOL;
     case SPR_OP_Where: return in[1];
     case SPR_OP_TopK: return output ? SPR_INT64 : in[0];
@@ -168,7 +171,7 @@ static spr_infer_fn *const functions[SPR_OP_COUNT] = {
 #undef SPR_ATTR
 };
 
-spr_status spr_infer_node(const spr_graph *graph, const spr_node *node, const spr_infer_input *in, spr_desc *out,
+spr_status spr_infer_node(const spr_graph *graph, const spr_node *node, spr_infer_input *in, spr_desc *out,
                           spr_error *err) {
     spr_infer c = {node, in, out, graph, err};
     char dims[SPR_DIMS_TEXT];

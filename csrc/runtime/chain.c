@@ -100,7 +100,7 @@ static spr_status find_chains(finder *f) {
                 f->consumer[node->in[i]] = s;
             }
     }
-    for (int i = 0; i < plan->graph->output_count; i++) f->uses[plan->graph->outputs[i]]++;
+    for (int i = 0; i < plan->kept_count; i++) f->uses[plan->kept[i]]++;
     for (int s = 0; s < plan->step_count; s++) {
         spr_chain c = {0};
         int steps[SPR_CHAIN_MEMBERS];

@@ -147,7 +147,7 @@ static void find_lifetimes(layout *l) {
             if (node->in[i] >= 0) live(l, node->in[i], s);
         for (int i = 0; i < node->out_count; i++) live(l, node->out[i], s);
     }
-    for (int i = 0; i < graph->output_count; i++) live(l, graph->outputs[i], plan->step_count);
+    for (int i = 0; i < plan->kept_count; i++) live(l, plan->kept[i], plan->step_count);
     for (int i = 0; i < graph->input_count; i++) { /* set once, run many times: inputs are never overwritten */
         live(l, graph->inputs[i], 0);
         live(l, graph->inputs[i], plan->step_count);

@@ -159,10 +159,18 @@ static spr_status fold(spr_plan *plan, const spr_plan_ctx *outer, const spr_node
     return status;
 }
 
-static spr_status infer_node(spr_plan *plan, spr_plan_ctx *ctx, const spr_node *node) {
+/* Leaves a node to the time when contents are known. */
+static spr_status postpone(spr_plan *plan, const spr_node *node, spr_error *err) {
+    if (err) *err = (spr_error){0};
+    plan->late[plan->late_count++] = node;
+    for (int i = 0; i < node->out_count; i++) plan->is_late[node->out[i]] = 1;
+    return SPR_OK;
+}
+
+spr_status spr_plan_node(spr_plan *plan, spr_plan_ctx *ctx, const spr_node *node) {
     spr_infer_input *in = calloc((size_t)node->in_count + 1, sizeof *in);
     spr_desc *out = calloc((size_t)node->out_count + 1, sizeof *out);
-    int all_known = node->op != SPR_OP_Shape;
+    int all_known = node->op != SPR_OP_Shape, late = 0;
     spr_status status = in && out ? SPR_OK : spr_fail_memory(ctx->err, "shapes", sizeof *in);
     for (int i = 0; !status && i < node->in_count; i++) {
         int32_t v = node->in[i];
@@ -171,11 +179,14 @@ static spr_status infer_node(spr_plan *plan, spr_plan_ctx *ctx, const spr_node *
             status = plain_constant(plan, v, ctx->err);
         in[i] = (spr_infer_input){.present = 1, .desc = plan->views[v].desc, .data = plan->views[v].data};
         all_known &= plan->known[v];
+        late |= plan->is_late[v];
     }
-    if (!status) status = spr_infer_node(plan->graph, node, in, out, ctx->err);
+    if (!status && !late) status = spr_infer_node(plan->graph, node, in, out, ctx->err);
+    for (int i = 0; status && i < node->in_count; i++) late |= in[i].needed;
     for (int i = 0; !status && i < node->out_count; i++) plan->views[node->out[i]].desc = out[i];
     free(in);
     free(out);
+    if (late) return postpone(plan, node, ctx->err);
     if (status) return status;
     if (all_known || node->op == SPR_OP_Shape) return fold(plan, ctx, node);
     plan->steps[plan->step_count++].node = node;
@@ -183,6 +194,23 @@ static spr_status infer_node(spr_plan *plan, spr_plan_ctx *ctx, const spr_node *
 }
 
 /* ---- the whole ------------------------------------------------------------------------------------------------------ */
+
+/* Outputs that are there after the steps, and what late nodes read of them. */
+static spr_status find_kept(spr_plan *plan, spr_error *err) {
+    const spr_graph *graph = plan->graph;
+    size_t most = (size_t)graph->output_count;
+    for (int i = 0; i < plan->late_count; i++) most += (size_t)plan->late[i]->in_count;
+    plan->kept = spr_arena_array(&plan->arena, most + 1, sizeof *plan->kept);
+    if (!plan->kept) return spr_fail_memory(err, "the plan", most);
+    for (int i = 0; i < graph->output_count; i++)
+        if (!plan->is_late[graph->outputs[i]]) plan->kept[plan->kept_count++] = graph->outputs[i];
+    for (int i = 0; i < plan->late_count; i++)
+        for (int k = 0; k < plan->late[i]->in_count; k++) {
+            int32_t v = plan->late[i]->in[k];
+            if (v >= 0 && !plan->known[v] && !plan->is_late[v]) plan->kept[plan->kept_count++] = v;
+        }
+    return SPR_OK;
+}
 
 static spr_status build(spr_plan *plan, const spr_desc *inputs, const spr_plan_options *options, spr_error *err) {
     const spr_graph *graph = plan->graph;
@@ -192,7 +220,9 @@ static spr_status build(spr_plan *plan, const spr_desc *inputs, const spr_plan_o
     plan->views = spr_arena_array(&plan->arena, values, sizeof *plan->views);
     plan->known = spr_arena_array(&plan->arena, values, 1);
     plan->steps = spr_arena_array(&plan->arena, (size_t)graph->node_count + 1, sizeof *plan->steps);
-    if (!plan->views || !plan->known || !plan->steps) return spr_fail_memory(err, "the plan", values * sizeof(spr_view));
+    plan->is_late = spr_arena_array(&plan->arena, values, 1);
+    plan->late = spr_arena_array(&plan->arena, (size_t)graph->node_count + 1, sizeof *plan->late);
+    if (!plan->views || !plan->known || !plan->steps || !plan->is_late || !plan->late) return spr_fail_memory(err, "the plan", values * sizeof(spr_view));
     for (int i = 0; i < graph->value_count; i++) {
         if (!graph->values[i].is_const) continue;
         plan->views[i].desc = graph->values[i].desc;
@@ -201,8 +231,9 @@ static spr_status build(spr_plan *plan, const spr_desc *inputs, const spr_plan_o
     }
     for (int i = 0; i < graph->input_count; i++) plan->views[graph->inputs[i]].desc = inputs[i];
     spr_status status = SPR_OK;
-    for (int i = 0; !status && i < graph->node_count; i++) status = infer_node(plan, &ctx, &graph->nodes[i]);
+    for (int i = 0; !status && i < graph->node_count; i++) status = spr_plan_node(plan, &ctx, &graph->nodes[i]);
     if (status || options->shapes_only) return status;
+    status = find_kept(plan, err);
     for (int i = 0; !status && i < graph->output_count; i++)
         if (graph->values[graph->outputs[i]].is_const) status = plain_constant(plan, graph->outputs[i], err);
     if (!status) status = spr_plan_chains(plan, &ctx);
@@ -240,5 +271,6 @@ spr_status spr_plan_create(const spr_graph *graph, const spr_desc *inputs, const
 void spr_plan_free(spr_plan *plan) {
     if (!plan) return;
     spr_arena_free(&plan->arena);
+    spr_arena_free(&plan->late_arena);
     free(plan);
 }

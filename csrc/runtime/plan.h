@@ -12,6 +12,13 @@ typedef struct spr_plan {
     uint8_t *known;   /* by value: constant or computed while planning */
     spr_step *steps;  /* nodes that were not folded, in order */
     int step_count;
+    int32_t *kept;    /* values that must be there when all steps have run: outputs, and what late nodes read */
+    int kept_count;
+    /* Nodes whose outputs' shapes depend on contents, and all behind them: planned and run anew, one by one, after the steps. */
+    const spr_node **late;
+    int late_count;
+    uint8_t *is_late;     /* by value */
+    spr_arena late_arena; /* what they made in the last run */
     char *activations;
     size_t activation_bytes, live_bytes;
     size_t scratch; /* bytes per thread */
@@ -29,6 +36,12 @@ typedef struct spr_plan_options {
 spr_status spr_plan_create(const spr_graph *graph, const spr_desc *inputs, const spr_plan_options *options,
                            spr_plan **plan, spr_error *err);
 void spr_plan_free(spr_plan *plan);
+
+/* Infers a node and, if all its inputs are known, computes it too; otherwise it becomes a step, or a late node. */
+spr_status spr_plan_node(spr_plan *plan, spr_plan_ctx *ctx, const spr_node *node);
+/* Runs the late nodes (late.c): their outputs' views have data then. Fails where contents do not fit: a shape that is not
+   possible, more elements than there may be. */
+spr_status spr_plan_run_late(spr_plan *plan, const spr_plan_options *options, spr_error *err);
 
 /* A step for a node, its views as far as they are known. */
 spr_status spr_plan_init_step(spr_plan *plan, const spr_node *node, spr_step *step, spr_error *err);

@@ -200,6 +200,7 @@ spr_status spr_session_output(const spr_session *session, int index, spr_tensor_
     if (check_index("output", index, session->graph->output_count, NULL) || !session->plan) return SPR_ERROR_ARGUMENT;
     int32_t value = session->graph->outputs[index];
     describe(session->graph, value, &session->plan->views[value].desc, info);
+    if (session->plan->is_late[value] && !session->plan->views[value].data) spr_model_output(session->model, index, info);
     return SPR_OK;
 }
 
@@ -236,6 +237,9 @@ spr_status spr_session_get_output(const spr_session *session, int index, void *d
     if (status) return status;
     int32_t value = session->graph->outputs[index];
     const spr_view *output = &session->plan->views[value];
+    if (session->plan->is_late[value] && !output->data)
+        return spr_fail(err, SPR_ERROR_ARGUMENT, "output '%s': its shape depends on what is computed, and is not known before "
+                        "spr_session_run", session->graph->values[value].name);
     status = check_size(session->graph, value, &output->desc, size, err);
     if (status || !size) return status;
     spr_view user = user_view(&output->desc, data);
@@ -267,7 +271,7 @@ spr_status spr_session_run(spr_session *session, spr_error *err) {
         if (!all_views(step)) step->exec->run(&ctx, step);
         if (session->profile) step->ns = now_ns() - start;
     }
-    return SPR_OK;
+    return session->plan->late_count ? spr_plan_run_late(session->plan, &session->options, err) : SPR_OK;
 }
 
 /* ---- explaining --------------------------------------------------------------------------------------------------------- */

@@ -552,6 +552,14 @@ static void test_indexing(void) {
     op("ScatterND"); in("f32 4 5 6"); in("i64 7 2"); in("f32 7 5"); fails(SPR_ERROR_SHAPE, "the shape [7, 6]");
     op("ScatterND"); in("f32 4"); in("i64 1 1"); in("f32 1"); word("reduction", "sub");
         fails(SPR_ERROR_UNSUPPORTED, "none add mul max min");
+    op("NonZero"); list("0 3 0 7 8"); gives("i64 1 3");
+    op("NonZero"); in("f32 0 3"); gives("i64 2 0");
+    op("NonZero"); in("f32 2 3"); fails(SPR_ERROR_UNSUPPORTED, "not known before the network runs");
+        CHECK(inputs[0].needed);
+    op("NonMaxSuppression"); in("f32 1 0 4"); in("f32 1 2 0"); gives("i64 0 3");
+    op("NonMaxSuppression"); in("f32 1 0 5"); in("f32 1 2 0"); fails(SPR_ERROR_SHAPE, "[n, boxes, 4]");
+    op("NonMaxSuppression"); in("f32 1 6 4"); in("f32 1 2 6"); fails(SPR_ERROR_UNSUPPORTED, "not known before");
+    op("NonMaxSuppression"); in("f32 1 0 4"); in("f32 1 2 0"); list("1 2"); fails(SPR_ERROR_SHAPE, "should be one number");
     op("GridSample"); in("f32 2 3 8 9"); in("f32 2 4 5 2"); gives("f32 2 3 4 5");
     op("GridSample"); in("f32 2 3 8 9"); in("f32 1 4 5 2"); fails(SPR_ERROR_SHAPE, "[2, height, width, 2]");
     op("GridSample"); in("f32 2 3 0 9"); in("f32 2 4 5 2"); fails(SPR_ERROR_SHAPE, "no pixels");

@@ -21,6 +21,7 @@ from . import (
     fuse_global_pool,
     fuse_residual,
     fuse_shuffle,
+    late,
     move_transposes,
     probes,
     remove_noops,
@@ -64,6 +65,10 @@ def optimize(graph: Graph, names: Sequence[str] | None = None) -> Outcome:
             f"no passes were run: give input_shapes, as no sizes were found that the network takes ({reason})"
         )
         return outcome
+    tail = late.Late(graph, outcome.probe)
+    if not graph.outputs:  # all is late
+        tail.attach(graph)
+        return outcome
     wanted = NAMES if names is None else tuple(names)
     others = probes.others(graph, outcome.probe)
     graph.annotate([outcome.probe])
@@ -78,6 +83,7 @@ def optimize(graph: Graph, names: Sequence[str] | None = None) -> Outcome:
         graph.annotate(usable)
         if not _run(graph, _REPEATED, wanted, outcome):
             break
+    tail.attach(graph)
     graph.annotate(usable)
     return outcome
 

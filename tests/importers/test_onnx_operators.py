@@ -283,6 +283,15 @@ case("ReverseSequence", [(5, 3, 2), i(2, 5, 1)], opsets=(10,))
 case("ReverseSequence", [(3, 5, 2, 2), i(2, 5, 1)], opsets=(10,), batch_axis=0, time_axis=1)
 case("Compress", [X, np.array([0, 1, 1, 0, 1], bool)], opsets=(9, 11), axis=2)
 case("Compress", [X, np.array([0, 1, 1, 0, 1], bool)], opsets=(9,))
+case("Compress", [X, ("bool", (5,))], opsets=(11,), axis=2, name="computed")
+case("NonZero", [("bool", X)], opsets=(9, 13), out_type=INT64)
+case("NonZero", [("int64", (3, 40))], opsets=(13,), out_type=INT64)
+BOXES, SCORES = f(2, 60, 4), (2, 3, 60)
+case("NonMaxSuppression", [BOXES, SCORES, i(7), F32(0.3), F32(0.1)], opsets=(10, 11), out_type=INT64)
+case("NonMaxSuppression", [(2, 60, 4), f(*SCORES), i(100), F32(0.1)], opsets=(11,), out_type=INT64, low=0.1)
+case("NonMaxSuppression", [np.abs(BOXES), SCORES, i(100), F32(0.2), F32(-1)], opsets=(11,), out_type=INT64,
+     center_point_box=1)
+case("NonMaxSuppression", [BOXES, SCORES], opsets=(11,), out_type=INT64, name="no boxes by default")
 GRID = RNG.uniform(-1.3, 1.3, (2, 4, 6, 2)).astype(F32)
 for mode in ("bilinear", "nearest", "bicubic"):
     for padding in ("zeros", "border", "reflection"):
@@ -329,16 +338,17 @@ def q(kind, *shape):
     return RNG.integers(limits.min, limits.max, shape, kind, endpoint=True)
 
 
-QW = [q(np.int8, 4, 6, 3, 3), F32(0.01), np.int8(0)]
-QROWS = [q(np.int8, 4, 6, 3, 3), np.abs(f(4)) / 50 + F32(0.001), np.zeros(4, np.int8)]
+# Scales that are powers of two: what lies between two quanta does so in every order of multiplying.
+QW = [q(np.int8, 4, 6, 3, 3), F32(2**-7), np.int8(0)]
+QROWS = [q(np.int8, 4, 6, 3, 3), np.array([2**-7, 2**-6, 2**-8, 2**-9], F32), np.zeros(4, np.int8)]
 for weights in (QW, QROWS):
-    case("QLinearConv", [("uint8", X), F32(0.5), np.uint8(3), *weights, F32(0.7), np.uint8(100)],
+    case("QLinearConv", [("uint8", X), F32(0.5), np.uint8(3), *weights, F32(1), np.uint8(100)],
          opsets=(10,), out_type=U8, pads=[1] * 4)
-case("QLinearConv", [("int8", X), F32(0.5), np.int8(3), *QW, F32(0.7), np.int8(-5), RNG.integers(-99, 99, 4, np.int32)],
+case("QLinearConv", [("int8", X), F32(0.5), np.int8(3), *QW, F32(1), np.int8(-5), RNG.integers(-99, 99, 4, np.int32)],
      opsets=(10,), out_type=S8, strides=[2, 2])
 case("ConvInteger", [("uint8", X), q(np.uint8, 4, 6, 3, 3), np.uint8(4), np.uint8(99)], opsets=(10,),
      out_type=TensorProto.INT32, pads=[1] * 4)
-case("QLinearMatMul", [("uint8", (4, 6)), F32(0.3), np.uint8(4), q(np.uint8, 6, 5), F32(0.02), np.uint8(120), F32(0.4),
+case("QLinearMatMul", [("uint8", (4, 6)), F32(0.25), np.uint8(4), q(np.uint8, 6, 5), F32(2**-5), np.uint8(120), F32(0.5),
                        np.uint8(90)], opsets=(10,), out_type=U8)
 case("MatMulInteger", [("uint8", (2, 4, 6)), q(np.int8, 6, 5), np.uint8(4), np.int8(3)], opsets=(10,),
      out_type=TensorProto.INT32)
@@ -346,10 +356,10 @@ case("MatMulInteger", [("uint8", (4, 6)), q(np.int8, 6, 5), np.uint8(1), q(np.in
      out_type=TensorProto.INT32)
 case("MatMulInteger", [("uint8", (4, 6)), ("uint8", (6, 5))], opsets=(10,), out_type=TensorProto.INT32)
 
-# onnxruntime's own. Scales that multiply exactly: no result lies between two quanta where it takes another order.
+# onnxruntime's own.
 MS = "com.microsoft."
 SCALED = [F32(0.5), np.uint8(3)]
-OUT = [F32(0.75), np.uint8(100)]
+OUT = [F32(1), np.uint8(100)]
 XQ = ("uint8", X)
 case(MS + "QuantizeLinear", [X, F32(0.05), np.uint8(10)], opsets=(13,), out_type=U8)
 case(MS + "DequantizeLinear", [XQ, F32(0.05), np.uint8(10)], opsets=(13,))

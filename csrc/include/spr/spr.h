@@ -149,7 +149,8 @@ SPR_API spr_status spr_session_set_input_shape(spr_session *session, int index, 
 /* Plans for the present shapes: chooses kernels, packs weights, allocates. Does nothing when that is done. */
 SPR_API spr_status spr_session_prepare(spr_session *session, spr_error *err);
 
-/* Present shapes; output shapes are known after prepare. */
+/* Present shapes; output shapes are known after prepare, or where they depend on what is computed (the boxes that a
+   NonMaxSuppression keeps) after each run: before, the rank is -1. */
 SPR_API spr_status spr_session_input(const spr_session *session, int index, spr_tensor_info *info);
 SPR_API spr_status spr_session_output(const spr_session *session, int index, spr_tensor_info *info);
 

@@ -146,10 +146,25 @@ def grid_sample(c: Call):
     )
 
 
+@op("NonZero")
+def non_zero(c: Call):
+    return c.emit("NonZero", c.x())
+
+
+@op("NonMaxSuppression")
+def non_max_suppression(c: Call):
+    c.float32(0, 1, 3, 4)
+    given = [c.get(i) for i in range(5)]
+    return c.emit("NonMaxSuppression", *given, center_point_box=c.attr("center_point_box", 0))
+
+
 @op("Compress")
 def compress(c: Call):
-    """The elements along an axis, or of the flattened tensor, for which a constant says so."""
-    kept = np.flatnonzero(c.const(1, "condition"))
-    axis = c.attr("axis")
+    """The elements along an axis, or of the flattened tensor, for which the condition says so."""
+    condition, axis = c.x(1), c.attr("axis")
+    if condition.is_const:
+        kept = c.ints(np.flatnonzero(condition.const), "indices")
+    else:
+        kept = c.reshape(c.emit("NonZero", condition), [-1])
     x = c.reshape(c.x(), [-1]) if axis is None else c.x()
-    return c.emit("Gather", x, c.ints(kept, "indices"), axis=0 if axis is None else axis)
+    return c.emit("Gather", x, kept, axis=0 if axis is None else axis)
