@@ -149,6 +149,31 @@ class _Exporter:
         else:
             self.act(node, self.node(_BINARY[node["fn"]], names), out[0])
 
+    def do_Recurrent(self, node, names, out):
+        """As the operator of ONNX whose input weights are the identity."""
+        names += [""] * (7 - len(names))
+        kind, rows = node["cell"].upper(), node.inputs[1].const.shape[0]
+        hidden = node.inputs[1].const.shape[1]
+        bias = ""
+        if names[2]:
+            bias = self.const(np.concatenate([np.zeros(2 * rows - hidden), node.inputs[2].const])[None].astype(np.float32))
+        states = [self.node("Unsqueeze", [n, self.const(np.int64([0]))]) if n else "" for n in names[3:5]]
+        peephole = self.node("Unsqueeze", [names[6], self.const(np.int64([0]))]) if names[6] else ""
+        given = [names[0], self.const(np.eye(rows, dtype=np.float32)[None]), self.const(node.inputs[1].const[None]), bias,
+                 names[5], states[0], *([states[1], peephole] if kind == "LSTM" else [])]
+        functions = {"clip": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "hard_sigmoid": "HardSigmoid", "softplus": "Softplus"}
+        attrs = {"activations": [functions[node[f]] for f in "fgh"[: {"LSTM": 3, "GRU": 2, "RNN": 1}[kind]]]}
+        if node["clip"]:
+            attrs["clip"] = node["clip"]
+        if kind == "GRU":
+            attrs["linear_before_reset"] = node["linear_before_reset"]
+        if kind == "LSTM":
+            attrs["input_forget"] = node["input_forget"]
+        made = [self.fresh(kind) for _ in range(3 if kind == "LSTM" else 2)]
+        self.node(kind, given, made, hidden_size=hidden, direction="reverse" if node["reverse"] else "forward", **attrs)
+        for output, name, axis in zip(out, made, (1, 0, 0)):
+            self.node("Squeeze", [name, self.const(np.int64([axis]))], output)
+
     def do_Compare(self, node, names, out):
         self.node(_COMPARE[node["fn"]], names, out)
 

@@ -12,6 +12,7 @@
 static const char functions[] = SPR_FUNCTIONS(F);
 static const char binaries[] = SPR_BINARIES(F);
 #undef F
+static const char gates[] = "clip sigmoid hard_sigmoid tanh softplus ";
 static const char reductions[] = "none add mul max min ";
 static const char auto_pads[] = "NOTSET SAME_UPPER SAME_LOWER VALID ";
 
@@ -30,6 +31,10 @@ static const struct {
     CHOICE(Unary, fn, functions),
     CHOICE(Binary, fn, binaries),
     CHOICE(Binary, act, functions),
+    CHOICE(Recurrent, cell, "lstm gru rnn "),
+    CHOICE(Recurrent, f, gates),
+    CHOICE(Recurrent, g, gates),
+    CHOICE(Recurrent, h, gates),
     CHOICE(Compare, fn, "equal less less_equal "),
     CHOICE(ArgReduce, fn, "max min "),
     CHOICE(ScatterElements, reduction, reductions),
@@ -74,6 +79,9 @@ static const struct {
     AXIS(Softmax),
     FLAG(Reduce, keepdims),
     FLAG(Reduce, noop_with_empty_axes),
+    FLAG(Recurrent, reverse),
+    FLAG(Recurrent, linear_before_reset),
+    FLAG(Recurrent, input_forget),
     AXIS(ArgReduce),
     FLAG(ArgReduce, keepdims),
     FLAG(ArgReduce, select_last_index),

@@ -22,7 +22,8 @@ spr_infer_fn spr_infer_conv, spr_infer_fully_connected, spr_infer_matmul, spr_in
     spr_infer_depth_to_space, spr_infer_space_to_depth, spr_infer_cast, spr_infer_shape, spr_infer_constant_of_shape,
     spr_infer_quantize, spr_infer_dequantize, spr_infer_compare, spr_infer_where, spr_infer_arg_reduce, spr_infer_top_k,
     spr_infer_cum_sum, spr_infer_gather_elements, spr_infer_gather_nd, spr_infer_scatter_elements, spr_infer_scatter_nd,
-    spr_infer_grid_sample, spr_infer_range, spr_infer_non_zero, spr_infer_nms;
+    spr_infer_grid_sample, spr_infer_range, spr_infer_non_zero, spr_infer_nms,
+    spr_infer_recurrent;
 
 #define SPR_INFER_ATTR(c, op, name) (&(c)->node->attr[SPR_ATTR_##op##_##name])
 

@@ -178,6 +178,38 @@ spr_status spr_infer_matmul(spr_infer *c) {
     return SPR_OK;
 }
 
+static spr_status check_shape(const spr_infer *c, int input, int rank, int64_t a, int64_t b) {
+    const spr_desc *desc = &c->in[input].desc;
+    int64_t wanted[] = {a, b};
+    char dims[SPR_DIMS_TEXT];
+    if (desc->rank == rank && desc->dim[0] == a && (rank < 2 || desc->dim[1] == b)) return SPR_OK;
+    return spr_infer_fail(c, SPR_ERROR_SHAPE, "input %s should have the shape %s", SPR_TEXT(c, input),
+                          spr_dims_text(dims, rank, wanted));
+}
+
+spr_status spr_infer_recurrent(spr_infer *c) {
+    const spr_desc *x = &c->in[0].desc, *r = &c->in[1].desc;
+    const char *cell = SPR_INFER_ATTR(c, Recurrent, cell)->s;
+    int64_t gates = !strcmp(cell, "lstm") ? 4 : !strcmp(cell, "gru") ? 3 : 1;
+    spr_status status = spr_infer_rank(c, 0, 3, 3);
+    if (!status) status = spr_infer_rank(c, 1, 2, 2);
+    for (int i = 0; i < 7 && !status; i++)
+        if (spr_infer_has(c, i)) status = spr_infer_type(c, i, i == 5 ? SPR_TYPE_BIT(SPR_INT32) : SPR_TYPES_FLOAT32);
+    if (status) return status;
+    int64_t hidden = r->dim[1], time = x->dim[0], batch = x->dim[1];
+    if (!hidden || r->dim[0] != gates * hidden || x->dim[2] != gates * hidden)
+        return spr_infer_fail(c, SPR_ERROR_SHAPE, "%s and %s should have the shapes [time, batch, %lld * hidden] and [%lld * "
+                              "hidden, hidden]", SPR_TEXT(c, 0), SPR_TEXT(c, 1), (long long)gates, (long long)gates);
+    if (spr_infer_has(c, 2)) status = check_shape(c, 2, 1, hidden, 0);
+    if (!status && spr_infer_has(c, 3)) status = check_shape(c, 3, 2, batch, hidden);
+    if (!status && spr_infer_has(c, 4)) status = check_shape(c, 4, 2, batch, hidden);
+    if (!status && spr_infer_has(c, 5)) status = check_shape(c, 5, 1, batch, 0);
+    if (!status && spr_infer_has(c, 6)) status = check_shape(c, 6, 1, 3 * hidden, 0);
+    c->out[0] = (spr_desc){.dtype = c->out[0].dtype, .rank = 3, .dim = {time, batch, hidden}};
+    for (int i = 1; i < 3; i++) c->out[i] = (spr_desc){.dtype = c->out[i].dtype, .rank = 2, .dim = {batch, hidden}};
+    return status;
+}
+
 /* ---- pooling ----------------------------------------------------------------------------------------------------- */
 
 spr_status spr_infer_pool(spr_infer *c) {

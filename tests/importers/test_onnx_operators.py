@@ -313,6 +313,23 @@ case("ConvTranspose", [X, f(6, 4, 3, 3), f(4)], strides=[2, 2], output_shape=[11
 case("ConvTranspose", [(2, 4, 9), f(4, 3, 4), f(3)], strides=[2], pads=[1, 2], name="1-D")
 case("ConvTranspose", [(2, 4, 9), f(4, 3, 3), f(3)], strides=[1], dilations=[2], name="1-D dilated")
 
+SEQUENCE = (5, 3, 4)  # time, batch, features
+LENGTHS = np.array([5, 2, 4], np.int32)
+for op, gates, outs in (("LSTM", 4, 3), ("GRU", 3, 2), ("RNN", 1, 2)):
+    for directions, direction in ((1, "forward"), (1, "reverse"), (2, "bidirectional")):
+        rows = gates * 6
+        weights = [f(directions, rows, 4), f(directions, rows, 6)]
+        case(op, [SEQUENCE, *weights], opsets=(7, 14), outputs=outs, hidden_size=6, direction=direction)
+        states = [(directions, 3, 6)] * (outs - 1)
+        more = [f(directions, 3 * 6)] if op == "LSTM" else []
+        for attrs in ({}, {"clip": 0.5}, {"input_forget": 1} if op == "LSTM" else {"linear_before_reset": 1}):
+            if op != "RNN" or "linear_before_reset" not in attrs:
+                case(op, [SEQUENCE, *weights, f(directions, 2 * rows), LENGTHS, *states, *more], opsets=(14,), outputs=outs,
+                     hidden_size=6, direction=direction, **attrs)
+case("LSTM", [SEQUENCE, f(1, 24, 4), f(1, 24, 6)], opsets=(14,), outputs=3, hidden_size=6,
+     activations=["HardSigmoid", "Relu", "Softplus"])
+case("RNN", [SEQUENCE, f(1, 6, 4), f(1, 6, 6)], opsets=(14,), outputs=2, hidden_size=6, activations=["Relu"])
+
 case("LpPool", [X], opsets=(7, 11, 18), kernel_shape=[3, 2], strides=[2, 1])
 case("LpPool", [X], opsets=(11,), kernel_shape=[3, 2], p=1)
 case("LpPool", [X], opsets=(18,), kernel_shape=[2, 2], p=3, auto_pad="SAME_UPPER")
