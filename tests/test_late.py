@@ -80,6 +80,14 @@ def test_convolution_behind():
         assert error(session.run(None, feeds)[0], reference(model, feeds)["y"]) < 1e-5
 
 
+def test_other_sizes_at_which_it_cannot_run():
+    """A size that is fed is taken for a batch; that there may not be one more of them is no error."""
+    model = make_model([node("Split", "size", "a", "b", num_outputs=2), node("Squeeze", "b", "s"),
+                        node("Range", "zero s one", "y")], {"size": (np.dtype("int64"), (2,))}, {"y": INT64},
+                       {"zero": np.array(0), "one": np.array(1)}, opset=18)
+    np.testing.assert_array_equal(sr.Session(model).run(None, {"size": np.array([7, 4])})[0], np.arange(4))
+
+
 def test_contents_that_do_not_fit():
     """Known when it runs: an error that names the node, and the session goes on."""
     model = make_model([node("Reshape", "x shape", "y", name="late"), node("Neg", "x", "z")],

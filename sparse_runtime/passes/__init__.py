@@ -84,7 +84,9 @@ def optimize(graph: Graph, names: Sequence[str] | None = None) -> Outcome:
         if not _run(graph, _REPEATED, wanted, outcome):
             break
     tail.attach(graph)
-    graph.annotate(usable)
+    for name, probe in others if tail.nodes else ():
+        outcome.free[name] = outcome.free[name] and _takes(graph, probe)
+    graph.annotate([outcome.probe] + [probe for name, probe in others if outcome.free[name]])
     return outcome
 
 

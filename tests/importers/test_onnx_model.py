@@ -511,6 +511,18 @@ def test_half_precision_network():
     np.testing.assert_allclose(y, expected["y"].astype(np.float16), rtol=2e-3)
 
 
+def test_operators_that_onnx_defines_by_others():
+    """Attention is none of ours, but its definition is; so is what a definition uses in turn."""
+    if onnx.defs.onnx_opset_version() < 23:
+        pytest.skip("the installed onnx has no Attention")
+    q, k, v = (RNG.standard_normal((2, 3, 5, 8)).astype(F32) for _ in "qkv")
+    model = make_model([helper.make_node("Attention", ["q", "k", "v"], ["y"])], {n: q.shape for n in "qkv"}, ["y"], opset=23)
+    scores = np.einsum("bhik,bhjk->bhij", q, k) / np.sqrt(8)
+    shares = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    (y,) = sr.Session(model).run(None, {"q": q, "k": k, "v": v})
+    np.testing.assert_allclose(y, shares @ v, rtol=1e-4, atol=1e-5)
+
+
 def test_weights_computed_from_constants():
     """Larger than what is folded while importing: a network with random weights that are made when it is loaded."""
     nodes = [helper.make_node("ConstantOfShape", ["s"], ["w"], value=helper.make_tensor("v", TensorProto.FLOAT, [1], [0.02])),
