@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from conftest import make_model
 from onnx import TensorProto, helper, shape_inference
+from oracle import reference
 
 import sparse_runtime as sr
 from sparse_runtime.importers import import_model
@@ -388,3 +389,30 @@ def _range(start, limit, delta):
     graph.add_input("unused", "float32", [1])
     graph.outputs.append(graph.add_node("Range", given, "range").output)
     return sr.Session(graph.to_bytes()).run(None, {"unused": np.zeros(1, F32)})[0]
+
+
+@pytest.mark.parametrize("op, gates", [("LSTM", 4), ("GRU", 3), ("RNN", 1)])
+def test_sequences_without_times_or_members(op, gates):
+    """Of nothing, the state stays what it was."""
+    rng = np.random.default_rng(12)
+    w, r, start = rng.standard_normal((1, gates * 5, 3)), rng.standard_normal((1, gates * 5, 5)), np.ones((1, 2, 5), F32)
+    for time, batch in ((0, 2), (4, 0)):
+        model = make_model([helper.make_node(op, ["x", "w", "r", "", "", "h"], ["y", "last"], hidden_size=5)],
+                           {"x": (time, batch, 3)}, ["y", "last"],
+                           {"w": w.astype(F32), "r": r.astype(F32), "h": start[:, :batch]}, 14)
+        y, last = sr.Session(import_model(model).to_bytes(), threads=2).run(None, {"x": np.zeros((time, batch, 3), F32)})
+        assert y.shape == (time, 1, batch, 5)
+        np.testing.assert_array_equal(last, start[:, :batch])
+
+
+@pytest.mark.parametrize("op, gates", [("LSTM", 4), ("GRU", 3)])
+def test_sequences_on_threads(op, gates):
+    rng = np.random.default_rng(13)
+    x = rng.standard_normal((20, 7, 24)).astype(F32)
+    model = make_model([helper.make_node(op, ["x", "w", "r"], ["y"], hidden_size=40, direction="bidirectional")], {"x": x.shape},
+                       ["y"], {"w": rng.standard_normal((2, gates * 40, 24)).astype(F32) / 5,
+                               "r": rng.standard_normal((2, gates * 40, 40)).astype(F32) / 6}, 14)
+    data, expected = import_model(model).to_bytes(), reference(model, {"x": x})["y"]
+    outputs = [sr.Session(data, threads=threads).run(None, {"x": x})[0] for threads in (1, 3)]
+    np.testing.assert_allclose(outputs[0], expected, atol=1e-5)
+    np.testing.assert_array_equal(*outputs)

@@ -34,7 +34,7 @@
 /* ---- functions of one variable: activations and operators alike ---------------------------------------------- */
 
 /* X-macro of all unary f32 functions: id, name, formula. a and b are spr_act.a and .b. */
-#define SPR_FUNCTIONS(F)                                                                  \
+#define SPR_VECTOR_FUNCTIONS(F)                                                           \
     F(NONE, "none", "x")                                                                  \
     F(CLIP, "clip", "min(max(x, a), b); relu is clip(0, inf), relu6 clip(0, 6)")          \
     F(HARD_SWISH, "hard_swish", "x * min(max(a * x + b, 0), 1)")                          \
@@ -59,6 +59,13 @@
     F(ROUND, "round", "nearest, ties to even")                                            \
     F(SIGN, "sign", "-1, 0 or 1")                                                         \
     F(ERF, "erf", "erf(x)")
+/* Left to libm by all kernels, as LOG is. */
+#define SPR_LIBM_FUNCTIONS(F) \
+    F(SIN, "sin", "sin(x)") F(COS, "cos", "cos(x)") F(TAN, "tan", "tan(x)") \
+    F(ASIN, "asin", "asin(x)") F(ACOS, "acos", "acos(x)") F(ATAN, "atan", "atan(x)") \
+    F(SINH, "sinh", "sinh(x)") F(COSH, "cosh", "cosh(x)") F(ASINH, "asinh", "asinh(x)") \
+    F(ACOSH, "acosh", "acosh(x)") F(ATANH, "atanh", "atanh(x)")
+#define SPR_FUNCTIONS(F) SPR_VECTOR_FUNCTIONS(F) SPR_LIBM_FUNCTIONS(F)
 
 typedef enum spr_function {
 #define F(id, name, formula) SPR_FN_##id,
@@ -76,7 +83,7 @@ typedef struct spr_act {
 
 /* y[i] = fn(x[i]) for i < n; x == y allowed. PRELU reads slope[0]. Any alignment; writes exactly n floats. */
 typedef void spr_unary_fn(const float *x, float *y, size_t n, const spr_act *act);
-spr_unary_fn spr_unary_f32_ref; /* vector kernels leave LOG to it */
+spr_unary_fn spr_unary_f32_ref; /* vector kernels leave LOG and SPR_LIBM_FUNCTIONS to it */
 
 /* Kernels apply NONE, CLIP, HARD_SWISH, HARD_SIGMOID, LEAKY_RELU and PRELU in registers; for any other function they store
    the plain result and call this, the best unary kernel of the CPU, on what they stored while it is still in L1. */

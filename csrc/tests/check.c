@@ -256,6 +256,17 @@ double check_function(const spr_act *act, double x, uint32_t row) {
     case SPR_FN_ROUND: return rint(x);
     case SPR_FN_SIGN: return x > 0 ? 1 : x < 0 ? -1 : x;
     case SPR_FN_ERF: return erf(x);
+    case SPR_FN_SIN: return sin(x);
+    case SPR_FN_COS: return cos(x);
+    case SPR_FN_TAN: return tan(x);
+    case SPR_FN_ASIN: return asin(x);
+    case SPR_FN_ACOS: return acos(x);
+    case SPR_FN_ATAN: return atan(x);
+    case SPR_FN_SINH: return sinh(x);
+    case SPR_FN_COSH: return cosh(x);
+    case SPR_FN_ASINH: return asinh(x);
+    case SPR_FN_ACOSH: return acosh(x);
+    case SPR_FN_ATANH: return atanh(x);
     case SPR_FN_COUNT: break;
     }
     return NAN;
@@ -291,7 +302,7 @@ double check_function_bound(const spr_act *act, double x, uint32_t row, double d
     case SPR_FN_LOG: return 4 * CHECK_EPS * y; /* this and what follows: as elementwise operators only, dx = 0 */
     case SPR_FN_SQRT:
     case SPR_FN_RECIPROCAL: return 2 * rounded;
-    default: return 0;
+    default: return act->fn > SPR_FN_ERF ? 4 * CHECK_EPS * fabs(y) + 0x1p-148 : 0; /* libm's */
     }
 }
 

@@ -531,6 +531,20 @@ static void test_comparing_and_searching(void) {
         fails(SPR_ERROR_SHAPE, "2^31 elements");
 }
 
+static void test_recurrent(void) {
+    op_outs("Recurrent", 3); in("f32 5 2 24"); in("f32 24 6"); gives("f32 5 2 6"); gives("f32 2 6"); gives("f32 2 6");
+    op_outs("Recurrent", 3); in("f32 0 2 18"); in("f32 18 6"); in("f32 6"); in("f32 2 6"); none(); in("i32 2");
+        word("cell", "gru"); gives("f32 0 2 6"); gives("f32 2 6"); gives("f32 2 6");
+    op_outs("Recurrent", 3); in("f32 5 2 24"); in("f32 24 6"); word("cell", "rnn"); fails(SPR_ERROR_SHAPE, "1 * hidden");
+    op_outs("Recurrent", 3); in("f32 5 2 23"); in("f32 24 6"); fails(SPR_ERROR_SHAPE, "[time, batch, 4 * hidden]");
+    op_outs("Recurrent", 3); in("f32 5 2 24"); in("f32 24 6"); none(); in("f32 3 6"); fails(SPR_ERROR_SHAPE, "the shape [2, 6]");
+    op_outs("Recurrent", 3); in("f32 5 2 24"); in("f32 24 6"); none(); none(); none(); in("i64 2");
+        fails(SPR_ERROR_UNSUPPORTED, "supported: int32");
+    op_outs("Recurrent", 3); in("f32 5 2 24"); in("f32 24 6"); none(); none(); none(); none(); in("f32 6");
+        fails(SPR_ERROR_SHAPE, "the shape [18]");
+    op_outs("Recurrent", 3); in("f32 5 2 24"); in("f32 24 6"); word("f", "gelu"); fails(SPR_ERROR_UNSUPPORTED, "clip sigmoid");
+}
+
 static void test_indexing(void) {
     op("GatherElements"); in("f32 4 5 6"); in("i32 2 9 3"); set("axis", 1); gives("f32 2 9 3");
     op("GatherElements"); in("f32 4 5 6"); in("i32 5 9 3"); set("axis", 1); fails(SPR_ERROR_SHAPE, "none larger but axis 1");
@@ -603,6 +617,7 @@ int main(void) {
     test_resize();
     test_comparing_and_searching();
     test_indexing();
+    test_recurrent();
     test_slice_arithmetic();
     spr_graph_free(graph);
     return test_result();

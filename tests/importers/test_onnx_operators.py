@@ -56,6 +56,11 @@ for op in (
     case(op, [X])
 for op in ("Sqrt", "Log", "Reciprocal"):
     case(op, [X], low=0.1)
+for op in ("Sin", "Cos", "Tan", "Atan", "Sinh", "Cosh", "Asinh"):
+    case(op, [X], opsets=(9, 20) if op[-1] == "h" else (7, 20))
+for op in ("Asin", "Acos", "Atanh"):
+    case(op, [X], opsets=(9, 20), low=-0.99, high=0.99)
+case("Acosh", [X], opsets=(9, 20), low=1.01)
 for op in ("Sign", "Erf"):
     case(op, [X], opsets=(9, 13))
 case("Round", [X], opsets=(11,))

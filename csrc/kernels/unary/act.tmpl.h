@@ -162,7 +162,7 @@ SPR_INLINE V NAME(spr_gelu)(V x) {
     return V_MUL(V_MUL(x, V_SET(0.5f)), twice);
 }
 
-/* Any function but LOG, which is libm's. */
+/* Any of SPR_VECTOR_FUNCTIONS but LOG. */
 SPR_INLINE V NAME(spr_fn_vec)(V x, const NAME(spr_act_consts) * c) {
     switch (c->fn) {
     case SPR_FN_SIGMOID: return NAME(spr_sigmoid)(x);

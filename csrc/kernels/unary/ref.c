@@ -30,6 +30,17 @@ void spr_unary_f32_ref(const float *x, float *y, size_t n, const spr_act *act) {
     case SPR_FN_ROUND: LOOP(rintf(v));
     case SPR_FN_SIGN: LOOP(v > 0 ? 1 : v < 0 ? -1 : v);
     case SPR_FN_ERF: LOOP(erff(v));
+    case SPR_FN_SIN: LOOP(sinf(v));
+    case SPR_FN_COS: LOOP(cosf(v));
+    case SPR_FN_TAN: LOOP(tanf(v));
+    case SPR_FN_ASIN: LOOP(asinf(v));
+    case SPR_FN_ACOS: LOOP(acosf(v));
+    case SPR_FN_ATAN: LOOP(atanf(v));
+    case SPR_FN_SINH: LOOP(sinhf(v));
+    case SPR_FN_COSH: LOOP(coshf(v));
+    case SPR_FN_ASINH: LOOP(asinhf(v));
+    case SPR_FN_ACOSH: LOOP(acoshf(v));
+    case SPR_FN_ATANH: LOOP(atanhf(v));
     default: LOOP(spr_act_scalar(v, act, 0));
     }
 }

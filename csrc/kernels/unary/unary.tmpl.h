@@ -2,7 +2,7 @@
  * loop(x, y, n, constants) that is to be inlined: each function then has loops of its own. */
 void NAME(const float *x, float *y, size_t n, const spr_act *act) {
     ACT c = ACT_LOAD(act, 0);
-    if (act->fn == SPR_FN_LOG) {
+    if (act->fn == SPR_FN_LOG || act->fn > SPR_FN_ERF) {
         spr_unary_f32_ref(x, y, n, act);
         return;
     }
@@ -12,7 +12,7 @@ void NAME(const float *x, float *y, size_t n, const spr_act *act) {
         c.fn = SPR_FN_##id;   \
         loop(x, y, n, c);     \
         break;
-        SPR_FUNCTIONS(F)
+        SPR_VECTOR_FUNCTIONS(F)
 #undef F
     default: break;
     }
