@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 from conftest import make_model
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from onnx import helper
 from oracle import error, reference
+from random_graphs import STRIPED, blocks
 
 import sparse_runtime as sr
 
@@ -119,3 +122,39 @@ def test_profile_tells_of_every_member():
     session(np.zeros((1, 32, 72, 72), np.float32))
     assert [layer.name for layer in session.profile()] == ["layer0", "layer1", "layer2"]
     assert all(layer.ns > 0 for layer in session.profile())
+
+
+FUSED = []  # layers that ran fused, by random block
+
+
+@pytest.mark.slow  # emulated, the tensors that are large enough take too long
+@pytest.mark.parametrize("isa, least", STRIPED)
+def test_random_blocks(isa, least):
+    """Any geometry, against onnxruntime, on one, two and three threads the same bit for bit, and again after other inputs."""
+    @settings(max_examples=40, deadline=None, derandomize=True,
+              suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    @given(st.data())
+    def check(data):
+        graph = data.draw(blocks(least))
+        model, feeds = graph.model(), graph.feeds()
+        expected = list(reference(model, feeds, optimized=False).values())
+        file, first = sr.convert(model).data, None
+        for threads in (1, 2, 3):
+            session = sr.Session(file, threads=threads, isa=isa)
+            session.run(None, graph.feeds(1))
+            outputs = session.run(None, feeds)
+            if threads == 1:
+                FUSED.append(len(fused(session)))
+            first = first or outputs
+            for y, want, same in zip(outputs, expected, first):
+                assert error(y, want) < 1e-5
+                np.testing.assert_array_equal(y, same)
+
+    check()
+
+
+@pytest.mark.slow
+def test_random_blocks_were_fused():
+    if not FUSED:
+        pytest.skip("test_random_blocks has not run")
+    assert sum(count > 1 for count in FUSED) > len(FUSED) / 4

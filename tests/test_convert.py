@@ -11,7 +11,7 @@ import onnx
 import pytest
 from agree import assert_close, random_feeds
 from conftest import make_model
-from onnx import helper
+from onnx import TensorProto, helper
 from oracle import reference
 
 import sparse_runtime as sr
