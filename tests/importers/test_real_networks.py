@@ -23,7 +23,7 @@ NETWORKS = {
     "mp_face_full_dense": (1, {"fuse_residual": 20, "fuse_activation": 47}, {"Unary"}),
     "coral_mobilenet_v1_0.75_192_fp32": (255, {"fuse_activation": 27}, {"Unary"}),
     "coral_mobilenet_v2_1.0_224_fp32": (255, {"fuse_residual": 10, "fuse_activation": 35}, {"Unary"}),
-    "nanodet_m_320": (1, {"fuse_shuffle": 16, "fuse_activation": 48}, set()),
+    "nanodet_m_320": (1, {"fuse_shuffle": 32, "fuse_activation": 48}, set()),
     "picodet_xs_320": (1, {"fuse_functions": 78, "fuse_activation": 98}, {"Unary"}),
     "yolox_nano": (255, {"fuse_functions": 104, "fuse_activation": 110}, {"Unary"}),
     "yunet_n_320": (255, {"fuse_activation": 24}, {"Unary"}),
