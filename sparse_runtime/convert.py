@@ -115,8 +115,8 @@ def convert(
 
     model             path of an ONNX file, its bytes, or an onnx.ModelProto
     path              where to write the .spr file; None: the report's `data` holds it
-    sparse            "auto" stores those 1x1 convolutions and fully connected layers sparse whose share of zeros
-                      reaches the threshold, "always" all of them that have a zero, "never" none; True is "auto",
+    sparse            "auto" stores those convolutions (not depthwise ones) and fully connected layers sparse whose
+                      share of zeros reaches the threshold, "always" all of them that have a zero, "never" none; True is "auto",
                       False "never". Sessions made without a `sparse` of their own follow it too
     sparse_threshold  share of zeros, 0 to 1
     input_shapes      {input: dims} in place of the model's own; -1 or None leaves a dimension free
@@ -247,8 +247,8 @@ def _choose(node: Node, sparsity: float, fill: float, policy: str, threshold: fl
     """Encoding and why."""
     weight = node.input("W")
     shape = weight.const.shape
-    if node.op == "Conv" and shape[2:] != (1, 1):
-        return "dense", f"kernel {shape[2]}x{shape[3]}: only 1x1 and fully connected layers run sparse"
+    if node.op == "Conv" and shape[1] == 1 and node["group"] > 1:
+        return "dense", "depthwise layers do not run sparse"
     if policy == "never":
         return "dense", "sparse='never'"
     other = next(

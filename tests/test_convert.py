@@ -74,6 +74,7 @@ def only(model, **kwargs):
         gemm,
         lambda w: conv(w.reshape(24, 40, 1, 1), strides=[2, 2]),
         lambda w: conv(w.reshape(48, 20, 1, 1), group=2),
+        lambda w: conv(w.reshape(24, 10, 2, 2)),
     ],
 )
 def test_encoding_by_sparsity(layer, zeros, encoding):
@@ -118,9 +119,9 @@ def test_one_row_is_no_block():
     assert only(gemm(weights(1, 40, zeros=0.75))).encoding == "bitmap"
 
 
-def test_larger_kernels_stay_dense():
-    layer = only(conv(weights(8, 6, 3, 3, zeros=0.9)))
-    assert layer.encoding == "dense" and "kernel 3x3" in layer.reason
+def test_depthwise_stays_dense():
+    layer = only(conv(weights(8, 1, 3, 3, zeros=0.9), group=8))
+    assert layer.encoding == "dense" and "depthwise" in layer.reason
 
 
 @pytest.mark.parametrize(

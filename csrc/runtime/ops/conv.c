@@ -1,10 +1,11 @@
 /* Conv: 1x1 layers go to the pointwise kernels (dense or sparse), images of one pixel to the FC kernels, the rest to the
-   depthwise and general convolution kernels. */
+   depthwise and general convolution kernels, or unrolled to the sparse ones. */
 #include "runtime/ops/conv.h"
 
 #include <stdio.h>
 
 #include "runtime/ops/ops.h"
+#include "runtime/ops/unroll.h"
 
 typedef struct conv_state {
     spr_conv_way way;
@@ -17,6 +18,7 @@ typedef struct conv_state {
     spr_act act;
     spr_unary_fn *unary;
     uint32_t rows_per_task, row_tasks, lines_per_task, line_tasks;
+    spr_unrolled *unrolled; /* SPR_CONV_WINDOW with sparse weights, if that is faster */
 } conv_state;
 
 /* ---- planning ------------------------------------------------------------------------------------------------------------ */
@@ -91,16 +93,26 @@ static spr_status plan_window(spr_plan_ctx *ctx, spr_step *step, conv_state *sta
     spr_value weights;
     const float *dense, *bias;
     spr_status status = spr_plan_weights(ctx, step, &weights);
-    if (!status) status = spr_plan_weights_dense(ctx, &weights, &dense);
     if (!status) status = spr_plan_vector(ctx, step, 2, shape->oc, &bias);
     if (status) return status;
     spr_step_note_weights(step, &weights);
+    /* A member of a chain is computed by rows, which unrolled layers are not. */
+    int sparse = weights.encoding != SPR_ENC_DENSE && shape->group == 1 && !ctx->part_rows && ctx->sparse != SPR_SPARSE_NEVER;
+    if (sparse) status = spr_unrolled_plan(ctx, step, &weights, bias, shape, &state->act, &state->unrolled);
+    if (status || state->unrolled) return status;
+    status = spr_plan_weights_dense(ctx, &weights, &dense);
+    if (status) return status;
     state->unary = spr_kernel_best(SPR_K_UNARY, ctx->features)->run.unary;
     int depthwise = state->way == SPR_CONV_DEPTHWISE;
     state->kernel = spr_kernel_best_conv(depthwise ? SPR_K_DWCONV : SPR_K_CONV, shape, ctx->features);
     step->kernel = state->kernel;
-    snprintf(step->reason, sizeof step->reason, "%s%ux%u: no sparse kernel",
-             depthwise ? "depthwise " : shape->group > 1 ? "grouped " : "", shape->win.kh, shape->win.kw);
+    if (depthwise || shape->group > 1)
+        snprintf(step->reason, sizeof step->reason, "%s %ux%u: no sparse kernel", depthwise ? "depthwise" : "grouped", shape->win.kh,
+                 shape->win.kw);
+    else if (!sparse)
+        snprintf(step->reason, sizeof step->reason, "%ux%u: %s", shape->win.kh, shape->win.kw,
+                 weights.encoding == SPR_ENC_DENSE ? "weights are stored dense" : ctx->part_rows ? "no sparse kernel for a part" :
+                 "sparse kernels are switched off (sparse=never)");
     step->scratch = state->kernel->conv->scratch(shape);
     step->packed_bytes = state->kernel->conv->size(shape);
     state->packed = spr_plan_alloc(ctx, spr_round_up(step->packed_bytes + 1, SPR_LINE), "packed weights");
@@ -216,6 +228,10 @@ static void run(const spr_run_ctx *ctx, const spr_step *step) {
     const conv_state *state = step->state;
     const spr_view *y = &step->out[0], *z = spr_step_has(step, 3) ? &step->in[3] : NULL;
     if (!spr_desc_count(&y->desc)) return;
+    if (state->unrolled) {
+        spr_unrolled_run(ctx, step, state->unrolled);
+        return;
+    }
     if (state->way >= SPR_CONV_DEPTHWISE) {
         window_job job = {ctx, step};
         uint32_t tasks = state->line_tasks * state->row_tasks * (uint32_t)y->desc.dim[0];
