@@ -131,7 +131,7 @@ static inline void img_run(const spr_conv_args *a, const img_kernel *kernel, con
     spr_band_inside(win, top, rows_in, &i0, &i1);
     for (size_t i = 0; i < rows_in; i++) rp[i] = zeros;
     const int copy = top + (int64_t)i1 == win->ih && i1 > i0 && hw_in + kernel->over > spr_plane_lanes(hw_in);
-    const int far = win->iw >= 24; /* narrower rows lie within each other's lines */
+    const int far = win->iw > 2 * SPR_PX; /* narrower rows lie within few lines anyway */
     const spr_act none = {.fn = SPR_FN_NONE};
     img_task t = {.win = win, .mask = {mask[0], mask[1]}};
 
