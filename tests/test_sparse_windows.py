@@ -25,6 +25,9 @@ WINDOWS = {
     "column": ((1, 16, 50, 9), 16, (7, 1), {"pads": [3, 0, 3, 0]}),
     "mostly_padding": ((1, 4, 2, 3), 6, (5, 5), {"pads": [4, 4, 4, 4]}),
     "resnet": ((1, 128, 28, 28), 128, (3, 3), {"pads": [1, 1, 1, 1]}),
+    "grouped": ((1, 24, 17, 15), 12, (3, 3), {"pads": [1, 1, 1, 1], "group": 4}),
+    "grouped_pointwise": ((2, 36, 14, 14), 45, (1, 1), {"group": 3}),
+    "grouped_strided": ((1, 32, 28, 28), 48, (3, 3), {"pads": [1, 1, 1, 1], "strides": [2, 2], "group": 2}),
     "batch": ((3, 16, 28, 28), 16, (3, 3), {"pads": [1, 1, 1, 1]}),
 }
 
@@ -32,7 +35,7 @@ WINDOWS = {
 def network(name, sparsity=0.9, block=1, act=None, residual=False):
     shape, oc, kernel, attributes = WINDOWS[name]
     rng = np.random.default_rng(len(name))
-    weight = rng.standard_normal((oc, shape[1], *kernel)).astype(np.float32)
+    weight = rng.standard_normal((oc, shape[1] // attributes.get("group", 1), *kernel)).astype(np.float32)
     zero = rng.random((-(-oc // block), *weight.shape[1:])) < sparsity
     weight[np.repeat(zero, block, 0)[:oc]] = 0
     nodes = [helper.make_node("Conv", ["x", "w", "b"], ["c"], name="layer", kernel_shape=kernel, **attributes)]

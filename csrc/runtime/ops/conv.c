@@ -96,23 +96,21 @@ static spr_status plan_window(spr_plan_ctx *ctx, spr_step *step, conv_state *sta
     if (!status) status = spr_plan_vector(ctx, step, 2, shape->oc, &bias);
     if (status) return status;
     spr_step_note_weights(step, &weights);
+    int depthwise = state->way == SPR_CONV_DEPTHWISE;
     /* A member of a chain is computed by rows, which unrolled layers are not. */
-    int sparse = weights.encoding != SPR_ENC_DENSE && shape->group == 1 && !ctx->part_rows && ctx->sparse != SPR_SPARSE_NEVER;
+    int sparse = !depthwise && weights.encoding != SPR_ENC_DENSE && !ctx->part_rows && ctx->sparse != SPR_SPARSE_NEVER;
     if (sparse) status = spr_unrolled_plan(ctx, step, &weights, bias, shape, &state->act, &state->unrolled);
     if (status || state->unrolled) return status;
     status = spr_plan_weights_dense(ctx, &weights, &dense);
     if (status) return status;
     state->unary = spr_kernel_best(SPR_K_UNARY, ctx->features)->run.unary;
-    int depthwise = state->way == SPR_CONV_DEPTHWISE;
     state->kernel = spr_kernel_best_conv(depthwise ? SPR_K_DWCONV : SPR_K_CONV, shape, ctx->features);
     step->kernel = state->kernel;
-    if (depthwise || shape->group > 1)
-        snprintf(step->reason, sizeof step->reason, "%s %ux%u: no sparse kernel", depthwise ? "depthwise" : "grouped", shape->win.kh,
-                 shape->win.kw);
-    else if (!sparse)
-        snprintf(step->reason, sizeof step->reason, "%ux%u: %s", shape->win.kh, shape->win.kw,
-                 weights.encoding == SPR_ENC_DENSE ? "weights are stored dense" : ctx->part_rows ? "no sparse kernel for a part" :
-                 "sparse kernels are switched off (sparse=never)");
+    const char *kind = depthwise ? "depthwise " : shape->group > 1 ? "grouped " : "", *why = "no sparse kernel";
+    if (!depthwise && weights.encoding == SPR_ENC_DENSE) why = "weights are stored dense";
+    if (!depthwise && weights.encoding != SPR_ENC_DENSE && ctx->sparse == SPR_SPARSE_NEVER)
+        why = "sparse kernels are switched off (sparse=never)";
+    if (!step->reason[0]) snprintf(step->reason, sizeof step->reason, "%s%ux%u: %s", kind, shape->win.kh, shape->win.kw, why);
     step->scratch = state->kernel->conv->scratch(shape);
     step->packed_bytes = state->kernel->conv->size(shape);
     state->packed = spr_plan_alloc(ctx, spr_round_up(step->packed_bytes + 1, SPR_LINE), "packed weights");

@@ -142,8 +142,16 @@ static spr_status split(spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_po
 
 /* ---- planning ------------------------------------------------------------------------------------------------------------- */
 
+/* Makes a matrix of `groups` row groups block diagonal. */
+static void spread_groups(uint32_t groups, const uint32_t *row_ptr, uint32_t *col, spr_pw_weights *w) {
+    const uint32_t columns = w->k, rows = w->n / groups;
+    for (uint32_t row = 0; row < w->n; row++)
+        for (uint32_t i = row_ptr[row]; i < row_ptr[row + 1]; i++) col[i] += row / rows * columns;
+    w->k = groups * columns;
+}
+
 /* Weights in the form the kernel's packing reads. *csr is the memory behind them, to be freed. */
-static spr_status load(spr_plan_ctx *ctx, const spr_value *weights, int sparse, spr_pw_weights *w, void **csr) {
+static spr_status load(spr_plan_ctx *ctx, const spr_value *weights, int sparse, uint32_t groups, spr_pw_weights *w, void **csr) {
     *csr = NULL;
     if (!sparse) return spr_plan_weights_dense(ctx, weights, &w->dense);
     size_t nnz = (size_t)spr_count_sparsity(weights).nonzeros;
@@ -152,6 +160,7 @@ static spr_status load(spr_plan_ctx *ctx, const spr_value *weights, int sparse, 
     uint32_t *col = memory + w->n + 1;
     float *val = (float *)(col + nnz);
     spr_decode_csr(weights, memory, col, val);
+    if (groups > 1) spread_groups(groups, memory, col, w);
     w->row_ptr = memory;
     w->col = col;
     w->val = val;
@@ -162,10 +171,10 @@ static spr_status load(spr_plan_ctx *ctx, const spr_value *weights, int sparse, 
 spr_status spr_pointwise_make(spr_plan_ctx *ctx, const spr_value *weights, const float *bias, const spr_kernel *kernel,
                               const spr_pointwise_use *use, const spr_act *act, spr_pointwise *out, size_t *packed_bytes) {
     spr_pw_weights w = {.n = (uint32_t)weights->desc.dim[0], .k = (uint32_t)weights->desc.dim[1], .bias = bias};
+    void *csr;
+    spr_status status = load(ctx, weights, kernel->cls != SPR_K_PW_DENSE && kernel->cls != SPR_K_FC_DENSE, use->groups, &w, &csr);
     *out = (spr_pointwise){.kernel = kernel, .n = w.n, .k = w.k, .act = *act,
                            .unary = spr_kernel_best(SPR_K_UNARY, ctx->features)->run.unary};
-    void *csr;
-    spr_status status = load(ctx, weights, kernel->cls != SPR_K_PW_DENSE && kernel->cls != SPR_K_FC_DENSE, &w, &csr);
     if (!status) {
         *packed_bytes = kernel->packing->size(&w, use->x_stride);
         out->packed = spr_plan_alloc(ctx, spr_round_up(*packed_bytes + 1, SPR_LINE), "packed weights");

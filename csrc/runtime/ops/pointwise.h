@@ -27,6 +27,8 @@ typedef struct spr_pointwise_use {
     size_t images;
     size_t x_stride;
     size_t part_pixels; /* how many are computed at a time where that is not all of them, else 0 */
+    uint32_t groups;    /* above 1, for sparse kernels: rows [g * n / groups, (g + 1) * n / groups) read the g-th part of the
+                           input channels, of which there are `groups` times as many as the weights have columns */
 } spr_pointwise_use;
 
 typedef struct spr_pointwise {

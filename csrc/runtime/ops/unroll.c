@@ -150,18 +150,19 @@ spr_status spr_unrolled_plan(spr_plan_ctx *ctx, spr_step *step, const spr_value 
     if (k * (double)made.stride * sizeof(float) >= INT32_MAX) return SPR_OK; /* kernels may keep offsets in 32 bits */
 
     spr_value matrix = *weights;
-    matrix.desc = (spr_desc){.dtype = SPR_FLOAT32, .rank = 2, .dim = {shape->oc, made.k}};
-    spr_pointwise_use use = {.pixels = made.pixels, .images = images, .x_stride = made.stride};
+    matrix.desc = (spr_desc){.dtype = SPR_FLOAT32, .rank = 2, .dim = {shape->oc, made.k / shape->group}};
+    spr_pointwise_use use = {.pixels = made.pixels, .images = images, .x_stride = made.stride, .groups = shape->group};
     if (made.stripes > 1) use.part_pixels = made.stripe;
-    const spr_work work = spr_pointwise_work(&matrix, &use);
+    spr_work work = spr_pointwise_work(&matrix, &use);
     const spr_kernel *csr = spr_kernel_best(SPR_K_PW_CSR, ctx->features), *pair = spr_kernel_best(SPR_K_PW_2X1, ctx->features);
     const double dense = DENSE_CYCLES * spr_estimate(spr_kernel_best(SPR_K_PW_DENSE, ctx->features), ctx->features, &work);
+    work.channels = k;
     const double copies = (shifts(win) ? SHIFT_CYCLES : UNROLL_CYCLES) * k * (double)made.pixels * (double)images;
     const double cycles[2] = {copies + spr_estimate(csr, ctx->features, &work), copies + spr_estimate(pair, ctx->features, &work)};
     const int two = cycles[1] < cycles[0];
     const int wins = cycles[two] < SPARSE_MARGIN * dense;
-    snprintf(step->reason, sizeof step->reason, "%ux%u: kcycles: dense %.0f csr %.0f 2x1 %.0f", win->kh, win->kw, dense / 1e3,
-             cycles[0] / 1e3, cycles[1] / 1e3);
+    snprintf(step->reason, sizeof step->reason, "%s%ux%u: kcycles: dense %.0f csr %.0f 2x1 %.0f", shape->group > 1 ? "grouped " : "",
+             win->kh, win->kw, dense / 1e3, cycles[0] / 1e3, cycles[1] / 1e3);
     if (!wins && ctx->sparse != SPR_SPARSE_ALWAYS) return SPR_OK;
     if (!wins) {
         size_t used = strlen(step->reason);
