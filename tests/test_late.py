@@ -101,6 +101,15 @@ def test_contents_that_do_not_fit():
     np.testing.assert_array_equal(session.run(None, {"x": x, "shape": np.array([12, 1])})[0], x.reshape(12, 1))
 
 
+def test_more_than_there_is_memory():
+    """Of a size that is fed: the system would promise it, and end the process when it is used."""
+    model = make_model([node("Expand", "x shape", "y"), node("Neg", "y", "z")], {"x": (1,), "shape": (np.dtype("int64"), (2,))}, ["z"])
+    session, x = sr.Session(model), np.ones(1, np.float32)
+    with pytest.raises(sr.OutOfMemoryError, match="a folded constant"):
+        session.run(None, {"x": x, "shape": np.array([2**18, 2**19])})
+    assert session.run(None, {"x": x, "shape": np.array([2, 3])})[0].shape == (2, 3)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "bool", "int8", "uint16", "int64"])
 def test_non_zero(dtype):
     for shape in ((4, 5), (2, 3, 4, 5), (7,), (0, 3)):

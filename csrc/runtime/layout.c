@@ -1,7 +1,6 @@
 /* Where values live: views of each other, slices of a concatenation, memory reused in place, and offsets in one arena. */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "runtime/plan.h"
 
@@ -277,9 +276,8 @@ static int64_t most_alive(const block *blocks, int count, int steps) {
 }
 
 static spr_status allocate(spr_plan *plan, int64_t bytes, spr_error *err) {
-    int64_t limit = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
     /* Zeroed, as padding lanes must hold ordinary numbers. */
-    plan->activations = bytes > limit ? NULL : spr_arena_alloc(&plan->arena, (size_t)bytes + SPR_LINE);
+    plan->activations = spr_plan_fits((size_t)bytes) ? spr_arena_alloc(&plan->arena, (size_t)bytes + SPR_LINE) : NULL;
     if (!plan->activations) return spr_fail_memory(err, "activations", (size_t)bytes);
     plan->activation_bytes = (size_t)bytes + SPR_LINE;
     return SPR_OK;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "model/compress.h"
 #include "runtime/chain.h"
@@ -21,8 +22,12 @@ const spr_exec *spr_exec_get(spr_op op) {
     return table[op];
 }
 
+int spr_plan_fits(size_t bytes) {
+    return bytes / (size_t)sysconf(_SC_PAGESIZE) <= (size_t)sysconf(_SC_PHYS_PAGES);
+}
+
 void *spr_plan_alloc(spr_plan_ctx *ctx, size_t bytes, const char *what) {
-    void *memory = spr_arena_alloc(ctx->arena, bytes);
+    void *memory = spr_plan_fits(bytes) ? spr_arena_alloc(ctx->arena, bytes) : NULL;
     if (!memory) spr_fail_memory(ctx->err, what, bytes);
     return memory;
 }

@@ -37,6 +37,9 @@ spr_status spr_plan_create(const spr_graph *graph, const spr_desc *inputs, const
                            spr_plan **plan, spr_error *err);
 void spr_plan_free(spr_plan *plan);
 
+/* Whether this machine has as much memory at all: what a system promises beyond that ends the process when it is used. */
+int spr_plan_fits(size_t bytes);
+
 /* Infers a node and, if all its inputs are known, computes it too; otherwise it becomes a step, or a late node. */
 spr_status spr_plan_node(spr_plan *plan, spr_plan_ctx *ctx, const spr_node *node);
 /* Runs the late nodes (late.c): their outputs' views have data then. Fails where contents do not fit: a shape that is not

@@ -9,13 +9,14 @@ from typing import Any, Optional
 
 import numpy as np
 import onnx
-from onnx import helper, inliner, shape_inference
+from onnx import helper, shape_inference
 
 from ...errors import ArgumentError, ModelFormatError, SparseRuntimeError, UnsupportedError
 from ...ir import DTYPES, MAX_RANK, Graph, Value
 from ...session import Session
 from . import ops
 from .fold import evaluate
+from .functions import inline_functions
 from .reader import Source, opset, read
 from .registry import Call, Hint, Unsupported, find_op, supported_ops
 
@@ -39,37 +40,8 @@ def import_model(model: Any, input_shapes: InputShapes = None) -> Graph:
     for a damaged or inconsistent model, UnsupportedError naming every node that cannot be expressed, ModelIOError for
     files that cannot be read and ArgumentError for input shapes that do not fit."""
     source = read(model)
-    if source.model.functions:
-        try:
-            source.model = inliner.inline_local_functions(source.model)
-        except Exception as error:
-            raise ModelFormatError(f"{source.label}: its functions cannot be inlined: {error}") from None
-    return _Importer(_spelled_out(source), input_shapes).run()
-
-
-def _spelled_out(source: Source) -> Source:
-    """Operators that are not in the table, but that ONNX itself defines by others (Attention, AffineGrid ...), replaced by
-    those."""
-    version = opset(source)
-    for _ in range(4):  # definitions may use such operators in turn
-        names = sorted({node.op_type for node in source.model.graph.node if node.domain in ("", "ai.onnx")})
-        unknown = [n for n in names if n not in supported_ops() and onnx.defs.has(n, version, "")]
-        schemas = {n: onnx.defs.get_schema(n, version, "") for n in unknown}
-        defined = [("", n) for n, s in schemas.items() if s.has_function or s.has_context_dependent_function]
-        if not defined:
-            break
-        model = onnx.ModelProto()
-        model.CopyFrom(source.model)
-        for node in model.graph.node:  # the inliner does not know of attributes' defaults
-            given = {a.name for a in node.attribute}
-            for name, attribute in schemas[node.op_type].attributes.items() if ("", node.op_type) in defined else ():
-                if name not in given and attribute.default_value.type:
-                    node.attribute.append(attribute.default_value)
-        try:
-            source.model = inliner.inline_selected_functions(model, defined, inline_schema_functions=True)
-        except Exception:  # what it cannot do is reported as the operator that it is
-            break
-    return source
+    inline_functions(source)
+    return _Importer(source, input_shapes).run()
 
 
 class _Importer:
