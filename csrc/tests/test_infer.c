@@ -72,7 +72,7 @@ static void op_outs(const char *name, int outs) {
 static void op(const char *name) { op_outs(name, 1); }
 
 static int add_in(spr_desc d) {
-    static const char *const names[] = {"in0", "in1", "in2", "in3", "in4", "in5"};
+    static const char *const names[] = {"in0", "in1", "in2", "in3", "in4", "in5", "in6"};
     inputs[in_count].present = 1;
     inputs[in_count].desc = d;
     in_values[in_count] = spr_graph_add_input(graph, names[in_count], &d, err);
