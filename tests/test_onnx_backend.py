@@ -55,6 +55,7 @@ def test_scoreboard():
     assert made in page, "run: python tools/operators_md.py --suite > docs/operators.md"
 
 
+@pytest.mark.slow
 def test_categories_are_all_there():
     assert set(onnx_suite.categories()) == set(CATEGORIES)
 
