@@ -378,10 +378,10 @@ case("MatMulInteger", [("uint8", (4, 6)), q(np.int8, 6, 5), np.uint8(1), q(np.in
      out_type=TensorProto.INT32)
 case("MatMulInteger", [("uint8", (4, 6)), ("uint8", (6, 5))], opsets=(10,), out_type=TensorProto.INT32)
 
-# onnxruntime's own.
+# onnxruntime's own. Thirds of quanta: its kernels do not agree on where to round halves.
 MS = "com.microsoft."
 SCALED = [F32(0.5), np.uint8(3)]
-OUT = [F32(1), np.uint8(100)]
+OUT = [F32(0.75), np.uint8(100)]
 XQ = ("uint8", X)
 case(MS + "QuantizeLinear", [X, F32(0.05), np.uint8(10)], opsets=(13,), out_type=U8)
 case(MS + "DequantizeLinear", [XQ, F32(0.05), np.uint8(10)], opsets=(13,))
