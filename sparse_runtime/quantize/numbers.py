@@ -18,6 +18,7 @@ _WEIGHT_MAX = 127
 _INT32_MAX = 2**31 - 1
 # Quanta that a bias may take; the other half of an int32 is left to the sum of products.
 _BIAS_ROOM = 2.0**30
+_OFF_GRID = 1e-2  # of a quantum
 _SMALLEST = float(np.finfo(np.float32).tiny)  # denormal scales would have no precision, and no reciprocal
 _FLOOR = 2.0**-120  # of weight scales, so that x_scale * w_scale is no denormal number
 
@@ -95,13 +96,16 @@ def quantize_weights(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(int8 of the shape of `weights`, float32 [M] scales) of float32 weights [M, ...].
 
-    A row's scale is its largest magnitude / 127, but so large that its bias takes at most 2^30 quanta of x_scale * scale:
-    rows that are nearly zero, as unused channels are, have weights far below what the bias's quanta can tell. Zeros stay
-    zeros. Raises ArgumentError for weights that are not finite."""
+    A row's scale is its largest magnitude / 127, or the step of the weights where all of them are multiples of one and the
+    row's fit in 8 bits: those of networks trained for quantization are, and stay exact. It is so large that the row's bias
+    takes at most 2^30 quanta of x_scale * scale: rows that are nearly zero, as unused channels are, have weights far below
+    what the bias's quanta can tell. Zeros stay zeros. Raises ArgumentError for weights that are not finite."""
     matrix = weights.reshape(len(weights), -1).astype(np.float64)
     if not np.isfinite(matrix).all():
         raise ArgumentError(f"weights {name!r} are not all finite numbers")
-    scale = np.abs(matrix).max(axis=1, initial=0.0) / _WEIGHT_MAX
+    top = np.abs(matrix).max(axis=1, initial=0.0)
+    step = _step(matrix)
+    scale = np.where(top <= (_WEIGHT_MAX + _OFF_GRID) * step, np.where(top > 0, step, 0.0), top / _WEIGHT_MAX)
     if bias is not None:
         scale = np.maximum(scale, np.abs(bias.astype(np.float64)) / (x_scale * _BIAS_ROOM))
     scale = np.where(scale > 0, np.maximum(scale, _FLOOR * max(1.0, 1.0 / x_scale)), 1.0).astype(np.float32)
@@ -109,6 +113,19 @@ def quantize_weights(
         raise ArgumentError(f"weights {name!r}: their bias, at an input scale of {x_scale:g}, is beyond what int32 holds")
     quanta = np.clip(np.rint(matrix / scale[:, None].astype(np.float64)), -_WEIGHT_MAX, _WEIGHT_MAX)
     return quanta.astype(np.int8).reshape(weights.shape), scale
+
+
+def _step(matrix: np.ndarray) -> float:
+    """The largest number that all weights are multiples of, up to float32's rounding, if there are at most 256 different
+    ones; else 0."""
+    values = np.unique(np.append(matrix, 0.0))
+    if not 2 < len(values) <= 2 * HIGH + 2:
+        return 0.0
+    step = float(np.diff(values).min())
+    for _ in range(2):  # the difference of two large weights is not exact; all of them together tell the step better
+        multiples = np.rint(values / step)
+        step = float(values @ multiples / (multiples @ multiples))
+    return step if np.abs(values / step - multiples).max() <= _OFF_GRID else 0.0
 
 
 def quantize_bias(name: str, bias: np.ndarray, scale: np.ndarray) -> np.ndarray:
