@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Dict, Optional
 
 import numpy as np
@@ -58,17 +59,23 @@ def calibrate(
     rounds = 1 if method == "minmax" else 2
     step = _counter(progress, "calibrating", rounds * len(checked))
     ends: dict[str, tuple[float, float]] = {}
+    sums: dict[str, tuple[np.ndarray, int]] = {}
     for i, (name, x) in _values(graph, tensors, checked, step):
         low, high = float(x.min()), float(x.max())
         if not np.isfinite(low + high):
             raise ArgumentError(f"tensor {name!r} is not finite with calibration feed {i}: it has no range")
         before = ends.get(name, (low, high))
         ends[name] = (min(low, before[0]), max(high, before[1]))
+        total, count = sums.get(name, (0.0, 0))
+        axis = 1 if x.ndim == 4 else x.ndim - 1
+        others = tuple(i for i in range(x.ndim) if i != axis)
+        sums[name] = (total + x.sum(axis=others, dtype=np.float64), count + x.size // x.shape[axis]) if x.ndim else (0.0, 1)
     histograms = {name: Histogram(*pair) for name, pair in ends.items()}
     if rounds == 2:
         for _, (name, x) in _values(graph, tensors, checked, step):
             histograms[name].add(x)
-    return {name: threshold(method, histogram, percentile) for name, histogram in histograms.items()}
+    found = {name: threshold(method, histogram, percentile) for name, histogram in histograms.items()}
+    return {name: replace(r, mean=tuple(np.atleast_1d(sums[name][0] / sums[name][1]))) for name, r in found.items()}
 
 
 def _values(graph: Graph, tensors: Sequence[Value], feeds: Sequence[feeds_of.Feed], step: Callable[[], None]):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -60,11 +60,13 @@ def check_zero_point(what: str, zero_point: int, low: int = LOW, high: int = HIG
 class Range:
     """What values of a tensor are represented; those beyond saturate. Raises ArgumentError unless finite and ordered.
 
-    `constant`: all values seen were the same, so that the range tells nothing of other inputs."""
+    `constant`: all values seen were the same, so that the range tells nothing of other inputs. `mean`: of each channel
+    (axis 1 of images, else the last axis), where known."""
 
     low: float
     high: float
     constant: bool = False
+    mean: tuple[float, ...] = field(default=(), repr=False)
 
     def __post_init__(self):
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
@@ -140,6 +142,17 @@ def quantize_bias(name: str, bias: np.ndarray, scale: np.ndarray) -> np.ndarray:
             f"{scale.reshape(-1)[i]:g}, more than int32 holds"
         )
     return quanta.astype(np.int32)
+
+
+def bias_shift(weights: np.ndarray, quanta: np.ndarray, scale: np.ndarray, mean: np.ndarray, group: int) -> np.ndarray:
+    """float64 [M]: by how much rounding the weights [M, C / group, ...] changes the mean of each output, where input
+    channels have these means [C]. Taking it off the bias keeps the means (Nagel et al., "Data-free quantization through
+    weight equalization and bias correction", 2019); the padding of KxK kernels counts as if it were more of the image."""
+    rows, columns = weights.shape[:2]
+    each = (rows, columns, -1)
+    error = quanta.reshape(each) * scale.astype(np.float64)[:, None, None] - weights.reshape(each).astype(np.float64)
+    of_row = mean.reshape(group, columns)[np.arange(rows) * group // rows]
+    return np.sum(error.sum(axis=2) * of_row, axis=1)
 
 
 def check_sums(name: str, weights: np.ndarray, bias: np.ndarray | None) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..ir import Graph, Node, Value
 from .choose import LAYERS, Choice, choose, data, data_inputs, same_scale
-from .numbers import Params, Range, check_sums, quantize_bias, quantize_weights
+from .numbers import Params, Range, bias_shift, check_sums, quantize_bias, quantize_weights
 
 # A part of a concatenation shares the scale of the whole unless its own is so many times finer.
 _CONCAT_LOSS = 4.0
@@ -22,16 +22,18 @@ _CONCAT_LOSS = 4.0
 
 @dataclass
 class Plan:
-    """What insert() does: which nodes and tensors, and each tensor's scale and zero point."""
+    """What insert() does: which nodes and tensors, and each tensor's scale and zero point. `means`: of the channels, where
+    known."""
 
     choice: Choice
     params: dict[str, Params]
+    means: dict[str, np.ndarray]
 
     def only(self, node: Node) -> Plan:
         """The part of it that is one node's: its weights, its results, and what it reads that is not int8 already."""
         chosen = set(self.choice.nodes)
         mine = set(node.outputs) | {v for v in data(node) if v.producer not in chosen}
-        return Plan(Choice([node], [v for v in self.choice.tensors if v in mine]), self.params)
+        return Plan(Choice([node], [v for v in self.choice.tensors if v in mine]), self.params, self.means)
 
 
 def insert(
@@ -55,7 +57,8 @@ def plan(graph: Graph, ranges: Mapping[str, Range], skip: Sequence[str] = (), sy
     for value in choice.tensors:
         _check(value, ranges)
     groups = _groups(choice, ranges)
-    return Plan(choice, {v.name: groups[v.name].params(symmetric, repr(v.name)) for v in choice.tensors})
+    params = {v.name: groups[v.name].params(symmetric, repr(v.name)) for v in choice.tensors}
+    return Plan(choice, params, {name: np.array(ranges[name].mean) for name in params})
 
 
 def _check(value: Value, ranges: Mapping[str, Range]) -> None:
@@ -110,13 +113,13 @@ def apply(graph: Graph, made: Plan) -> None:
     """Rewrites the graph, or a clone of it."""
     by_name = {v.name: v for v in graph.values()}
     nodes = {by_name[node.output.name].producer for node in made.choice.nodes}
-    x_scales = {n: made.params[data(n)[0].name].scale for n in graph.nodes if n in nodes and n.op in LAYERS}
+    layers = {n: data(n)[0].name for n in graph.nodes if n in nodes and n.op in LAYERS}
     constants: dict[Params, tuple[Value, Value]] = {}
     for tensor in made.choice.tensors:
         _tensor(graph, by_name[tensor.name], made.params[tensor.name], nodes, constants)
     weights: dict[tuple[Value, bytes], Value] = {}
-    for node, x_scale in x_scales.items():
-        _layer(graph, node, x_scale, weights)
+    for node, x in layers.items():
+        _layer(graph, node, made.params[x].scale, made.means[x], weights)
 
 
 def _tensor(
@@ -148,28 +151,31 @@ def _dequantize(graph, x, scale, zero_point, name, axis, **where) -> Value:
     return made
 
 
-def _layer(graph: Graph, node: Node, x_scale: float, weights: dict[tuple[Value, bytes], Value]) -> None:
-    """Weights and bias of a layer; those that layers share stay one."""
+def _layer(
+    graph: Graph, node: Node, x_scale: float, mean: np.ndarray, weights: dict[tuple[Value, bytes], Value]
+) -> None:
+    """Weights and bias of a layer; weights that layers share stay one constant."""
     weight, bias = node.input("W"), node.input("B")
-    floats = None if bias is None else np.broadcast_to(bias.const.reshape(-1), (len(weight.const),))
+    rows = len(weight.const)
+    floats = None if bias is None else np.broadcast_to(bias.const.reshape(-1), (rows,))
     quanta, scale = quantize_weights(weight.name, weight.const, floats, x_scale)
+    group = node["group"] if node.op == "Conv" else 1
+    if mean.size == weight.const.shape[1] * group:
+        shift = bias_shift(weight.const, quanta, scale, mean, group)
+        if shift.any():
+            floats = (0.0 if floats is None else floats) - shift
     key = (weight, scale.tobytes())
     if key not in weights:
-        weights[key] = _dequantize(
-            graph,
-            graph.add_const(f"{weight.name}/int8", quanta),
-            graph.add_const(f"{weight.name}/scale", scale),
-            None,
-            f"{weight.name}/dequantized",
-            0,
-            before=node,
-        )
+        stored = graph.add_const(f"{weight.name}/int8", quanta)
+        scales = graph.add_const(f"{weight.name}/scale", scale)
+        weights[key] = _dequantize(graph, stored, scales, None, f"{weight.name}/dequantized", 0, before=node)
     whole = None
-    if bias is not None:
+    if floats is not None:
+        name = bias.name if bias is not None else f"{node.output.name}/bias"
         bias_scale = np.float32(x_scale) * scale
-        whole = quantize_bias(bias.name, floats, bias_scale)
-        stored = graph.add_const(f"{bias.name}/int32", whole)
-        scales = graph.add_const(f"{bias.name}/scale", bias_scale)
-        node.set_input("B", _dequantize(graph, stored, scales, None, f"{bias.name}/dequantized", 0, before=node))
+        whole = quantize_bias(name, floats, bias_scale)
+        stored = graph.add_const(f"{name}/int32", whole)
+        scales = graph.add_const(f"{name}/scale", bias_scale)
+        node.set_input("B", _dequantize(graph, stored, scales, None, f"{name}/dequantized", 0, before=node))
     check_sums(weight.name, quanta, whole)
     node.set_input("W", weights[key])
