@@ -5,7 +5,7 @@
     session = sr.Session("model.spr", threads=2)
     outputs = session.run(None, {"x": x})               # like ONNX Runtime
 
-`convert` and `prune` need the onnx package; running a model needs numpy only.
+`convert`, `prune` and `quantize` need the onnx package; running a model needs numpy only.
 """
 import importlib
 
@@ -24,11 +24,11 @@ from .session import Session, TensorInfo
 __version__ = _core.version()
 
 __all__ = ["ArgumentError", "ModelFormatError", "ModelIOError", "OutOfMemoryError", "Session", "ShapeError",
-           "SparseRuntimeError", "TensorInfo", "UnsupportedError", "convert", "prune", "zoo"]
+           "SparseRuntimeError", "TensorInfo", "UnsupportedError", "convert", "prune", "quantize", "zoo"]
 
 # Loaded when first used: they need onnx, and a device that only runs models does not have it.
 _LAZY = {"convert": ("sparse_runtime.convert", "convert"), "prune": ("sparse_runtime.prune", None),
-         "zoo": ("sparse_runtime.zoo", None)}
+         "quantize": ("sparse_runtime.quantize", None), "zoo": ("sparse_runtime.zoo", None)}
 
 
 def __getattr__(name):

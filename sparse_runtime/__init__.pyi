@@ -1,5 +1,6 @@
 """Types of what __init__.py loads when it is first used."""
 from . import prune as prune
+from . import quantize as quantize
 from . import zoo as zoo
 from .convert import convert as convert
 from .errors import ArgumentError as ArgumentError

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from . import passes
+from . import passes, quantize
 from .errors import ArgumentError, ModelIOError
 from .importers import import_model
-from .ir import Graph, Node
+from .ir import Graph, Node, Value
 
 _SPARSE = ("auto", "always", "never")
 _BLOCK_FILL = 0.9  # share of nonzeros in nonempty 2x1 blocks from which on a matrix is stored, and runs, in blocks
@@ -49,6 +49,7 @@ class ConversionReport:
     inputs: dict[str, tuple[int, ...]]  # -1 where free
     file_bytes: int
     notes: list[str] = field(default_factory=list)
+    quantization: quantize.QuantizationReport | None = None  # where converted with int8
     data: bytes | None = field(default=None, repr=False)
 
     @property
@@ -98,7 +99,8 @@ class ConversionReport:
         lines += [f"rewrites: {rewrites or 'none'}"]
         fixed = [name for name, free in self.free.items() if not free]
         lines += [f"fixed by the model: size of {' and '.join(fixed)}"] if fixed else []
-        return "\n".join(lines + [f"note: {note}" for note in self.notes])
+        lines += [f"note: {note}" for note in self.notes]
+        return "\n".join(lines + (["", str(self.quantization)] if self.quantization else []))
 
 
 def convert(
@@ -110,6 +112,12 @@ def convert(
     input_shapes: Mapping[str, Sequence[int | None]] | None = None,
     prune: Any = None,
     block: Any = None,
+    int8: bool = False,
+    calibration: Any = None,
+    calibration_method: str = "minmax",
+    int8_skip: Sequence[str] = (),
+    int8_min_sqnr: float | None = quantize.MIN_SQNR,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> ConversionReport:
     """Converts a model.
 
@@ -123,11 +131,24 @@ def convert(
     prune             share of the smallest weights of each such layer to zero first, or {layer: share}; see
                       sparse_runtime.prune
     block             (2, 1) or "2x1": prune in blocks of two output channels
+    int8              quantize convolutions, fully connected layers and what lies between them; see
+                      sparse_runtime.quantize. Layers are then stored sparse by the zeros of their quantized weights
+    calibration       for int8: inputs like those that the model will see; an iterable of {input name: array}, or the path
+                      of an .npz file with the samples along the first axis of one array per input, or a folder of such
+    calibration_method  how ranges are chosen: "minmax", "percentile", "entropy" or "mse"
+    int8_skip         layers to keep in FP32: names or fnmatch patterns of nodes or of their results
+    int8_min_sqnr     a layer whose quantization alone leaves less than so many dB of signal to noise at the end stays in
+                      FP32 too; None: only those named
+    progress          called with (what is done, how much of it, of how much) while int8 calibrates and measures
 
     Raises ArgumentError, ModelFormatError, ModelIOError, UnsupportedError (naming every node that is not supported) or
     ShapeError."""
     policy = _policy(sparse)
     threshold = _threshold(sparse_threshold)
+    if not int8 and calibration is not None:
+        raise ArgumentError("calibration data is given, but int8 is not asked for")
+    if int8 and calibration is None:
+        raise ArgumentError("int8 needs calibration data: inputs like those that the model will see")
     notes: list[str] = []
     label = os.fspath(model) if isinstance(model, (str, os.PathLike)) else type(model).__name__
     if prune is not None:
@@ -139,6 +160,11 @@ def convert(
     graph = import_model(model, input_shapes)
     outcome = passes.optimize(graph)
     notes += [outcome.note] if outcome.note else []
+    quantization = None
+    if int8:
+        quantization = quantize.quantize(
+            graph, calibration, calibration_method, skip=int8_skip, min_sqnr=int8_min_sqnr, progress=progress
+        )
     layers, encodings = _decide(graph, policy, threshold)
     data = graph.to_bytes(encodings, policy)
     report = ConversionReport(
@@ -152,6 +178,7 @@ def convert(
         inputs={v.name: v.dims for v in graph.inputs},
         file_bytes=len(data),
         notes=notes,
+        quantization=quantization,
     )
     if path is None:
         report.data = data
@@ -208,10 +235,10 @@ def _decide(graph: Graph, policy: str, threshold: float) -> tuple[list[LayerRepo
     for node in graph.nodes:
         if node.op not in ("Conv", "FullyConnected"):
             continue
-        weight = node.input("W")
+        weight = _stored_weights(node)
         matrix = weight.const.reshape(len(weight.const), -1) if weight.const.size else np.zeros((1, 0), np.float32)
         sparsity, fill = _measure(matrix)
-        encoding, reason = _choose(node, sparsity, fill, policy, threshold)
+        encoding, reason = _choose(node, weight, sparsity, fill, policy, threshold)
         if encoding != "dense":
             encodings[weight.name] = encoding
         layers.append(
@@ -230,6 +257,14 @@ def _decide(graph: Graph, policy: str, threshold: float) -> tuple[list[LayerRepo
     return layers, encodings
 
 
+def _stored_weights(node: Node) -> Value:
+    """The constant that holds a layer's weights: behind DequantizeLinear, if they are quantized around 0."""
+    weight = node.input("W")
+    if weight.is_const or weight.producer.op != "DequantizeLinear":
+        return weight
+    return weight.producer.input("X")
+
+
 def _measure(matrix: np.ndarray) -> tuple[float, float]:
     """Share of zeros, and share of nonzeros in the nonempty 2x1 blocks of rows (0, 1), (2, 3) ...; an odd last row's
     are 1x1."""
@@ -243,9 +278,11 @@ def _measure(matrix: np.ndarray) -> tuple[float, float]:
     return 1.0 - count / matrix.size, count / held if held else 1.0
 
 
-def _choose(node: Node, sparsity: float, fill: float, policy: str, threshold: float) -> tuple[str, str]:
+def _choose(
+    node: Node, weight: Value, sparsity: float, fill: float, policy: str, threshold: float
+) -> tuple[str, str]:
     """Encoding and why."""
-    weight = node.input("W")
+    read = node.input("W")
     shape = weight.const.shape
     if node.op == "Conv" and shape[1] == 1 and node["group"] > 1:
         return "dense", "depthwise layers do not run sparse"
@@ -254,8 +291,8 @@ def _choose(node: Node, sparsity: float, fill: float, policy: str, threshold: fl
     other = next(
         (
             u
-            for u in weight.uses
-            if u.op not in ("Conv", "FullyConnected") or u.inputs.count(weight) != 1 or u.input("W") is not weight
+            for u in read.uses + [u for u in weight.uses if weight is not read and u is not read.producer]
+            if u.op not in ("Conv", "FullyConnected") or u.inputs.count(read) != 1 or u.input("W") is not read
         ),
         None,
     )

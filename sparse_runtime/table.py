@@ -1,5 +1,6 @@
-"""Tables that people read in a terminal and programs read as Markdown or CSV."""
+"""Tables that people read in a terminal and programs read as Markdown or CSV; progress bars."""
 
+import contextlib
 import csv
 import io
 import itertools
@@ -125,3 +126,27 @@ def show(table, out=None):
                 console.print(Text(note), soft_wrap=True)
             return
     print(table.plain(140), file=out)
+
+
+@contextlib.contextmanager
+def progress_bar(out=None):
+    """A function of (what is done, how much of it, of how much), which shows bars on a terminal if rich is installed; they
+    are gone when the context ends. None elsewhere."""
+    out = out or sys.stderr
+    try:
+        from rich.console import Console
+        from rich.progress import Progress
+    except ImportError:
+        Progress = None
+    if Progress is None or not out.isatty():
+        yield None
+        return
+    with Progress(console=Console(file=out), transient=True) as bars:
+        tasks = {}
+
+        def update(what, done, total):
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done)
+
+        yield update

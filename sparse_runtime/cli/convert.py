@@ -1,5 +1,7 @@
 """sparse-runtime convert"""
 
+from ..errors import ArgumentError
+from ..table import progress_bar
 from . import common
 
 NAME = "convert"
@@ -26,10 +28,45 @@ def add_arguments(parser):
     common.add_prune(parser)
     common.add_block(parser)
     common.add_input_shape(parser)
+    parser.add_argument("--int8", action="store_true", help="quantize layers to 8 bits; needs --calibration")
+    parser.add_argument(
+        "--calibration",
+        metavar="FILE.npz|FOLDER",
+        help="inputs like those that the model will see: an array per input, the samples along its first axis",
+    )
+    parser.add_argument(
+        "--calibration-method",
+        metavar="minmax|percentile|entropy|mse",
+        default="minmax",
+        help="how the ranges of tensors are chosen (minmax)",
+    )
+    parser.add_argument(
+        "--int8-skip",
+        metavar="NAME",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="layers to keep in FP32: names or patterns of nodes or of their results",
+    )
+    parser.add_argument(
+        "--int8-min-sqnr",
+        metavar="DB",
+        type=float,
+        default=10.0,
+        help="keep layers in FP32 too whose quantization alone leaves less signal to noise at the end (10)",
+    )
 
 
 def run(args):
-    report = common.convert(
+    if not args.int8 and (args.calibration or args.int8_skip):
+        raise ArgumentError("--calibration and --int8-skip are about --int8, which is not given")
+    with progress_bar() as progress:
+        report = _convert(args, progress)
+    print(report)
+
+
+def _convert(args, progress):
+    return common.convert(
         args.model,
         args.output,
         sparse=args.sparse,
@@ -37,5 +74,10 @@ def run(args):
         prune=args.prune,
         block=args.block,
         input_shapes=dict(args.input_shape),
+        int8=args.int8,
+        calibration=args.calibration,
+        calibration_method=args.calibration_method,
+        int8_skip=args.int8_skip,
+        int8_min_sqnr=args.int8_min_sqnr,
+        progress=progress,
     )
-    print(report)
