@@ -114,7 +114,7 @@ def convert(
     block: Any = None,
     int8: bool = False,
     calibration: Any = None,
-    calibration_method: str = "minmax",
+    calibration_method: str = "percentile",
     int8_skip: Sequence[str] = (),
     int8_min_sqnr: float | None = quantize.MIN_SQNR,
     progress: Callable[[str, int, int], None] | None = None,

@@ -37,8 +37,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--calibration-method",
         metavar="minmax|percentile|entropy|mse",
-        default="minmax",
-        help="how the ranges of tensors are chosen (minmax)",
+        default="percentile",
+        help="how the ranges of tensors are chosen (percentile)",
     )
     parser.add_argument(
         "--int8-skip",

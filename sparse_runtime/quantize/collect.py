@@ -34,7 +34,7 @@ def graph_of(model: Any, input_shapes: Mapping[str, Sequence[int | None]] | None
 def calibrate(
     model: Any,
     feeds: Any,
-    method: str = "minmax",
+    method: str = "percentile",
     *,
     percentile: float = 99.99,
     input_shapes: Mapping[str, Sequence[int | None]] | None = None,

@@ -103,7 +103,7 @@ class QuantizationReport:
 def report(
     model: Any,
     feeds: Any,
-    method: str = "minmax",
+    method: str = "percentile",
     *,
     ranges: Ranges | None = None,
     skip: Sequence[str] = (),
@@ -125,7 +125,7 @@ def report(
 def quantize(
     graph: Graph,
     feeds: Any,
-    method: str = "minmax",
+    method: str = "percentile",
     *,
     ranges: Ranges | None = None,
     skip: Sequence[str] = (),

@@ -20,6 +20,7 @@ _INT32_MAX = 2**31 - 1
 _BIAS_ROOM = 2.0**30
 _OFF_GRID = 1e-2  # of a quantum
 _SMALLEST = float(np.finfo(np.float32).tiny)  # denormal scales would have no precision, and no reciprocal
+_LARGEST = float(np.finfo(np.float32).max)
 _FLOOR = 2.0**-120  # of weight scales, so that x_scale * w_scale is no denormal number
 
 
@@ -46,7 +47,7 @@ class Params:
 
 def check_scale(what: str, scale: float) -> None:
     """Raises ArgumentError unless `scale` is a finite positive number that float32 holds at full precision."""
-    if not isinstance(scale, numbers.Real) or not math.isfinite(scale) or not _SMALLEST <= scale <= 3.4e38:
+    if not isinstance(scale, numbers.Real) or not math.isfinite(scale) or not _SMALLEST <= scale <= _LARGEST:
         raise ArgumentError(f"scale of {what} is {scale!r}; it must be finite, positive and no denormal number")
 
 
@@ -110,9 +111,10 @@ def quantize_weights(
     scale = np.where(top <= (_WEIGHT_MAX + _OFF_GRID) * step, np.where(top > 0, step, 0.0), top / _WEIGHT_MAX)
     if bias is not None:
         scale = np.maximum(scale, np.abs(bias.astype(np.float64)) / (x_scale * _BIAS_ROOM))
-    scale = np.where(scale > 0, np.maximum(scale, _FLOOR * max(1.0, 1.0 / x_scale)), 1.0).astype(np.float32)
-    if not np.isfinite(scale).all():
+    scale = np.where(scale > 0, np.maximum(scale, _FLOOR * max(1.0, 1.0 / x_scale)), 1.0)
+    if not (scale <= _LARGEST).all():
         raise ArgumentError(f"weights {name!r}: their bias, at an input scale of {x_scale:g}, is beyond what int32 holds")
+    scale = scale.astype(np.float32)
     quanta = np.clip(np.rint(matrix / scale[:, None].astype(np.float64)), -_WEIGHT_MAX, _WEIGHT_MAX)
     return quanta.astype(np.int8).reshape(weights.shape), scale
 
