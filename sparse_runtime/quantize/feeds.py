@@ -90,8 +90,9 @@ def load(graph: Graph, path: str) -> list[Feed]:
 
 def _file(graph: Graph, path: str) -> list[Feed]:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        arrays = {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+        with open(path, "rb") as file:  # which np.load leaves open where it fails
+            loaded = np.load(file, allow_pickle=False)
+            arrays = {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
     except OSError as error:
         raise ModelIOError(f"cannot read calibration data {path!r}: {error.strerror or error}") from None
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
