@@ -131,14 +131,15 @@ def convert(
     prune             share of the smallest weights of each such layer to zero first, or {layer: share}; see
                       sparse_runtime.prune
     block             (2, 1) or "2x1": prune in blocks of two output channels
-    int8              quantize convolutions, fully connected layers and what lies between them; see
-                      sparse_runtime.quantize. Layers are then stored sparse by the zeros of their quantized weights
-    calibration       for int8: inputs like those that the model will see; an iterable of {input name: array}, or the path
-                      of an .npz file with the samples along the first axis of one array per input, or a folder of such
+    int8              quantize convolutions, fully connected layers and what lies between them; see docs/calibration.md.
+                      Layers are then stored sparse by the zeros of their quantized weights
+    calibration       for int8: inputs like those that the model will see; an iterable of {input name: array}, or the
+                      path of an .npz file, with the samples along the first axis of one array per input, or of a folder
+                      of such files
     calibration_method  how ranges are chosen: "minmax", "percentile", "entropy" or "mse"
     int8_skip         layers to keep in FP32: names or fnmatch patterns of nodes or of their results
-    int8_min_sqnr     a layer whose quantization alone leaves less than so many dB of signal to noise at the end stays in
-                      FP32 too; None: only those named
+    int8_min_sqnr     a layer whose quantization alone leaves less than so many dB of signal to noise at the end stays
+                      in FP32 too; None: only those named
     progress          called with (what is done, how much of it, of how much) while int8 calibrates and measures
 
     Raises ArgumentError, ModelFormatError, ModelIOError, UnsupportedError (naming every node that is not supported) or
@@ -258,7 +259,7 @@ def _decide(graph: Graph, policy: str, threshold: float) -> tuple[list[LayerRepo
 
 
 def _stored_weights(node: Node) -> Value:
-    """The constant that holds a layer's weights: behind DequantizeLinear, if they are quantized around 0."""
+    """The constant that holds a layer's weights, which quantizing puts behind DequantizeLinear."""
     weight = node.input("W")
     if weight.is_const or weight.producer.op != "DequantizeLinear":
         return weight

@@ -130,8 +130,8 @@ def show(table, out=None):
 
 @contextlib.contextmanager
 def progress_bar(out=None):
-    """A function of (what is done, how much of it, of how much), which shows bars on a terminal if rich is installed; they
-    are gone when the context ends. None elsewhere."""
+    """A function of (what is done, how much of it, of how much), which shows bars on a terminal if rich is installed;
+    they are gone when the context ends. None elsewhere."""
     out = out or sys.stderr
     try:
         from rich.console import Console

@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 import sparse_runtime as sr
 from sparse_runtime import _core, peers
 from sparse_runtime.cli import main
+from sparse_runtime.table import progress_bar
 
 ROOT = Path(sr.__file__).resolve().parent.parent
 
@@ -124,6 +125,52 @@ def test_convert_options(cli, options, kernel):
         assert layers["pw"].sparsity == pytest.approx(0.9, abs=0.01) and layers["fc"].sparsity == pytest.approx(
             0.9, abs=0.01
         )
+
+
+@pytest.mark.parametrize("source", ["c.npz", "folder"])
+def test_convert_int8(cli, source):
+    rng = np.random.default_rng(0)
+    samples = rng.standard_normal((6, 16, 8, 8)).astype(np.float32)
+    np.savez("c.npz", x=samples)
+    os.mkdir("folder")
+    for i, sample in enumerate(samples):
+        np.savez(f"folder/{i}.npz", x=sample[None])
+    text = cli(f"convert small.onnx -o out.spr --int8 --calibration {source} --calibration-method mse --int8-skip dw")
+    assert "3 of 4 layers INT8, calibrated by mse on 6 feeds; layers below 10 dB" in text and "skipped by name" in text
+    done = sr.convert("small.onnx", int8=True, calibration=source, calibration_method="mse", int8_skip=["dw"])
+    assert Path("out.spr").read_bytes() == done.data
+    text = cli(f"convert small.onnx -o out.spr --int8 --calibration {source} --int8-skip dw pw --int8-skip fc")
+    assert "0 of 3 layers INT8" in text
+
+
+def test_convert_int8_wrong(failing):
+    np.savez("c.npz", x=np.full((2, 16, 8, 8), np.nan, np.float32))
+    convert = "convert small.onnx -o out.spr"
+    assert "int8 needs calibration data" in failing(f"{convert} --int8")
+    assert "--int8, which is not given" in failing(f"{convert} --calibration c.npz")
+    assert "--int8, which is not given" in failing(f"{convert} --int8-skip dw")
+    assert "input 'x' has NaN values" in failing(f"{convert} --int8 --calibration c.npz")
+    assert "no such file" in failing(f"{convert} --int8 --calibration nowhere")
+    np.savez("c.npz", x=np.random.default_rng(0).standard_normal((2, 16, 8, 8)).astype(np.float32))
+    assert "is none of 'minmax'" in failing(f"{convert} --int8 --calibration c.npz --calibration-method best")
+    assert "'dx' matches no node" in failing(f"{convert} --int8 --calibration c.npz --int8-skip dx")
+    assert not os.path.exists("out.spr")
+
+
+def test_progress_bar():
+    """Bars on a terminal, nothing elsewhere."""
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    shown = Terminal()
+    with progress_bar(shown) as progress:
+        for i in range(3):
+            progress("calibrating", i + 1, 3)
+    assert "calibrating" in shown.getvalue()
+    with progress_bar(io.StringIO()) as progress:
+        assert progress is None
 
 
 def test_convert_with_shape(cli):

@@ -1,7 +1,7 @@
 """Which nodes compute on int8, and which tensors are int8 between them.
 
-Convolutions and fully connected layers do, unless they are skipped; what lies between two of them does where all it reads
-comes from int8 already, so that a network starts and ends in FP32 with as few conversions as there can be."""
+Convolutions and fully connected layers do, unless they are skipped; what lies between two of them does where all it
+reads comes from int8 already, so that a network starts and ends in FP32 with as few conversions as there can be."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ..ir import Graph, Node, Value
 LAYERS = ("Conv", "FullyConnected")
 # They hand values on, or pick or mix them within their range: their tensors share scale and zero point.
 _SAME_SCALE = {
-    "ChannelShuffle", "Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "GlobalMaxPool", "Identity", "MaxPool", "Pad",
-    "Reshape", "Resize", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze",
+    "ChannelShuffle", "Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "GlobalMaxPool", "Identity", "MaxPool",
+    "Pad", "Reshape", "Resize", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze",
 }  # fmt: skip
 _OWN_SCALE = {"AveragePool", "Binary", "GlobalAveragePool", "Unary"}
 _BINARIES = ("add", "sub", "mul")
@@ -27,8 +27,8 @@ _BINARIES = ("add", "sub", "mul")
 
 @dataclass
 class Choice:
-    """`nodes` in the order of the graph, `tensors` that become int8 in the order in which they are made, `skipped`: {layer
-    that stays FP32: why}."""
+    """`nodes` in the order of the graph, `tensors` that become int8 in the order in which they are made, `skipped`:
+    {layer that stays FP32: why}."""
 
     nodes: list[Node] = field(default_factory=list)
     tensors: list[Value] = field(default_factory=list)
@@ -103,14 +103,16 @@ def _is_activation(value: Value) -> bool:
 
 def _able(node: Node) -> bool:
     """Whether there is a form in int8 of a node that is no layer."""
-    if node.op not in _SAME_SCALE | _OWN_SCALE or _no_activation(node) or any(v.dtype != "float32" for v in node.outputs):
+    if (
+        node.op not in _SAME_SCALE | _OWN_SCALE
+        or _no_activation(node)
+        or any(v.dtype != "float32" for v in node.outputs)
+    ):
         return False
     special: dict[str, Callable[[], bool]] = {
         "Binary": lambda: node["fn"] in _BINARIES,
         "Pad": lambda: node["mode"] != "constant" or _is_zero(node.input("value")),
-        "Resize": lambda: (
-            node["mode"] != "cubic" and node["coordinate_transformation_mode"] != "tf_crop_and_resize"
-        ),
+        "Resize": lambda: node["mode"] != "cubic" and node["coordinate_transformation_mode"] != "tf_crop_and_resize",
     }
     return special.get(node.op, lambda: True)()
 

@@ -23,7 +23,8 @@ Progress = Optional[Callable[[str, int, int], None]]  # called with what is done
 
 
 def graph_of(model: Any, input_shapes: Mapping[str, Sequence[int | None]] | None = None) -> Graph:
-    """The graph that convert() makes of a model, before it is quantized; a Graph, rewritten already, is taken as it is."""
+    """The graph that convert() makes of a model, before it is quantized; a Graph, rewritten already, is taken as it
+    is."""
     if isinstance(model, Graph):
         return model
     graph = import_model(model, input_shapes)
@@ -69,7 +70,9 @@ def calibrate(
         total, count = sums.get(name, (0.0, 0))
         axis = 1 if x.ndim == 4 else x.ndim - 1
         others = tuple(i for i in range(x.ndim) if i != axis)
-        sums[name] = (total + x.sum(axis=others, dtype=np.float64), count + x.size // x.shape[axis]) if x.ndim else (0.0, 1)
+        sums[name] = (
+            (total + x.sum(axis=others, dtype=np.float64), count + x.size // x.shape[axis]) if x.ndim else (0.0, 1)
+        )
     histograms = {name: Histogram(*pair) for name, pair in ends.items()}
     if rounds == 2:
         for _, (name, x) in _values(graph, tensors, checked, step):

@@ -17,8 +17,8 @@ Feed = Dict[str, np.ndarray]
 
 
 def check(graph: Graph, feeds: Any) -> list[Feed]:
-    """The feeds, {input: array} each, as arrays; `feeds` is an iterable of them, or a path (see load). Raises ArgumentError
-    naming the feed and the input."""
+    """The feeds, {input: array} each, as arrays; `feeds` is an iterable of them, or a path (see load). Raises
+    ArgumentError naming the feed and the input."""
     if isinstance(feeds, (str, os.PathLike)):
         feeds = load(graph, os.fspath(feeds))
     if isinstance(feeds, Mapping) or not isinstance(feeds, Iterable):
@@ -45,7 +45,9 @@ def _feed(graph: Graph, feed: Any, number: int) -> Feed:
             raise ArgumentError(f"{where} has no array for input {value.name!r}")
         array = np.asarray(feed[value.name])
         if array.dtype != np.dtype(value.dtype):
-            raise ArgumentError(f"{where}: input {value.name!r} is given as {array.dtype}, the model takes {value.dtype}")
+            raise ArgumentError(
+                f"{where}: input {value.name!r} is given as {array.dtype}, the model takes {value.dtype}"
+            )
         if not _fits(value, array.shape):
             shape = [d if d >= 0 else "?" for d in value.dims]
             raise ArgumentError(
@@ -71,13 +73,13 @@ def _fits(value: Value, shape: tuple[int, ...]) -> bool:
     )
 
 
-# ---- files -------------------------------------------------------------------------------------------------------------
+# ---- files -----------------------------------------------------------------------------------------------------------
 
 
 def load(graph: Graph, path: str) -> list[Feed]:
-    """Feeds of an .npz file with one array per input (or an .npy file for a sole input), or of all such files of a folder
-    in the order of their names. An array holds any number of samples along its first axis; a feed takes as many as the
-    model's batch, one where that is free."""
+    """Feeds of an .npz file with one array per input (or an .npy file for a sole input), or of all such files of a
+    folder in the order of their names. An array holds any number of samples along its first axis; a feed takes as many
+    as the model's batch, one where that is free."""
     if not os.path.exists(path):
         raise ModelIOError(f"cannot read calibration data {path!r}: no such file or folder")
     if not os.path.isdir(path):

@@ -1,5 +1,5 @@
-"""What quantization does to a network: the error of each layer alone, of all together, and which layers to leave in FP32
-because of it."""
+"""What quantization does to a network: the error of each layer alone, of all together, and which layers to leave in
+FP32 because of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..ir import Graph, Node, Value
 from ..session import Session
 from ..table import Column, Table, number
 from . import feeds as feeds_of
-from .choose import LAYERS, Choice, choose, data, names_of, same_scale
+from .choose import LAYERS, choose, data, same_scale
 from .collect import Progress, Ranges, _counter, calibrate, graph_of
 from .qdq import Plan, apply, plan
 
@@ -25,8 +25,8 @@ _FEEDS = 8  # that errors are measured on, spread over those of the calibration
 
 @dataclass(frozen=True)
 class Error:
-    """Of an output quantized against FP32. sqnr: signal to quantization noise in dB, None where there is no noise; cosine:
-    of the angle between them."""
+    """Of an output quantized against FP32. sqnr: signal to quantization noise in dB, None where there is no noise;
+    cosine: of the angle between them."""
 
     cosine: float
     sqnr: float | None
@@ -38,8 +38,8 @@ class Error:
 
 @dataclass(frozen=True)
 class LayerError:
-    """A node and the error that quantizing it alone adds: to its own result (cosine, sqnr), and where the network leaves
-    INT8 for good or for a while (output_*, of the worst such tensor). None where nothing was measured."""
+    """A node and the error that quantizing it alone adds: to its own result (cosine, sqnr), and where the network
+    leaves INT8 for good or for a while (output_*, of the worst such tensor). None where nothing was measured."""
 
     name: str
     op: str
@@ -113,8 +113,8 @@ def report(
     input_shapes: Mapping[str, Sequence[int | None]] | None = None,
     progress: Progress = None,
 ) -> QuantizationReport:
-    """What quantizing a model would do, as quantize() does it; arguments as there and for calibrate(). `ranges`: those of
-    an earlier calibration, instead of another one."""
+    """What quantizing a model would do, as quantize() does it; arguments as there and for calibrate(). `ranges`: those
+    of an earlier calibration, instead of another one."""
     graph = graph_of(model, input_shapes).clone()
     return quantize(
         graph, feeds, method, ranges=ranges, skip=skip, min_sqnr=min_sqnr, symmetric=symmetric, percentile=percentile,
@@ -141,7 +141,12 @@ def quantize(
               leaves INT8; None keeps all that are not named
     progress  called with (what is done, how much of it, of how much)"""
     _check_limit(min_sqnr)
-    if any(v.producer is not None and v.producer.op == "DequantizeLinear" for n in graph.nodes if n.op in LAYERS for v in data(n)):
+    if any(
+        v.producer is not None and v.producer.op == "DequantizeLinear"
+        for n in graph.nodes
+        if n.op in LAYERS
+        for v in data(n)
+    ):
         raise ArgumentError("the model is quantized already: convert it without int8")
     choose(graph, skip)  # names that do not exist, before it takes time
     checked = feeds_of.check(graph, feeds)
@@ -167,7 +172,10 @@ def quantize(
             own, end = errors.get(node.output.name, (None, None))
             result.layers.append(
                 LayerError(
-                    node.name, node.op, node in chosen, "" if node in chosen else reasons[node.name],
+                    node.name,
+                    node.op,
+                    node in chosen,
+                    "" if node in chosen else reasons[node.name],
                     *((own.cosine, own.sqnr, end.cosine, end.sqnr) if own else ()),
                 )  # fmt: skip
             )

@@ -99,10 +99,11 @@ def quantize_weights(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(int8 of the shape of `weights`, float32 [M] scales) of float32 weights [M, ...].
 
-    A row's scale is its largest magnitude / 127, or the step of the weights where all of them are multiples of one and the
-    row's fit in 8 bits: those of networks trained for quantization are, and stay exact. It is so large that the row's bias
-    takes at most 2^30 quanta of x_scale * scale: rows that are nearly zero, as unused channels are, have weights far below
-    what the bias's quanta can tell. Zeros stay zeros. Raises ArgumentError for weights that are not finite."""
+    A row's scale is its largest magnitude / 127, or the step of the weights where all of them are multiples of one and
+    the row's fit in 8 bits: those of networks trained for quantization are, and stay exact. It is so large that the
+    row's bias takes at most 2^30 quanta of x_scale * scale: rows that are nearly zero, as unused channels are, have
+    weights far below what the bias's quanta can tell. Zeros stay zeros. Raises ArgumentError for weights that are not
+    finite."""
     matrix = weights.reshape(len(weights), -1).astype(np.float64)
     if not np.isfinite(matrix).all():
         raise ArgumentError(f"weights {name!r} are not all finite numbers")
@@ -113,15 +114,17 @@ def quantize_weights(
         scale = np.maximum(scale, np.abs(bias.astype(np.float64)) / (x_scale * _BIAS_ROOM))
     scale = np.where(scale > 0, np.maximum(scale, _FLOOR * max(1.0, 1.0 / x_scale)), 1.0)
     if not (scale <= _LARGEST).all():
-        raise ArgumentError(f"weights {name!r}: their bias, at an input scale of {x_scale:g}, is beyond what int32 holds")
+        raise ArgumentError(
+            f"weights {name!r}: their bias, at an input scale of {x_scale:g}, is beyond what int32 holds"
+        )
     scale = scale.astype(np.float32)
     quanta = np.clip(np.rint(matrix / scale[:, None].astype(np.float64)), -_WEIGHT_MAX, _WEIGHT_MAX)
     return quanta.astype(np.int8).reshape(weights.shape), scale
 
 
 def _step(matrix: np.ndarray) -> float:
-    """The largest number that all weights are multiples of, up to float32's rounding, if there are at most 256 different
-    ones; else 0."""
+    """The largest number that all weights are multiples of, up to float32's rounding, if there are at most 256
+    different ones; else 0."""
     values = np.unique(np.append(matrix, 0.0))
     if not 2 < len(values) <= 2 * HIGH + 2:
         return 0.0
@@ -149,7 +152,8 @@ def quantize_bias(name: str, bias: np.ndarray, scale: np.ndarray) -> np.ndarray:
 def bias_shift(weights: np.ndarray, quanta: np.ndarray, scale: np.ndarray, mean: np.ndarray, group: int) -> np.ndarray:
     """float64 [M]: by how much rounding the weights [M, C / group, ...] changes the mean of each output, where input
     channels have these means [C]. Taking it off the bias keeps the means (Nagel et al., "Data-free quantization through
-    weight equalization and bias correction", 2019); the padding of KxK kernels counts as if it were more of the image."""
+    weight equalization and bias correction", 2019); the padding of KxK kernels counts as if it were more of the
+    image."""
     rows, columns = weights.shape[:2]
     each = (rows, columns, -1)
     error = quanta.reshape(each) * scale.astype(np.float64)[:, None, None] - weights.reshape(each).astype(np.float64)
@@ -158,8 +162,8 @@ def bias_shift(weights: np.ndarray, quanta: np.ndarray, scale: np.ndarray, mean:
 
 
 def check_sums(name: str, weights: np.ndarray, bias: np.ndarray | None) -> None:
-    """Raises ArgumentError if a sum of products of int8 weights [M, ...] with inputs of at most 255 quanta, and the bias,
-    may leave int32."""
+    """Raises ArgumentError if a sum of products of int8 weights [M, ...] with inputs of at most 255 quanta, and the
+    bias, may leave int32."""
     sums = np.abs(weights.reshape(len(weights), -1).astype(np.int64)).sum(axis=1) * (HIGH - LOW)
     if bias is not None:
         sums = sums + np.abs(bias.astype(np.int64))

@@ -1,8 +1,8 @@
 """Rewrites a graph to QDQ form: the chosen nodes read DequantizeLinear of int8, as ONNX spells quantized networks.
 
-    x ─ QuantizeLinear ─ DequantizeLinear ─┐
-    W int8 [M, ...] ─── DequantizeLinear ──┼─ Conv (+ Z, activation) ─ QuantizeLinear ─ DequantizeLinear ─ ...
-    B int32 [M] ─────── DequantizeLinear ──┘"""
+x ─ QuantizeLinear ─ DequantizeLinear ─┐
+W int8 [M, ...] ─── DequantizeLinear ──┼─ Conv (+ Z, activation) ─ QuantizeLinear ─ DequantizeLinear ─ ...
+B int32 [M] ─────── DequantizeLinear ──┘"""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _CONCAT_LOSS = 4.0
 
 @dataclass
 class Plan:
-    """What insert() does: which nodes and tensors, and each tensor's scale and zero point. `means`: of the channels, where
-    known."""
+    """What insert() does: which nodes and tensors, and each tensor's scale and zero point. `means`: of the channels,
+    where known."""
 
     choice: Choice
     params: dict[str, Params]
@@ -45,8 +45,8 @@ def insert(
     skip       nodes to leave in FP32: names or fnmatch patterns of nodes or of their results
     symmetric  zero points of activations are 0
 
-    Results of a node are quantized behind its fused activation. Raises ArgumentError naming the tensor where its range is
-    missing or was constant, and where a bias or a sum would leave int32."""
+    Results of a node are quantized behind its fused activation. Raises ArgumentError naming the tensor where its range
+    is missing or was constant, and where a bias or a sum would leave int32."""
     made = plan(graph, ranges, skip, symmetric)
     apply(graph, made)
     return made.choice.skipped
@@ -70,8 +70,8 @@ def _check(value: Value, ranges: Mapping[str, Range]) -> None:
     if found.constant:
         around = [node.name for node in ([value.producer] if value.producer else []) + value.uses]
         raise ArgumentError(
-            f"tensor {value.name!r} is {found.low:g} throughout the calibration data, which tells nothing of its range: "
-            f"calibrate on other inputs, or keep {', '.join(map(repr, around))} in FP32 (int8_skip)"
+            f"tensor {value.name!r} is {found.low:g} throughout the calibration data, which tells nothing of its "
+            f"range: calibrate on other inputs, or keep {', '.join(map(repr, around))} in FP32 (int8_skip)"
         )
 
 
@@ -106,7 +106,7 @@ def _groups(choice: Choice, ranges: Mapping[str, Range]) -> dict[str, Range]:
     return {name: held[root(name)] for name in parent}
 
 
-# ---- the rewrite -------------------------------------------------------------------------------------------------------
+# ---- the rewrite -----------------------------------------------------------------------------------------------------
 
 
 def apply(graph: Graph, made: Plan) -> None:

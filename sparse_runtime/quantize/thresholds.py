@@ -2,8 +2,9 @@
 
 minmax      all values seen
 percentile  all but a share of the values, half of it at each end
-entropy     so that the distribution of the quantized values tells most of that of the values: the least Kullback-Leibler
-            divergence (Migacz, "8-bit inference with TensorRT", 2017), over ranges cut at one magnitude on both sides
+entropy     so that the distribution of the quantized values tells most of that of the values: the least
+            Kullback-Leibler divergence (Migacz, "8-bit inference with TensorRT", 2017), over ranges cut at one
+            magnitude on both sides
 mse         the least mean square of the error, over ranges cut on either side"""
 
 from __future__ import annotations
@@ -91,7 +92,8 @@ def _entropy(histogram: Histogram) -> tuple[float, float]:
 
 
 def _divergence(counts: np.ndarray, bins: int, levels: int) -> float:
-    """Of the distribution cut to the first bins from the same in so many levels; the cut off values lie in the last bin."""
+    """Of the distribution cut to the first bins from the same in so many levels; the cut off values lie in the last
+    bin."""
     inside = counts[:bins]
     level = np.arange(bins) * levels // bins
     there = inside > 0

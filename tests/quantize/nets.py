@@ -38,10 +38,18 @@ def node(op, inputs, output, **attrs):
 
 
 def residual_net(prune=0.0):
-    """Convolution, depthwise with clip, residual sum, hard_swish, pools, concatenation, fully connected. With what is fused
-    into them the convolutions make c0 to c3. Averages are of 9, so that none lies in the middle of two quanta."""
+    """Convolution, depthwise with clip, residual sum, hard_swish, pools, concatenation, fully connected. With what is
+    fused into them the convolutions make c0 to c3. Averages are of 9, so that none lies in the middle of two quanta."""
     constants = weights(
-        w0=(8, 3, 3, 3), b0=(8,), w1=(8, 1, 3, 3), b1=(8,), w2=(8, 8, 1, 1), b2=(8,), w3=(6, 16, 1, 1), w4=(5, 6), b4=(5,)
+        w0=(8, 3, 3, 3),
+        b0=(8,),
+        w1=(8, 1, 3, 3),
+        b1=(8,),
+        w2=(8, 8, 1, 1),
+        b2=(8,),
+        w3=(6, 16, 1, 1),
+        w4=(5, 6),
+        b4=(5,),
     )
     if prune:
         w = constants["w2"].reshape(-1)

@@ -1,4 +1,5 @@
-"""calibrate(): ranges of the tensors of a network against onnxruntime's tensors, and calibration data that does not do."""
+"""calibrate(): ranges of the tensors of a network against onnxruntime's tensors, and calibration data that does not
+do."""
 
 import numpy as np
 import onnx
@@ -8,7 +9,8 @@ from nets import exported, feeds, graph_of, node, residual_net, weights
 from oracle import reference
 
 import sparse_runtime as sr
-from sparse_runtime.quantize import Range, calibrate, feeds as feeds_module
+from sparse_runtime.quantize import Range, calibrate
+from sparse_runtime.quantize import feeds as feeds_module
 
 
 def test_ends_and_means_are_onnxruntimes():
@@ -44,7 +46,9 @@ def test_generators_and_batches():
     one = calibrate(model, (feed for feed in feeds(count=4)), "minmax")
     together = [{"x": np.concatenate([f["x"] for f in feeds(count=4)])}]
     for name, found in calibrate(model, together, "minmax").items():
-        assert found.low == pytest.approx(one[name].low, rel=1e-6) and found.high == pytest.approx(one[name].high, rel=1e-6)
+        assert found.low == pytest.approx(one[name].low, rel=1e-6) and found.high == pytest.approx(
+            one[name].high, rel=1e-6
+        )
 
 
 def test_progress():
@@ -56,12 +60,10 @@ def test_progress():
 def test_free_sizes():
     model = make_model([node("Conv", "x w", "y")], {"x": ("N", 3, "H", "W")}, ["y"], weights(w=(4, 3, 1, 1)))
     data = feeds((1, 3, 5, 9), 1) + feeds((2, 3, 8, 4), 1)
-    assert calibrate(model, data, "minmax")["x"].high == max(
-        f["x"].max() for f in data
-    )
+    assert calibrate(model, data, "minmax")["x"].high == max(f["x"].max() for f in data)
 
 
-# ---- data that does not do ---------------------------------------------------------------------------------------------
+# ---- data that does not do -------------------------------------------------------------------------------------------
 
 
 def bad(value):
@@ -124,7 +126,7 @@ def test_unknown_method():
         calibrate(residual_net(), feeds(), "magic")
 
 
-# ---- files -------------------------------------------------------------------------------------------------------------
+# ---- files -----------------------------------------------------------------------------------------------------------
 
 
 def load(path, model=None):

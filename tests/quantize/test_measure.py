@@ -11,7 +11,7 @@ from onnx import numpy_helper
 from oracle import reference
 
 import sparse_runtime as sr
-from sparse_runtime.quantize import calibrate, insert, quantize, report
+from sparse_runtime.quantize import calibrate, quantize, report
 from sparse_runtime.quantize.measure import error
 
 RNG = np.random.default_rng(2)
@@ -35,7 +35,9 @@ def test_error():
     b = [x + 0.1 * RNG.standard_normal(x.shape).astype(np.float32) for x in a]
     x, y = np.concatenate([v.ravel() for v in a]).astype(float), np.concatenate([v.ravel() for v in b]).astype(float)
     found = error(a, b)
-    assert found.sqnr == pytest.approx(10 * np.log10(np.var(x - y) + np.mean(x - y) ** 2) * -1 + 10 * np.log10(np.mean(x**2)))
+    assert found.sqnr == pytest.approx(
+        10 * np.log10(np.var(x - y) + np.mean(x - y) ** 2) * -1 + 10 * np.log10(np.mean(x**2))
+    )
     assert found.cosine == pytest.approx(x @ y / np.linalg.norm(x) / np.linalg.norm(y))
     assert (error(a, a).sqnr, error(a, a).cosine) == (None, 1.0) and error(a, a).order == math.inf
     nothing = [np.zeros_like(v) for v in a]
@@ -137,7 +139,7 @@ def test_quantized_already():
         sr.convert(exported(graph, graph.outputs), int8=True, calibration=feeds(count=2))
 
 
-# ---- convert() ---------------------------------------------------------------------------------------------------------
+# ---- convert() -------------------------------------------------------------------------------------------------------
 
 
 def test_convert(tmp_path):

@@ -1,5 +1,5 @@
-"""Post-training quantization of real classifiers: what they see in photographs stays what it was in FP32. Needs the networks
-and images in the folder that SPARSE_RUNTIME_MODELS names, and Pillow to read the images."""
+"""Post-training quantization of real classifiers: what they see in photographs stays what it was in FP32. Needs the
+networks and images in the folder that SPARSE_RUNTIME_MODELS names, and Pillow to read the images."""
 
 import functools
 import os
@@ -11,7 +11,11 @@ import pytest
 import sparse_runtime as sr
 
 MODELS = os.environ.get("SPARSE_RUNTIME_MODELS")
-pytestmark = [pytest.mark.models, pytest.mark.slow, pytest.mark.skipif(not MODELS, reason="SPARSE_RUNTIME_MODELS is not set")]
+pytestmark = [
+    pytest.mark.models,
+    pytest.mark.slow,
+    pytest.mark.skipif(not MODELS, reason="SPARSE_RUNTIME_MODELS is not set"),
+]
 SIZES = {
     "coral_mobilenet_v1_0.25_128_fp32": 128,
     "coral_mobilenet_v1_0.75_192_fp32": 192,

@@ -26,7 +26,7 @@ def run(graph, values, feed):
     return sr.Session(copy.to_bytes()).run(None, feed)
 
 
-# ---- against onnxruntime -----------------------------------------------------------------------------------------------
+# ---- against onnxruntime ---------------------------------------------------------------------------------------------
 
 
 MIDDLES = {
@@ -39,7 +39,8 @@ MIDDLES = {
     "mul": lambda: between_net([node("Sigmoid", "a", "s"), node("Mul", "a s", "b")]),
     "resize": lambda: between_net([node("Resize", "a - n", "b", mode="linear")], {"n": np.float32([1, 1, 3, 3])}),
     "pad": lambda: between_net(
-        [node("MaxPool", "a", "m", kernel_shape=[2, 2]), node("Pad", "m p", "b")], {"p": np.int64([0, 0, 1, 1, 0, 0, 1, 1])}
+        [node("MaxPool", "a", "m", kernel_shape=[2, 2]), node("Pad", "m p", "b")],
+        {"p": np.int64([0, 0, 1, 1, 0, 0, 1, 1])},
     ),
     "transpose": lambda: between_net(
         [node("Transpose", "a", "t", perm=[0, 1, 3, 2]), node("Tile", "t r", "b")], {"r": np.int64([1, 1, 2, 1])}
@@ -56,8 +57,8 @@ MIDDLES = {
 @pytest.mark.parametrize("symmetric", [False, True])
 @pytest.mark.parametrize("name", MIDDLES)
 def test_against_onnxruntime(name, symmetric):
-    """Every int8 tensor of the graph, run in FP32 here and by onnxruntime: the same but where a value lies on the edge of
-    two quanta, and there one apart."""
+    """Every int8 tensor of the graph, run in FP32 here and by onnxruntime: the same but where a value lies on the edge
+    of two quanta, and there one apart."""
     graph, _ = quantized(MIDDLES[name](), symmetric=symmetric)
     values = int8_tensors(graph)
     assert len(values) >= 2
@@ -95,8 +96,11 @@ def test_scales_are_onnxruntimes(tmp_path):
     """Those of static quantization with the same ranges, where networks have nothing that it does not fuse."""
     constants = weights(w0=(8, 3, 3, 3), b0=(8,), w1=(8, 8, 1, 1), b1=(8,), w2=(4, 8, 1, 1))
     nodes = [
-        node("Conv", "x w0 b0", "c0"), node("Relu", "c0", "r0"), node("Conv", "r0 w1 b1", "c1"), node("Conv", "c1 w2", "y"),
-    ]  # fmt: skip
+        node("Conv", "x w0 b0", "c0"),
+        node("Relu", "c0", "r0"),
+        node("Conv", "r0 w1 b1", "c1"),
+        node("Conv", "c1 w2", "y"),
+    ]
     model = make_model(nodes, {"x": (1, 3, 12, 12)}, ["y"], constants)
     onnx.save(model, tmp_path / "m.onnx")
     quantize_static(
@@ -116,7 +120,7 @@ def test_scales_are_onnxruntimes(tmp_path):
         assert np.abs(graph._values[f"{name}/int8"].const.astype(int) - theirs[f"{name}_quantized"]).max() <= 1
 
 
-# ---- what becomes int8 -------------------------------------------------------------------------------------------------
+# ---- what becomes int8 -----------------------------------------------------------------------------------------------
 
 
 def test_form():
@@ -209,7 +213,9 @@ def test_skip():
 
 def test_computed_weights_stay_fp32():
     nodes = [node("Conv", "x w0", "a"), node("MatMul", "a v", "b"), node("Conv", "b w1", "y")]
-    model = make_model(nodes, {"x": (1, 3, 12, 12), "v": (1, 1, 12, 12)}, ["y"], weights(w0=(4, 3, 1, 1), w1=(4, 4, 1, 1)))
+    model = make_model(
+        nodes, {"x": (1, 3, 12, 12), "v": (1, 1, 12, 12)}, ["y"], weights(w0=(4, 3, 1, 1), w1=(4, 4, 1, 1))
+    )
     graph = graph_of(model)
     both = [{**f, **g} for f, g in zip(feeds(), feeds((1, 1, 12, 12), name="v", seed=3))]
     insert(graph, calibrate(graph, both))
@@ -223,7 +229,8 @@ def test_shared_weights_stay_one():
 
 
 def test_biases_keep_the_means():
-    """Rounding the weights moves the means of a layer's outputs; its bias takes that back, also where there was none."""
+    """Rounding the weights moves the means of a layer's outputs; its bias takes that back, also where there was
+    none."""
     constants = weights(w=(16, 24, 1, 1))
     model = make_model([node("Conv", "x w", "y")], {"x": (1, 24, 12, 12)}, ["y"], constants)
     data = [{"x": np.abs(f["x"])} for f in feeds((1, 24, 12, 12), 8)]
@@ -240,7 +247,7 @@ def test_biases_keep_the_means():
     assert np.abs(shift(graph)).max() < 0.2 * np.abs(shift(plain)).max()
 
 
-# ---- what is refused ---------------------------------------------------------------------------------------------------
+# ---- what is refused -------------------------------------------------------------------------------------------------
 
 
 def test_ranges_that_do_not_do():
@@ -249,7 +256,10 @@ def test_ranges_that_do_not_do():
     for wrong, message in (
         ({k: v for k, v in ranges.items() if k != "m"}, "no range for tensor 'm'"),
         ({**ranges, "m": (0, 1)}, "the range of tensor 'm' is \\(0, 1\\), it must be a Range"),
-        ({**ranges, "m": Range(2, 2, constant=True)}, "tensor 'm' is 2 throughout the calibration data.*'m', 'k'.*int8_skip"),
+        (
+            {**ranges, "m": Range(2, 2, constant=True)},
+            "tensor 'm' is 2 throughout the calibration data.*'m', 'k'.*int8_skip",
+        ),
         ({**ranges, "c1": Range(0.0, 1e-41)}, "scale of 'c1' is"),
     ):
         with pytest.raises(sr.ArgumentError, match=message):

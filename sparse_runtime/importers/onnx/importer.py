@@ -17,6 +17,7 @@ from ...session import Session
 from . import ops
 from .fold import evaluate
 from .functions import inline_functions
+from .ops.quantize import check_scales
 from .reader import Source, opset, read
 from .registry import Call, Hint, Unsupported, find_op, supported_ops
 
@@ -217,6 +218,7 @@ class _Importer:
         inputs = [self.values[i] if i else None for i in node.input]
         if node.op_type == "If":
             return self._branch(inputs[0], attrs)
+        check_scales(node, inputs)
         subgraphs = [
             a.name for a in node.attribute if a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
         ]

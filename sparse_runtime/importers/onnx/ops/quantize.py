@@ -5,10 +5,44 @@ are as near as float32's are; the results differ from those in integers where a 
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
+import onnx
+
+from ....errors import ModelFormatError
 from ..registry import Call, Unsupported, dtype_name, op
 from .conv import conv_of, pool_of
+
+
+# Where operators have a scale; the zero point follows it.
+_SCALES = {
+    "QuantizeLinear": (1,), "DequantizeLinear": (1,), "QLinearConv": (1, 4, 6), "QLinearMatMul": (1, 4, 6),
+    "QLinearAdd": (1, 4, 6), "QLinearMul": (1, 4, 6), "QLinearSigmoid": (1, 3), "QLinearLeakyRelu": (1, 3),
+    "QLinearSoftmax": (1, 3), "QLinearGlobalAveragePool": (1, 3), "QLinearAveragePool": (1, 3), "QGemm": (1, 4, 7),
+}  # fmt: skip
+
+
+def check_scales(node: onnx.NodeProto, inputs: Sequence[Any]) -> None:
+    """Raises ModelFormatError, naming the tensor, for constant scales that are not finite and positive, and for zero
+    points that are no number of the quantized tensor's type. Before anything is folded, which would hide them."""
+    scales = _SCALES.get(node.op_type, ())
+    if node.op_type == "QLinearConcat":
+        scales = (0, *range(3, len(inputs), 3))
+    for i in scales:
+        scale, zero = (inputs[j] if j < len(inputs) else None for j in (i, i + 1))
+        if scale is not None and scale.is_const and scale.const.dtype.kind == "f":
+            wrong = scale.const[~(np.isfinite(scale.const) & (scale.const > 0))]
+            if wrong.size:
+                raise ModelFormatError(f"scale {scale.name!r} is {wrong[0]:g}; it must be a finite positive number")
+        if zero is None or not zero.is_const:
+            continue
+        if zero.const.dtype.kind not in "iu":
+            raise ModelFormatError(f"zero point {zero.name!r} is {zero.const.dtype}, it must be of a quantized type")
+        if zero.const.dtype == np.int32 and zero.const.any():
+            found = zero.const[zero.const != 0][0]
+            raise ModelFormatError(f"zero point {zero.name!r} is {found}; that of int32 must be 0")
 
 
 @op("QuantizeLinear", "DequantizeLinear")
