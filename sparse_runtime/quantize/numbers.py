@@ -99,17 +99,19 @@ def quantize_weights(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(int8 of the shape of `weights`, float32 [M] scales) of float32 weights [M, ...].
 
-    A row's scale is its largest magnitude / 127, or the step of the weights where all of them are multiples of one and
-    the row's fit in 8 bits: those of networks trained for quantization are, and stay exact. It is so large that the
-    row's bias takes at most 2^30 quanta of x_scale * scale: rows that are nearly zero, as unused channels are, have
-    weights far below what the bias's quanta can tell. Zeros stay zeros. Raises ArgumentError for weights that are not
-    finite."""
+    A row's scale is its largest magnitude / 127. Where all weights are multiples of one step, as those of networks
+    trained for quantization are, and the row's fit in 8 bits, it is the step, or the smallest whole part of it that
+    does: such rows stay exact. It is so large that the row's bias takes at most 2^30 quanta of x_scale * scale: rows
+    that are nearly zero, as unused channels are, have weights far below what the bias's quanta can tell. Zeros stay
+    zeros. Raises ArgumentError for weights that are not finite."""
     matrix = weights.reshape(len(weights), -1).astype(np.float64)
     if not np.isfinite(matrix).all():
         raise ArgumentError(f"weights {name!r} are not all finite numbers")
     top = np.abs(matrix).max(axis=1, initial=0.0)
     step = _step(matrix)
-    scale = np.where(top <= (_WEIGHT_MAX + _OFF_GRID) * step, np.where(top > 0, step, 0.0), top / _WEIGHT_MAX)
+    scale = top / _WEIGHT_MAX
+    on_grid = (top > 0) & (top <= (_WEIGHT_MAX + _OFF_GRID) * step)
+    scale[on_grid] = step / np.maximum(np.floor(_WEIGHT_MAX * step / top[on_grid]), 1.0)
     if bias is not None:
         scale = np.maximum(scale, np.abs(bias.astype(np.float64)) / (x_scale * _BIAS_ROOM))
     scale = np.where(scale > 0, np.maximum(scale, _FLOOR * max(1.0, 1.0 / x_scale)), 1.0)
@@ -123,8 +125,8 @@ def quantize_weights(
 
 
 def _step(matrix: np.ndarray) -> float:
-    """The largest number that all weights are multiples of, up to float32's rounding, if there are at most 256
-    different ones; else 0."""
+    """The smallest difference between weights, if all are multiples of it up to float32's rounding and there are at
+    most 256 different ones; else 0."""
     values = np.unique(np.append(matrix, 0.0))
     if not 2 < len(values) <= 2 * HIGH + 2:
         return 0.0

@@ -99,6 +99,18 @@ def test_weights_on_a_grid_stay_exact(step):
     assert scale[2] == np.float32(np.abs(w[2]).max().astype(np.float64) / 127) and q[2, 1] == 127
 
 
+def test_few_steps_leave_the_bias_its_precision():
+    """Ternary weights: as exact with a part of the step, and the bias is then in finer quanta."""
+    w = (RNG.integers(-1, 2, (4, 30)) * np.float32(0.3)).astype(np.float32)
+    q, scale = quantize_weights("w", w)
+    np.testing.assert_allclose(scale, 0.3 / 127, rtol=1e-6)
+    np.testing.assert_array_equal(q, np.rint(w / 0.3) * 127)
+    w[0, 0] = 0.6
+    q, scale = quantize_weights("w", w)
+    np.testing.assert_allclose(scale, [0.3 / 63] + [0.3 / 127] * 3, rtol=1e-6)
+    np.testing.assert_allclose(q * scale[:, None], w, rtol=1e-6)
+
+
 def test_few_weights_off_any_grid():
     w = np.float32([[1.0, 0.7310586], [0.3, -0.9]])
     _, scale = quantize_weights("w", w)
