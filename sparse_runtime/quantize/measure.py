@@ -20,7 +20,7 @@ from .collect import Progress, Ranges, _counter, calibrate, graph_of
 from .qdq import Plan, apply, plan
 
 MIN_SQNR = 10.0
-_FEEDS = 8  # that errors are measured on, spread over those of the calibration
+_FEEDS = 4  # that errors are measured on, spread over those of the calibration
 
 
 @dataclass(frozen=True)
