@@ -138,8 +138,8 @@ def convert(
                       of such files
     calibration_method  how ranges are chosen: "minmax", "percentile", "entropy" or "mse"
     int8_skip         layers to keep in FP32: names or fnmatch patterns of nodes or of their results
-    int8_min_sqnr     a layer whose quantization alone leaves less than so many dB of signal to noise at the end stays
-                      in FP32 too; None: only those named
+    int8_min_sqnr     dB of signal to noise that quantization must leave at the end, going by what each layer's noise
+                      is alone: the worst layers stay in FP32 until it does; None: only those named
     progress          called with (what is done, how much of it, of how much) while int8 calibrates and measures
 
     Raises ArgumentError, ModelFormatError, ModelIOError, UnsupportedError (naming every node that is not supported) or

@@ -53,7 +53,7 @@ def add_arguments(parser):
         metavar="DB",
         type=float,
         default=10.0,
-        help="keep layers in FP32 too whose quantization alone leaves less signal to noise at the end (10)",
+        help="signal to noise to be left at the end: the worst layers stay in FP32 until it is (10)",
     )
 
 

@@ -88,7 +88,11 @@ class QuantizationReport:
         together = "without error" if self.output_sqnr is None else f"SQNR {self.output_sqnr:.1f} dB"
         if self.output_cosine is not None:
             together += f", cosine {self.output_cosine:.5f}"
-        limit = "" if self.min_sqnr is None else f"; layers below {self.min_sqnr:g} dB at the end stay FP32"
+        limit = (
+            ""
+            if self.min_sqnr is None
+            else f"; the worst stay FP32 where their noise leaves less than {self.min_sqnr:g} dB"
+        )
         notes = [
             "",
             f"{count} of {len(rows)} layers INT8, calibrated by {self.method} on {self.feeds} feeds{limit}",
@@ -137,8 +141,9 @@ def quantize(
     """Calibrates a graph, measures what each layer's quantization costs, and rewrites it in place to QDQ form.
 
     skip      nodes to leave in FP32: names or fnmatch patterns of nodes or of their results
-    min_sqnr  a layer stays FP32 if quantizing it alone leaves less than so many dB of signal to noise where the network
-              leaves INT8; None keeps all that are not named
+    min_sqnr  where the network leaves INT8, the noise of all layers may leave so many dB of signal to noise, taken as
+              the sum of what each adds alone: the worst layers stay FP32 until it does; None keeps all that are not
+              named
     progress  called with (what is done, how much of it, of how much)"""
     _check_limit(min_sqnr)
     if any(
@@ -158,11 +163,12 @@ def quantize(
     step = _counter(progress, "measuring", len(computing))
     errors, reasons = {}, dict(made.choice.skipped)
     for node in computing:
-        own, end = errors[node.output.name] = measured.alone(node)
-        if min_sqnr is not None and end.order < min_sqnr:
-            reasons[node.name] = f"{end.order:.1f} dB at the end < {min_sqnr:g}"
+        errors[node.output.name] = measured.alone(node)
         step()
-    sensitive = [n.output.name for n in computing if n.name in reasons]
+    sensitive = _too_much({name: end.order for name, (_, end) in errors.items()}, min_sqnr)
+    for node in computing:
+        if node.output.name in sensitive:
+            reasons[node.name] = f"{errors[node.output.name][1].order:.1f} dB at the end, all may leave {min_sqnr:g}"
     if sensitive:
         made = plan(graph, ranges, [*([skip] if isinstance(skip, str) else skip), *map(_literal, sensitive)], symmetric)
     result = QuantizationReport(method, len(checked), min_sqnr)
@@ -184,6 +190,16 @@ def quantize(
         result.output_cosine, result.output_sqnr = total.cosine, total.sqnr
     apply(graph, made)
     return result
+
+
+def _too_much(sqnr: Mapping[str, float], least: float | None) -> list[str]:
+    """The fewest, worst first, without which the noise of the rest adds up to no more than `least` dB leave."""
+    order = sorted(sqnr, key=lambda name: sqnr[name])
+    noise = [math.inf if sqnr[name] == -math.inf else 10 ** (-sqnr[name] / 10) for name in order]
+    count = 0
+    while least is not None and math.fsum(noise[count:]) > 10 ** (-least / 10):
+        count += 1
+    return order[:count]
 
 
 def _literal(name: str) -> str:

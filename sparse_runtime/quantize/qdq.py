@@ -56,6 +56,7 @@ def plan(graph: Graph, ranges: Mapping[str, Range], skip: Sequence[str] = (), sy
     choice = choose(graph, skip)
     for value in choice.tensors:
         _check(value, ranges)
+    _check_constant(choice.tensors, ranges)
     groups = _groups(choice, ranges)
     params = {v.name: groups[v.name].params(symmetric, repr(v.name)) for v in choice.tensors}
     return Plan(choice, params, {name: np.array(ranges[name].mean) for name in params})
@@ -67,11 +68,16 @@ def _check(value: Value, ranges: Mapping[str, Range]) -> None:
     found = ranges[value.name]
     if not isinstance(found, Range):
         raise ArgumentError(f"the range of tensor {value.name!r} is {found!r}, it must be a Range")
-    if found.constant:
-        around = [node.name for node in ([value.producer] if value.producer else []) + value.uses]
+
+
+def _check_constant(values: Sequence[Value], ranges: Mapping[str, Range]) -> None:
+    found = [v for v in values if ranges[v.name].constant]
+    if found:
+        around = dict.fromkeys(n.name for v in found for n in ([v.producer] if v.producer else []) + v.uses)
+        what = ", ".join(f"tensor {v.name!r} is {ranges[v.name].low:g}" for v in found)
         raise ArgumentError(
-            f"tensor {value.name!r} is {found.low:g} throughout the calibration data, which tells nothing of its "
-            f"range: calibrate on other inputs, or keep {', '.join(map(repr, around))} in FP32 (int8_skip)"
+            f"{what} throughout the calibration data, which tells nothing of the range: calibrate on other inputs, or "
+            f"keep {', '.join(map(repr, around))} in FP32 (int8_skip)"
         )
 
 

@@ -108,7 +108,7 @@ def test_tensor_that_is_not_finite():
 
 
 def test_constant_data():
-    """A network that only ever saw one value has no ranges, and is told so with the first such tensor."""
+    """A network that only ever saw one value has no ranges, and is told so."""
     data = [{"x": np.zeros((1, 3, 12, 12), np.float32)}] * 3
     assert calibrate(residual_net(), data)["x"] == Range(0.0, 0.0, True, (0.0, 0.0, 0.0))
     with pytest.raises(sr.ArgumentError, match="tensor 'x' is 0 throughout the calibration data.*'c0'"):

@@ -12,7 +12,7 @@ from oracle import reference
 
 import sparse_runtime as sr
 from sparse_runtime.quantize import calibrate, quantize, report
-from sparse_runtime.quantize.measure import error
+from sparse_runtime.quantize.measure import _too_much, error
 
 RNG = np.random.default_rng(2)
 
@@ -83,8 +83,16 @@ def test_sensitive_layers_stay_fp32():
     found = quantize(graph, data, "minmax", min_sqnr=15)
     assert "c0" in found.skipped
     reasons = {layer.name: layer.reason for layer in found.layers}
-    assert reasons["c0"] == f"{worst.output_sqnr:.1f} dB at the end < 15"
+    assert reasons["c0"] == f"{worst.output_sqnr:.1f} dB at the end, all may leave 15"
     assert "x" not in params_of(graph)
+
+
+def test_fewest_layers_whose_noise_is_too_much():
+    """Four layers of 20 dB leave 14 together, three 15.2."""
+    even = dict.fromkeys("abcd", 20.0)
+    assert _too_much(even, 13.9) == [] and _too_much(even, 15) == ["a"] and _too_much(even, 18) == ["a", "b", "c"]
+    assert _too_much({"a": 30.0, "b": 5.0, "c": -math.inf, "d": math.inf}, 10) == ["c", "b"]
+    assert _too_much({"a": -math.inf}, None) == [] and _too_much({}, 10) == []
 
 
 def test_report_changes_nothing():
@@ -96,7 +104,7 @@ def test_report_changes_nothing():
 
 def test_text():
     text = str(report(residual_net(), feeds(count=2), skip=["c1"]))
-    assert "6 of 7 layers INT8, calibrated by percentile on 2 feeds; layers below 10 dB" in text
+    assert "6 of 7 layers INT8, calibrated by percentile on 2 feeds; the worst stay FP32" in text
     assert "skipped by name" in text and "all together at the end: SQNR" in text
 
 

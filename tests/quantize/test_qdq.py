@@ -260,6 +260,10 @@ def test_ranges_that_do_not_do():
             {**ranges, "m": Range(2, 2, constant=True)},
             "tensor 'm' is 2 throughout the calibration data.*'m', 'k'.*int8_skip",
         ),
+        (
+            {**ranges, "m": Range(2, 2, constant=True), "g": Range(0, 0, constant=True)},
+            "tensor 'm' is 2, tensor 'g' is 0 throughout .*'m', 'k', 'g', 'f'",
+        ),
         ({**ranges, "c1": Range(0.0, 1e-41)}, "scale of 'c1' is"),
     ):
         with pytest.raises(sr.ArgumentError, match=message):
