@@ -1,4 +1,6 @@
-/* Workers spin for a short while between two fork-joins, as a network is a chain of many short ones, and sleep after. */
+/* Workers spin for a short while between two fork-joins, as a network is a chain of many short ones, and sleep after.
+ * Tasks are dealt out in even shares, the first ones to thread 0: operators number theirs from the top of the image down, so
+ * that a thread mostly reads what it wrote itself, and finds it in its cores' caches. */
 #define _GNU_SOURCE
 #include "threads/pool.h"
 
@@ -18,22 +20,27 @@ typedef struct spr_worker {
     int index;
 } spr_worker;
 
+/* The tasks that a thread begins with. */
+typedef struct share {
+    SPR_ALIGNED(SPR_LINE) atomic_int next;
+    int end;
+} share;
+
 struct spr_pool {
     int threads;
     uint64_t cpu_mask;
     spr_worker *workers; /* [threads - 1] */
+    share *shares;       /* [threads] */
     pthread_mutex_t mutex;
     pthread_cond_t wake, done;
 
     /* the fork-join at hand; written before `epoch` is raised */
     spr_task_fn *fn;
     void *arg;
-    int tasks;
 
     SPR_ALIGNED(SPR_LINE) atomic_uint epoch;
     atomic_int stop;
     atomic_int sleeping;    /* workers that wait, or are about to, on `wake` */
-    SPR_ALIGNED(SPR_LINE) atomic_int next;    /* next task */
     SPR_ALIGNED(SPR_LINE) atomic_int running; /* workers that have not finished */
     atomic_int joiner_sleeps;
 };
@@ -46,10 +53,14 @@ SPR_INLINE void pause_cpu(void) {
 #endif
 }
 
+/* Its own share first, then what others have left. */
 static void take_tasks(spr_pool *pool, int thread) {
-    int task;
-    while ((task = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed)) < pool->tasks)
-        pool->fn(pool->arg, task, thread);
+    for (int i = 0; i < pool->threads; i++) {
+        share *from = &pool->shares[(thread + i) % pool->threads];
+        int task;
+        while ((task = atomic_fetch_add_explicit(&from->next, 1, memory_order_relaxed)) < from->end)
+            pool->fn(pool->arg, task, thread);
+    }
 }
 
 static void pin(uint64_t mask) {
@@ -110,8 +121,10 @@ void spr_pool_run(spr_pool *pool, int tasks, spr_task_fn *fn, void *arg) {
     }
     pool->fn = fn;
     pool->arg = arg;
-    pool->tasks = tasks;
-    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    for (int i = 0; i < pool->threads; i++) {
+        atomic_store_explicit(&pool->shares[i].next, (int)((int64_t)tasks * i / pool->threads), memory_order_relaxed);
+        pool->shares[i].end = (int)((int64_t)tasks * (i + 1) / pool->threads);
+    }
     atomic_store_explicit(&pool->running, pool->threads - 1, memory_order_relaxed);
     release_workers(pool);
     take_tasks(pool, 0);
@@ -139,6 +152,7 @@ void spr_pool_free(spr_pool *pool) {
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->mutex);
     free(pool->workers);
+    free(pool->shares);
     free(pool);
 }
 
@@ -146,16 +160,22 @@ spr_status spr_pool_create(int threads, uint64_t cpu_mask, spr_pool **out, spr_e
     *out = NULL;
     if (threads < 1 || threads > 256)
         return spr_fail(err, SPR_ERROR_ARGUMENT, "threads is %d, it must be from 1 to 256", threads);
-    void *memory = NULL;
-    if (posix_memalign(&memory, SPR_LINE, sizeof(spr_pool)))
+    void *memory = NULL, *shares = NULL;
+    if (posix_memalign(&memory, SPR_LINE, sizeof(spr_pool)) ||
+        posix_memalign(&shares, SPR_LINE, (size_t)threads * sizeof(share))) {
+        free(memory);
         return spr_fail_memory(err, "the thread pool", sizeof(spr_pool));
+    }
     spr_pool *pool = memory;
     memset(pool, 0, sizeof *pool);
+    memset(shares, 0, (size_t)threads * sizeof(share));
+    pool->shares = shares;
     pool->threads = threads;
     pool->cpu_mask = cpu_mask;
     pool->workers = calloc((size_t)threads, sizeof *pool->workers);
     if (!pool->workers) {
         free(pool);
+        free(shares);
         return spr_fail_memory(err, "the thread pool", (size_t)threads * sizeof(spr_worker));
     }
     pthread_mutex_init(&pool->mutex, NULL);

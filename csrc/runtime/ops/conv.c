@@ -56,20 +56,24 @@ static double window_balance(const spr_plan_ctx *ctx, const conv_state *state, s
     return spr_loads_balance(&loads);
 }
 
-/* About `want` tasks for an image: channels first, as their inputs are disjoint (depthwise) or shared (general). */
+/* Lines of an image that are worth a band of their own in a depthwise layer: a band's first and last read more input. */
+#define BAND_LINES 7
+
+/* About `want` tasks for an image: depthwise layers in bands of lines, so that threads stay in the part of the image that they
+   have computed before, and in channels within them; general ones in groups of channels, then in lines. */
 static void split_into(const spr_conv_shape *shape, uint32_t want, conv_state *state) {
-    uint32_t step_rows = state->kernel->row_step;
+    uint32_t step_rows = state->kernel->row_step, bands = want;
     if (state->kernel->cls == SPR_K_DWCONV) {
-        uint32_t rows = (shape->oc + want - 1) / want;
+        if (bands > shape->win.oh / BAND_LINES) bands = shape->win.oh / BAND_LINES ? shape->win.oh / BAND_LINES : 1;
+        uint32_t parts = (want + bands - 1) / bands, rows = (shape->oc + parts - 1) / parts;
         state->rows_per_task = (rows + step_rows - 1) / step_rows * step_rows;
         state->row_tasks = (shape->oc + state->rows_per_task - 1) / state->rows_per_task;
-        want = (want + state->row_tasks - 1) / state->row_tasks;
     } else {
         state->rows_per_task = shape->oc / shape->group; /* a group per task */
         state->row_tasks = shape->group;
-        want = (want + shape->group - 1) / shape->group;
+        bands = (want + shape->group - 1) / shape->group;
     }
-    state->lines_per_task = (shape->win.oh + want - 1) / want;
+    state->lines_per_task = (shape->win.oh + bands - 1) / bands;
     state->line_tasks = (shape->win.oh + state->lines_per_task - 1) / state->lines_per_task;
 }
 
@@ -199,9 +203,9 @@ static void window_task(void *arg, int task, int thread) {
     const spr_step *step = job->step;
     const conv_state *state = step->state;
     const spr_view *x = &step->in[0], *y = &step->out[0], *z = spr_step_has(step, 3) ? &step->in[3] : NULL;
-    uint32_t line = (uint32_t)task % state->line_tasks, rest = (uint32_t)task / state->line_tasks;
-    uint32_t row0 = rest % state->row_tasks * state->rows_per_task, row1 = row0 + state->rows_per_task;
-    size_t image = rest / state->row_tasks;
+    uint32_t rest = (uint32_t)task / state->row_tasks, line = rest % state->line_tasks;
+    uint32_t row0 = (uint32_t)task % state->row_tasks * state->rows_per_task, row1 = row0 + state->rows_per_task;
+    size_t image = rest / state->line_tasks;
     spr_part part = spr_part_of(x, y, z, image);
     part.begin = line * state->lines_per_task;
     part.end = part.begin + state->lines_per_task;

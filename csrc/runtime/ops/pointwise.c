@@ -246,8 +246,8 @@ static void pw_task(void *arg, int task, int thread) {
     (void)thread;
     const pw_job *job = arg;
     const spr_pointwise *pw = job->pw;
-    uint32_t block = (uint32_t)task % pw->px_blocks, rest = (uint32_t)task / pw->px_blocks, group = rest % pw->row_groups;
-    spr_part part = spr_part_of(job->x, job->y, job->z, rest / pw->row_groups);
+    uint32_t group = (uint32_t)task % pw->row_groups, rest = (uint32_t)task / pw->row_groups, block = rest % pw->px_blocks;
+    spr_part part = spr_part_of(job->x, job->y, job->z, rest / pw->px_blocks);
     uint32_t pixels = (uint32_t)(job->y->desc.dim[2] * job->y->desc.dim[3]), end = (block + 1) * pw->px_block;
     part.begin = block * pw->px_block;
     part.end = end < pixels ? end : pixels;
