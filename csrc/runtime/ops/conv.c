@@ -56,24 +56,20 @@ static double window_balance(const spr_plan_ctx *ctx, const conv_state *state, s
     return spr_loads_balance(&loads);
 }
 
-/* Lines of an image that are worth a band of their own in a depthwise layer: a band's first and last read more input. */
-#define BAND_LINES 7
-
-/* About `want` tasks for an image: depthwise layers in bands of lines, so that threads stay in the part of the image that they
-   have computed before, and in channels within them; general ones in groups of channels, then in lines. */
+/* About `want` tasks for an image: channels first, as their inputs are disjoint (depthwise) or shared (general). */
 static void split_into(const spr_conv_shape *shape, uint32_t want, conv_state *state) {
-    uint32_t step_rows = state->kernel->row_step, bands = want;
+    uint32_t step_rows = state->kernel->row_step;
     if (state->kernel->cls == SPR_K_DWCONV) {
-        if (bands > shape->win.oh / BAND_LINES) bands = shape->win.oh / BAND_LINES ? shape->win.oh / BAND_LINES : 1;
-        uint32_t parts = (want + bands - 1) / bands, rows = (shape->oc + parts - 1) / parts;
+        uint32_t rows = (shape->oc + want - 1) / want;
         state->rows_per_task = (rows + step_rows - 1) / step_rows * step_rows;
         state->row_tasks = (shape->oc + state->rows_per_task - 1) / state->rows_per_task;
+        want = (want + state->row_tasks - 1) / state->row_tasks;
     } else {
         state->rows_per_task = shape->oc / shape->group; /* a group per task */
         state->row_tasks = shape->group;
-        bands = (want + shape->group - 1) / shape->group;
+        want = (want + shape->group - 1) / shape->group;
     }
-    state->lines_per_task = (shape->win.oh + bands - 1) / bands;
+    state->lines_per_task = (shape->win.oh + want - 1) / want;
     state->line_tasks = (shape->win.oh + state->lines_per_task - 1) / state->lines_per_task;
 }
 

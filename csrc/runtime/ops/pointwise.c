@@ -115,6 +115,12 @@ static void split_into(spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_poi
     pw->balance = want > 1 ? balance(ctx, w, use, pw) : 0;
 }
 
+/* Planes up to so many bytes are not shared out by pixels if the rows alone are about even: several lie in a page, and prefetchers
+   would carry lines that one core writes to the other. Depthwise layers are split by channels too, and a thread finds there what
+   it wrote. Measured with two threads: layers of 7x7 ran 1.6 times as fast by rows, of 14x14 1.2 times by pixels. */
+#define SMALL_PLANE 4096
+#define ROWS_EVEN 0.9
+
 /* The first of some ways to split that is about even, else the most even one. `cycles`: estimate of the whole. */
 static spr_status split(spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_pointwise_use *use, double cycles,
                         spr_pointwise *pw) {
@@ -126,6 +132,12 @@ static spr_status split(spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_po
     double best = 0;
     pw->row_bound = spr_plan_alloc(ctx, (most + 1) * sizeof *pw->row_bound, "row groups");
     if (!pw->row_bound) return SPR_ERROR_MEMORY;
+    if (parallel && !use->fully_connected && use->pixels * sizeof(float) <= SMALL_PLANE) {
+        split_into(ctx, w, use, 1, tile, pw);
+        pw->row_groups = split_rows(w, pw->kernel->row_step, (uint32_t)(SPR_TASKS_PER_THREAD * threads), pw->row_bound);
+        pw->balance = balance(ctx, w, use, pw);
+        if (pw->balance >= ROWS_EVEN) return SPR_OK;
+    }
     for (size_t unit = tile; parallel && best < SPR_EVEN; unit = SPR_PX) {
         for (size_t want = SPR_TASKS_PER_THREAD * threads; want <= most && best < SPR_EVEN; want += threads) {
             split_into(ctx, w, use, want, unit, pw);
