@@ -13,7 +13,7 @@ import numpy as np
 
 from . import passes, quantize
 from .errors import ArgumentError, ModelIOError
-from .importers import import_model
+from .importers import as_onnx, import_model
 from .ir import Graph, Node, Value
 
 _SPARSE = ("auto", "always", "never")
@@ -118,10 +118,12 @@ def convert(
     int8_skip: Sequence[str] = (),
     int8_min_sqnr: float | None = quantize.MIN_SQNR,
     progress: Callable[[str, int, int], None] | None = None,
+    example_inputs: Any = None,
 ) -> ConversionReport:
     """Converts a model.
 
-    model             path of an ONNX file, its bytes, or an onnx.ModelProto
+    model             path of an ONNX file, its bytes, or an onnx.ModelProto; path of a Paddle inference model (.pdmodel or
+                      .json, with .pdiparams beside it); a torch.nn.Module or torch.export.ExportedProgram
     path              where to write the .spr file; None: the report's `data` holds it
     sparse            "auto" stores those convolutions (not depthwise ones) and fully connected layers sparse whose
                       share of zeros reaches the threshold, "always" all of them that have a zero, "never" none; True is "auto",
@@ -141,6 +143,8 @@ def convert(
     int8_min_sqnr     dB of signal to noise that quantization must leave at the end, going by what each layer's noise
                       is alone: the worst layers stay in FP32 until it does; None: only those named
     progress          called with (what is done, how much of it, of how much) while int8 calibrates and measures
+    example_inputs    what a torch module is run on to convert it: a tensor, a tuple of forward()'s arguments, or
+                      {parameter: argument}
 
     Raises ArgumentError, ModelFormatError, ModelIOError, UnsupportedError (naming every node that is not supported) or
     ShapeError."""
@@ -152,6 +156,7 @@ def convert(
         raise ArgumentError("int8 needs calibration data: inputs like those that the model will see")
     notes: list[str] = []
     label = os.fspath(model) if isinstance(model, (str, os.PathLike)) else type(model).__name__
+    model = as_onnx(model, input_shapes, example_inputs)
     if prune is not None:
         from .prune import magnitude
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import _core
 from .errors import ArgumentError, ShapeError
+from .importers import is_convertible
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def _open(model):
     """A _core.Model of a path, bytes, or anything that convert() takes."""
     from_onnx = hasattr(model, "SerializeToString")
     if isinstance(model, (str, os.PathLike)):
-        from_onnx = os.fspath(model).lower().endswith(".onnx")
+        from_onnx = is_convertible(model)
     if not from_onnx:
         return _core.Model(model)
     from . import convert  # needs onnx; the function: importing the module would put that in its place
@@ -53,8 +54,8 @@ def _open(model):
 class Session:
     """Runs a model.
 
-    model: path of a .spr file (memory-mapped) or of an .onnx file (converted in memory), the bytes of a .spr file, any object
-        with the buffer protocol such as an mmap, or an onnx.ModelProto.
+    model: path of a .spr file (memory-mapped) or of an ONNX or Paddle model (converted in memory), the bytes of a .spr file,
+        any object with the buffer protocol such as an mmap, or an onnx.ModelProto.
     threads: how many threads compute, the calling one included.
     cpu_mask: bit i lets the session's own threads run on CPU i; 0: anywhere.
     sparse: "model" as it was converted, "auto" the fastest kernel per layer, "always", or "never" (dense kernels only).

@@ -17,7 +17,7 @@ def _parser():
     parser = argparse.ArgumentParser(
         prog="sparse-runtime",
         description="Converts pruned networks, runs them, and tells what it did.",
-        epilog="MODEL is a .spr file, an .onnx file, or zoo:NAME, a network with random weights. "
+        epilog="MODEL is a .spr file, an .onnx or Paddle file, or zoo:NAME, a network with random weights. "
         "`sparse-runtime COMMAND --help` tells more.",
     )
     parser.add_argument(

@@ -54,7 +54,7 @@ def add_arguments(parser):
         metavar="1x1,2x1",
         help="shape of the blocks that --prune zeroes; comma list (1x1)",
     )
-    parser.add_argument("--against", choices=peers.NAMES, help="time another runtime as well, for .onnx and zoo models")
+    parser.add_argument("--against", choices=peers.NAMES, help="time another runtime as well, for all but .spr files")
     parser.add_argument("--repeat", type=common.positive, default=30, metavar="N", help="measured rounds (30)")
     parser.add_argument("--warmup", type=common.positive, default=3, metavar="N", help="rounds before them (3)")
     parser.add_argument("--profile", action="store_true", help="also time every layer, in further runs")
@@ -70,7 +70,7 @@ def run(args):
             "--profile and -o csv do not go together: it is one table per configuration; json holds all"
         )
     if (args.prune or args.against) and common.is_spr(args.model):
-        raise ArgumentError(f"{args.model}: --prune and --against need the ONNX model (.onnx or zoo:NAME)")
+        raise ArgumentError(f"{args.model}: --prune and --against need the model it was made from")
     rows, runs, feeds, sessions = [], [], None, []
     for key, model, proto in _models(args):
         for sparse, isa, threads in itertools.product(args.sparse, args.isa or [None], args.threads):

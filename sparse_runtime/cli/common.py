@@ -7,6 +7,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..peers import random_feeds
+from ..importers import SUFFIXES, as_onnx, is_convertible
 from ..session import Session
 
 BLOCKS = {"1x1": (1, 1), "2x1": (2, 1)}
@@ -60,7 +61,7 @@ def several(kind, choices=None):
 # ---- options -------------------------------------------------------------------------------------------------------
 
 
-def add_model(parser, help_text="a .spr file, an .onnx file, or zoo:NAME"):
+def add_model(parser, help_text="a .spr file, an .onnx or Paddle file, or zoo:NAME"):
     parser.add_argument("model", metavar="MODEL", help=help_text)
 
 
@@ -116,7 +117,7 @@ def add_autotune(parser):
 
 
 def is_spr(model):
-    return not model.startswith("zoo:") and not model.lower().endswith(".onnx")
+    return not model.startswith("zoo:") and not is_convertible(model)
 
 
 def _need_onnx():
@@ -128,7 +129,7 @@ def _need_onnx():
 
 
 def load_onnx(model):
-    """The onnx.ModelProto of an .onnx path or a zoo:NAME, weights in external files included."""
+    """The onnx.ModelProto of an ONNX or Paddle file or a zoo:NAME, weights in external files included."""
     onnx = _need_onnx()
     from google.protobuf.message import DecodeError
 
@@ -140,7 +141,10 @@ def load_onnx(model):
             raise ArgumentError(f"there is no zoo model {name!r}; there are {', '.join(zoo.names())}")
         return zoo.build(name)
     if is_spr(model):
-        raise ArgumentError(f"{model}: this needs the ONNX model (.onnx or zoo:NAME)")
+        raise ArgumentError(f"{model}: this needs the model itself ({', '.join(SUFFIXES)} or zoo:NAME)")
+    proto = as_onnx(model)
+    if proto is not model:
+        return proto
     try:
         return onnx.load(model)
     except DecodeError as error:
@@ -159,10 +163,10 @@ def prune(proto, share, block=None):
 
 
 def convert(model, output=None, **options):
-    """The report of sparse_runtime.convert of an .onnx path, a zoo:NAME or an onnx.ModelProto."""
+    """The report of sparse_runtime.convert of a path, a zoo:NAME or an onnx.ModelProto."""
     if isinstance(model, str):
         _need_onnx()
-        model = model if model.lower().endswith(".onnx") else load_onnx(model)
+        model = model if is_convertible(model) else load_onnx(model)
     from .. import convert as convert_model
 
     return convert_model(model, output, **options)

@@ -5,11 +5,11 @@ from ..table import progress_bar
 from . import common
 
 NAME = "convert"
-HELP = "Convert an ONNX model to a .spr file and tell what was done."
+HELP = "Convert an ONNX or Paddle model to a .spr file and tell what was done."
 
 
 def add_arguments(parser):
-    common.add_model(parser, "an .onnx file or zoo:NAME")
+    common.add_model(parser, "an .onnx file, a Paddle model (.pdmodel, .json) or zoo:NAME")
     parser.add_argument("-o", "--output", required=True, metavar="FILE.spr", help="the file to write")
     parser.add_argument(
         "--sparse",

@@ -24,7 +24,7 @@ _COLUMNS = [
 
 
 def add_arguments(parser):
-    common.add_model(parser, "an .onnx file or zoo:NAME")
+    common.add_model(parser, "an .onnx file, a Paddle model (.pdmodel, .json) or zoo:NAME")
     parser.add_argument(
         "--against", choices=peers.NAMES, default=peers.NAMES[0], help=f"the other runtime ({peers.NAMES[0]})"
     )

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto, numpy_helper
 
 from ..errors import ArgumentError, ModelFormatError
+from ..importers import as_onnx
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 
@@ -58,6 +59,9 @@ class LayerReport:
 
 def load(model: str | os.PathLike | bytes | onnx.ModelProto) -> onnx.ModelProto:
     """A model of the caller's own, with all weights in memory: a copy where a ModelProto is given."""
+    given, model = model, as_onnx(model)
+    if model is not given:  # made just now
+        return model
     if isinstance(model, onnx.ModelProto):
         copy = onnx.ModelProto()
         copy.CopyFrom(model)

@@ -1,0 +1,270 @@
+"""torch modules by way of torch.onnx, against torch's own answers."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from oracle import error
+
+import sparse_runtime as sr
+from sparse_runtime.importers import as_onnx
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("onnxscript", reason="onnxscript, which torch.onnx needs, is not installed")
+from torch import nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+from torch.nn.utils import prune  # noqa: E402
+
+
+class ConvBN(nn.Sequential):
+    def __init__(self, a, b, k=1, stride=1, groups=1, act=nn.ReLU6):
+        conv = nn.Conv2d(a, b, k, stride, k // 2, groups=groups, bias=False)
+        super().__init__(conv, nn.BatchNorm2d(b), *([act()] if act else []))
+
+
+class Squeeze(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.down, self.up = nn.Conv2d(channels, channels // 4, 1), nn.Conv2d(channels // 4, channels, 1)
+
+    def forward(self, x):
+        y = F.relu(self.down(F.adaptive_avg_pool2d(x, 1)))
+        return x * F.hardsigmoid(self.up(y))
+
+
+class Inverted(nn.Module):
+    """MobileNetV2's block; with squeeze and hard_swish V3's."""
+
+    def __init__(self, a, b, stride, act=nn.ReLU6, k=3, squeeze=False):
+        super().__init__()
+        self.skip = stride == 1 and a == b
+        inside = [ConvBN(a, 4 * a, act=act), ConvBN(4 * a, 4 * a, k, stride, 4 * a, act)]
+        inside += [Squeeze(4 * a)] if squeeze else []
+        self.body = nn.Sequential(*inside, ConvBN(4 * a, b, act=None))
+
+    def forward(self, x):
+        return x + self.body(x) if self.skip else self.body(x)
+
+
+class MobileNet(nn.Module):
+    def __init__(self, version):
+        super().__init__()
+        v3 = {"act": nn.Hardswish, "k": 5, "squeeze": True} if version == 3 else {}
+        blocks = [Inverted(16, 24, 2, **v3), Inverted(24, 24, 1, **v3), Inverted(24, 40, 2, **v3), Inverted(40, 40, 1, **v3)]
+        self.features = nn.Sequential(ConvBN(3, 16, 3, 2), *blocks, ConvBN(40, 160))
+        self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(160, 50), nn.Hardswish(), nn.Linear(50, 10))
+
+    def forward(self, image):
+        return self.classifier(F.adaptive_avg_pool2d(self.features(image), 1).flatten(1))
+
+
+class ShuffleUnit(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        half = channels // 2
+        self.branch = nn.Sequential(
+            ConvBN(half, half, act=nn.ReLU), ConvBN(half, half, 3, groups=half, act=None), ConvBN(half, half, act=nn.ReLU)
+        )
+
+    def forward(self, x):
+        kept, worked = x.chunk(2, 1)
+        y = torch.cat((kept, self.branch(worked)), 1)
+        n, c, h, w = y.shape
+        return y.view(n, 2, c // 2, h, w).transpose(1, 2).reshape(n, c, h, w)
+
+
+class ShuffleNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(ConvBN(3, 24, 3, 2, act=nn.ReLU), nn.MaxPool2d(3, 2, 1))
+        self.units = nn.Sequential(ShuffleUnit(24), ConvBN(24, 48, 3, 2), ShuffleUnit(48), ShuffleUnit(48))
+        self.fc = nn.Linear(48, 10)
+
+    def forward(self, image):
+        return self.fc(self.units(self.stem(image)).mean((2, 3)))
+
+
+class Segmenter(nn.Module):
+    """Two resolutions, brought to the image's."""
+
+    def __init__(self):
+        super().__init__()
+        self.high = nn.Sequential(ConvBN(3, 16, 3, 2), Inverted(16, 24, 2))
+        self.low = nn.Sequential(Inverted(24, 40, 2), Inverted(40, 40, 1))
+        self.lateral, self.head, self.up = nn.Conv2d(40, 24, 1), nn.Conv2d(24, 5, 1), nn.ConvTranspose2d(24, 24, 2, 2)
+
+    def forward(self, image):
+        high = self.high(image)
+        low = F.interpolate(self.lateral(self.low(high)), size=high.shape[2:], mode="nearest")
+        scores = self.head(self.up(high + low))
+        return F.interpolate(scores, size=image.shape[2:], mode="bilinear", align_corners=False), scores.argmax(1)
+
+
+NETS = {"mobilenet_v2": lambda: MobileNet(2), "mobilenet_v3": lambda: MobileNet(3), "shufflenet_v2": ShuffleNet,
+        "segmenter": Segmenter}
+
+
+def images(*shape):
+    return torch.from_numpy(np.random.default_rng(7).standard_normal(shape).astype(np.float32))
+
+
+def build(name, share=0.0):
+    """A network with weights at which every layer matters, pruned by torch."""
+    torch.manual_seed(3)
+    net = NETS[name]()
+    for part in net.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.momentum = 1.0
+    net.train()
+    with torch.no_grad():
+        net(images(4, 3, 64, 64))
+    for part in net.modules():
+        if share and isinstance(part, (nn.Conv2d, nn.Linear)) and part.weight[0, 0].numel() == 1:
+            prune.l1_unstructured(part, "weight", share)
+    return net.eval()
+
+
+def told(net, x):
+    with torch.no_grad():
+        outputs = net(x)
+    return [o.numpy() for o in (outputs if isinstance(outputs, tuple) else (outputs,))]
+
+
+def agree(session, net, x):
+    """Class numbers may differ where two scores tie but for rounding."""
+    for actual, expected in zip(session.run(None, {session.inputs[0].name: x.numpy()}), told(net, x), strict=True):
+        assert actual.shape == expected.shape and actual.dtype == expected.dtype
+        if expected.dtype == np.float32:
+            assert error(actual, expected) <= 1e-4
+        else:
+            assert np.mean(actual != expected) <= 1e-3
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_pruned_networks(name, tmp_path):
+    net, x = build(name, 0.8), images(1, 3, 64, 64)
+    report = sr.convert(net, tmp_path / "net.spr", example_inputs=x)
+    small = [layer for layer in report.layers if layer.shape[2:] in ((), (1, 1)) and layer.name != "up"]
+    assert len(small) > 5 and all(0.75 < layer.sparsity < 0.85 and layer.encoding != "dense" for layer in small)
+    assert report.inputs == {"image": (1, 3, 64, 64)} and report.model == type(net).__name__
+    for sparse in ("auto", "always", "never"):
+        agree(sr.Session(tmp_path / "net.spr", sparse=sparse), net, x)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_free_sizes(name):
+    net = build(name)
+    report = sr.convert(net, example_inputs=images(1, 3, 64, 64), input_shapes={"image": (None, 3, -1, -1)})
+    assert report.inputs == {"image": (-1, 3, -1, -1)} and report.free == {"batch": True, "planes": True}
+    session = sr.Session(report.data)
+    for shape in ((1, 3, 64, 64), (3, 3, 96, 128), (2, 3, 128, 64)):
+        agree(session, net, images(*shape))
+
+
+def test_other_size_than_the_example():
+    net = build("segmenter")
+    report = sr.convert(net, example_inputs=images(1, 3, 64, 64), input_shapes={"image": (2, 3, 96, 64)})
+    assert report.inputs == {"image": (2, 3, 96, 64)}
+    agree(sr.Session(report.data), net, images(2, 3, 96, 64))
+
+
+def test_layers_are_called_as_modules():
+    net = build("mobilenet_v2", 0.5)
+    names = [layer.name for layer in sr.convert(net, example_inputs=images(1, 3, 64, 64)).layers]
+    assert names == [name for name, part in net.named_modules() if isinstance(part, (nn.Conv2d, nn.Linear))]
+
+
+def test_large_masks_are_applied():
+    """torch.onnx leaves products of large constants in the graph, where pruning by magnitude does not see weights."""
+    net = nn.Sequential(nn.Conv2d(512, 600, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(600, 512)).eval()
+    for part in (net[0], net[3]):
+        prune.random_unstructured(part, "weight", 0.6)
+        prune.l1_unstructured(part, "weight", 0.5)  # of what is left
+    x = images(2, 512, 3, 3)
+    proto = as_onnx(net, example_inputs=x)
+    assert not [node for node in proto.graph.node if node.op_type == "Mul"]
+    assert not [t.name for t in proto.graph.initializer if "mask" in t.name or "orig" in t.name]
+    report = sr.convert(net, example_inputs=x)
+    assert [round(layer.sparsity, 3) for layer in report.layers] == [0.8, 0.8]
+    agree(sr.Session(report.data), net, x)
+    assert [layer.sparsity > 0.89 for layer in sr.convert(net, example_inputs=x, prune=0.9).layers] == [True, True]
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's, of itself
+def test_external_data(tmp_path):
+    """Files that torch.onnx wrote itself."""
+    net, x = build("mobilenet_v3", 0.7), images(1, 3, 64, 64)
+    path = tmp_path / "net.onnx"
+    torch.onnx.export(net, (x,), path, dynamo=True, external_data=True, opset_version=18, verbose=False)
+    assert (tmp_path / "net.onnx.data").exists()
+    agree(sr.Session(path), net, x)
+
+
+@pytest.mark.parametrize("way", ["tuple", "list", "names", "program"])
+def test_ways_to_give_inputs(way):
+    class Two(nn.Module):
+        def forward(self, left, right, scale: float = 1.0):
+            return left * scale + right.tanh()
+
+    a, b = images(2, 3), images(2, 1)
+    net, examples = Two(), {"tuple": (a, b), "list": [a, b], "names": {"right": b, "left": a, "scale": 2.0}}.get(way)
+    if way == "program":
+        net = torch.export.export(net, (a, b))
+    report = sr.convert(net, example_inputs=examples)
+    assert report.inputs == {"left": (2, 3), "right": (2, 1)}
+    (actual,) = sr.Session(report.data).run(None, {"left": a.numpy(), "right": b.numpy()})
+    np.testing.assert_allclose(actual, (a * (2 if way == "names" else 1) + b.tanh()).numpy(), rtol=1e-6, atol=1e-6)
+
+
+def test_module_stays_as_it_was():
+    net = build("mobilenet_v2", 0.5)
+    net.train()
+    net.features[1].eval()
+    modes = [part.training for part in net.modules()]
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    sr.convert(net, example_inputs=images(1, 3, 64, 64))
+    assert [part.training for part in net.modules()] == modes
+    after = net.state_dict()
+    assert list(after) == list(before) and all(torch.equal(after[name], before[name]) for name in before)
+
+
+class Fixed(nn.Module):
+    def forward(self, x):
+        return sum(x[:, :, i] * i for i in range(x.shape[2])) + torch.ones(8)
+
+
+class Branching(nn.Module):
+    def forward(self, x):
+        return x + 1 if x.sum() > 0 else x - 1
+
+
+@pytest.mark.parametrize(
+    "net, examples, shapes, kind, said",
+    [
+        (Fixed(), None, None, sr.ArgumentError, "a torch module \\(Fixed\\) is converted by running it: give example_inputs"),
+        (Fixed(), images(1, 3, 8, 7), None, sr.ArgumentError, "Fixed does not take example_inputs \\(x \\[1, 3, 8, 7\\]"),
+        (Fixed(), (1, 2), None, sr.ArgumentError, "do not fit Fixed.forward\\(x\\): too many positional"),
+        (Fixed(), {"y": 1}, None, sr.ArgumentError, "do not fit Fixed.forward\\(x\\)"),
+        (Fixed(), images(1, 3, 8, 8), {"y": (1,)}, sr.ArgumentError, "names 'y'; the inputs are: x \\[1, 3, 8, 8\\]"),
+        (Fixed(), images(1, 3, 8, 8), {"x": (1, 3)}, sr.ArgumentError, "gives 'x' 2 dimensions; its example has 4"),
+        (Fixed(), images(1, 3, 8, 8), {"x": (1, 3, -1, 8)}, sr.ArgumentError, "of 'x' that Fixed fixes: 2 \\(at 8\\)"),
+        (Branching(), images(3), None, sr.UnsupportedError, "torch.onnx cannot export Branching: "),
+        (nn.Sequential(Branching()), images(3), None, sr.UnsupportedError, "torch.onnx cannot export Sequential: "),
+    ],
+)
+def test_refused(net, examples, shapes, kind, said):
+    with pytest.raises(kind, match=said):
+        sr.convert(net, example_inputs=examples, input_shapes=shapes)
+
+
+def test_onnxscript_not_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(sr.ArgumentError, match=r"pip install 'sparse-runtime\[torch\]'"):
+        sr.convert(Fixed(), example_inputs=images(1, 3, 8, 8))
+
+
+def test_torch_is_not_imported_for_others(pointwise_model, tmp_path):
+    (tmp_path / "m.onnx").write_bytes(pointwise_model.SerializeToString())
+    code = "import sys, sparse_runtime as sr; sr.convert(sys.argv[1]); sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code, tmp_path / "m.onnx"], check=True)
