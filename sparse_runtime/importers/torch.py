@@ -27,7 +27,9 @@ def to_onnx(module: _Module, example_inputs: Any, input_shapes: Any = None) -> o
     ExportedProgram may go without. Dimensions have the examples' sizes where `input_shapes` does not say otherwise.
     Raises ArgumentError for examples that the module does not take, and UnsupportedError where torch.onnx fails."""
     if importlib.util.find_spec("onnxscript") is None:
-        raise ArgumentError("torch.onnx needs onnxscript, which cannot be imported: pip install 'sparse-runtime[torch]'")
+        raise ArgumentError(
+            "torch.onnx needs onnxscript, which cannot be imported: pip install 'sparse-runtime[torch]'"
+        )
     name = type(module).__name__
     if isinstance(module, torch.export.ExportedProgram):
         if example_inputs is not None:
@@ -56,8 +58,8 @@ def _inputs(module: torch.nn.Module, examples: Any) -> dict[str, Any]:
     """forward()'s arguments by name."""
     if examples is None:
         raise ArgumentError(
-            f"a torch module ({type(module).__name__}) is converted by running it: give example_inputs, a tensor, a tuple "
-            "of forward()'s arguments or {parameter: argument}"
+            f"a torch module ({type(module).__name__}) is converted by running it: give example_inputs, a tensor, a "
+            "tuple of forward()'s arguments or {parameter: argument}"
         )
     if isinstance(examples, torch.Tensor):
         examples = (examples,)
@@ -84,7 +86,8 @@ def _free(inputs: Mapping[str, Any], shapes: Mapping[str, Any]) -> dict[str, tup
     found = {}
     for key, shape in shapes.items():
         if len(shape) != inputs[key].dim():
-            raise ArgumentError(f"input_shapes gives {key!r} {len(shape)} dimensions; its example has {inputs[key].dim()}")
+            rank = inputs[key].dim()
+            raise ArgumentError(f"input_shapes gives {key!r} {len(shape)} dimensions; its example has {rank}")
         found[key] = tuple(d for d, size in enumerate(shape) if size != inputs[key].shape[d])
     return {key: dims for key, dims in found.items() if dims}
 
