@@ -367,8 +367,8 @@ def test_bench_profile(cli):
 
 
 def test_bench_errors(failing, monkeypatch):
-    assert "need the ONNX model" in failing("bench small.spr --prune 0.5")
-    assert "need the ONNX model" in failing("bench small.spr --against onnxruntime")
+    assert "need the model it was made from" in failing("bench small.spr --prune 0.5")
+    assert "need the model it was made from" in failing("bench small.spr --against onnxruntime")
     assert "--profile and -o csv" in failing("bench small.spr --profile -o csv")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     assert "pip install onnxruntime" in failing("bench small.onnx --against onnxruntime")
@@ -405,7 +405,7 @@ def test_verify_finds_a_difference(cli, monkeypatch):
 
 
 def test_verify_wants_onnx(failing):
-    assert "needs the ONNX model" in failing("verify small.spr")
+    assert "needs the model itself" in failing("verify small.spr")
 
 
 # ---- errors of all -------------------------------------------------------------------------------------------------
