@@ -22,6 +22,7 @@
 #define FN_AVX2 ELSEWHERE
 #endif
 #define FN_AVX512 FN_AVX2
+#define FN_VNNI FN_AVX2
 
 #define ISA_REF SPR_ISA_REF
 #define ISA_NEON SPR_ISA_NEON
@@ -31,6 +32,7 @@
 #define ISA_FP16 (SPR_ISA_NEON | SPR_ISA_FP16)
 #define ISA_AVX2 SPR_ISA_AVX2
 #define ISA_AVX512 (SPR_ISA_AVX2 | SPR_ISA_AVX512)
+#define ISA_VNNI (SPR_ISA_AVX2 | SPR_ISA_AVX512 | SPR_ISA_VNNI)
 
 #define PW(cls, name, isa, fn, packing, step, cost) spr_pw_fn fn; extern const spr_pw_packing packing;
 #define FC(cls, name, isa, fn, packing, step, cost) spr_fc_fn fn; extern const spr_pw_packing packing;
@@ -38,6 +40,7 @@
 #define POOL(name, isa, fn) spr_pool_fn fn;
 #define UNARY(name, isa, fn) spr_unary_fn fn;
 #define BINARY(name, isa, fn) spr_binary_fn fn;
+#define PW_Q8(cls, name, isa, fn, packing, cost) spr_pw_q8_fn fn; extern const spr_pw_q8_packing packing;
 #include "kernels/kernels.inc"
 #undef PW
 #undef FC
@@ -45,6 +48,7 @@
 #undef POOL
 #undef UNARY
 #undef BINARY
+#undef PW_Q8
 
 #define COST(...) { __VA_ARGS__ }
 #define PW(cls_, name_, isa_, fn, packing_, step, cost_) \
@@ -62,6 +66,9 @@
     {.name = name_, .cls = SPR_K_UNARY, .isa = ISA_##isa_, .row_step = 1, .run.unary = FN_##isa_(fn)},
 #define BINARY(name_, isa_, fn) \
     {.name = name_, .cls = SPR_K_BINARY, .isa = ISA_##isa_, .row_step = 1, .run.binary = FN_##isa_(fn)},
+#define PW_Q8(cls_, name_, isa_, fn, packing_, cost_) \
+    {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = SPR_Q8_GROUP, .run.pw_q8 = FN_##isa_(fn), \
+     .packing_q8 = FN_##isa_(&packing_), .cost = cost_},
 
 const spr_kernel spr_kernels[] = {
 #include "kernels/kernels.inc"
@@ -97,7 +104,8 @@ const char *spr_kernel_class_name(spr_kernel_class cls) {
         [SPR_K_PW_DENSE] = "pw_dense", [SPR_K_PW_CSR] = "pw_csr", [SPR_K_PW_2X1] = "pw_2x1",
         [SPR_K_FC_DENSE] = "fc_dense", [SPR_K_FC_CSR] = "fc_csr", [SPR_K_CONV] = "conv",
         [SPR_K_DWCONV] = "dwconv",     [SPR_K_POOL] = "pool",     [SPR_K_UNARY] = "unary",
-        [SPR_K_BINARY] = "binary",
+        [SPR_K_BINARY] = "binary",     [SPR_K_PW_DENSE_Q8] = "pw_dense_q8",
+        [SPR_K_PW_1X4_Q8] = "pw_1x4_q8", [SPR_K_PW_2X4_Q8] = "pw_2x4_q8",
     };
     return (unsigned)cls < SPR_K_COUNT ? names[cls] : NULL;
 }

@@ -218,6 +218,8 @@ typedef struct spr_pool_args {
 } spr_pool_args;
 typedef void spr_pool_fn(const spr_pool_args *args);
 
+#include "kernels/q8.h"
+
 /* ---- the table ------------------------------------------------------------------------------------------------------ */
 
 typedef enum spr_kernel_class {
@@ -231,6 +233,9 @@ typedef enum spr_kernel_class {
     SPR_K_POOL,
     SPR_K_UNARY,
     SPR_K_BINARY,
+    SPR_K_PW_DENSE_Q8,
+    SPR_K_PW_1X4_Q8, /* blocks of one row and four channels that lie together, stored if any weight is not 0 */
+    SPR_K_PW_2X4_Q8, /* of two rows */
     SPR_K_COUNT
 } spr_kernel_class;
 
@@ -258,9 +263,11 @@ typedef struct spr_kernel {
         spr_pool_fn *pool;
         spr_unary_fn *unary;
         spr_binary_fn *binary;
+        spr_pw_q8_fn *pw_q8;
     } run; /* NULL where the kernel is of another architecture */
     const spr_pw_packing *packing; /* pw, fc */
     const spr_conv_traits *conv;   /* conv, dwconv */
+    const spr_pw_q8_packing *packing_q8; /* pw of q8 */
     spr_cost cost;                 /* pw, fc */
 } spr_kernel;
 

@@ -423,6 +423,7 @@ int main(int argc, char **argv) {
     check_convolution();
     check_pooling();
     check_elementwise();
+    check_quantized_pointwise();
     uint32_t failed = report();
     free(tallies);
     return failed != 0;

@@ -103,5 +103,6 @@ void check_pointwise_and_fc(void);
 void check_convolution(void);
 void check_pooling(void);
 void check_elementwise(void);
+void check_quantized_pointwise(void);
 
 #endif

@@ -15,7 +15,8 @@
  *   --act       none, clip (relu, the default), hard_swish ...
  *
  * MMAC (millions of multiply-accumulates) and GFLOP/s count the stored nonzeros, effective GFLOP/s counts the zeros too.
- * Planes lie an odd multiple of 64 bytes apart, as in the executor; 2x1 kernels get weights that are pruned in blocks. */
+ * Planes lie an odd multiple of 64 bytes apart, as in the executor; 2x1 and 2x4 kernels get weights that are pruned in pairs of
+ * rows. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* posix_memalign, clock_gettime under -std=c11 */
 #endif
@@ -107,16 +108,25 @@ typedef struct job {
     const spr_kernel *kernel;
     spr_pw_args pw;
     spr_fc_args fc;
+    spr_pw_q8_args pw_q8;
 } job;
 
 static int is_fc(const spr_kernel *kernel) { return kernel->cls == SPR_K_FC_DENSE || kernel->cls == SPR_K_FC_CSR; }
-static int is_dense(const spr_kernel *kernel) { return kernel->cls == SPR_K_FC_DENSE || kernel->cls == SPR_K_PW_DENSE; }
+static int is_q8(const spr_kernel *kernel) { return kernel->cls >= SPR_K_PW_DENSE_Q8 && kernel->cls <= SPR_K_PW_2X4_Q8; }
+static int is_dense(const spr_kernel *kernel) {
+    return kernel->cls == SPR_K_FC_DENSE || kernel->cls == SPR_K_PW_DENSE || kernel->cls == SPR_K_PW_DENSE_Q8;
+}
+static uint32_t block_rows(const spr_kernel *kernel) {
+    return kernel->cls == SPR_K_PW_2X1 || kernel->cls == SPR_K_PW_2X4_Q8 ? 2 : 1;
+}
 
 static double time_calls(const job *j, int calls) {
     double start = now();
     for (int i = 0; i < calls; i++) {
         if (is_fc(j->kernel))
             j->kernel->run.fc(&j->fc);
+        else if (is_q8(j->kernel))
+            j->kernel->run.pw_q8(&j->pw_q8);
         else
             j->kernel->run.pw(&j->pw);
     }
@@ -168,7 +178,7 @@ static total run_case(const spr_kernel *kernel, shape s, double sparsity, const 
     const size_t stride = fc ? 0 : (lines | 1) * SPR_PX;
     spr_pw_weights w = {.n = s.n, .k = s.k};
     rng_state = 12345;
-    float *dense = random_weights(s.n, s.k, is_dense(kernel) ? 0.0 : sparsity, kernel->cls == SPR_K_PW_2X1 ? 2 : 1);
+    float *dense = random_weights(s.n, s.k, is_dense(kernel) ? 0.0 : sparsity, block_rows(kernel));
     float *bias = take(s.n * sizeof *bias);
     uint32_t *row_ptr = take((s.n + 1) * sizeof *row_ptr), *col = take((size_t)s.n * s.k * sizeof *col);
     float *val = take((size_t)s.n * s.k * sizeof *val);
@@ -211,6 +221,46 @@ static total run_case(const spr_kernel *kernel, shape s, double sparsity, const 
     return t;
 }
 
+/* Weights pruned as those of floats are, one by one or in pairs of rows. */
+static total run_case_q8(const spr_kernel *kernel, shape s, double sparsity, const options *opt) {
+    const size_t stride = ((spr_round_up(s.m, SPR_PX) / SPR_PX) | 1) * SPR_PX;
+    const uint32_t groups = (s.k + 3) / 4;
+    rng_state = 12345;
+    float *dense = random_weights(s.n, s.k, is_dense(kernel) ? 0.0 : sparsity, block_rows(kernel)), *scale = take(s.n * 4);
+    int8_t *w = take((size_t)s.n * groups * 4);
+    int32_t *bias = take(s.n * 4);
+    uint32_t *offset = take(groups * 4);
+    size_t nnz = 0;
+    for (uint32_t g = 0; g < groups; g++) offset[g] = g * (uint32_t)stride;
+    for (uint32_t r = 0; r < s.n; r++) {
+        scale[r] = 0.001f;
+        for (uint32_t k = 0; k < s.k; k++) {
+            const float v = dense[(size_t)r * s.k + k];
+            nnz += v != 0;
+            w[(size_t)r * groups * 4 + k] = v == 0 ? 0 : (int8_t)(v * 126 + (v > 0 ? 1 : -1));
+        }
+    }
+    const spr_pw_q8_weights weights = {.n = s.n, .groups = groups, .w = w, .offset = offset, .bias = bias, .scale = scale};
+    void *packed = take(kernel->packing_q8->size(&weights));
+    kernel->packing_q8->pack(&weights, packed);
+    const size_t x_size = groups * stride * 4;
+    spr_q8 *x = take(x_size), *y = take((s.n + 3) / 4 * stride * 4);
+    for (size_t i = 0; i < x_size; i++) x[i] = (spr_q8)((rng_state = rng_state * 1664525 + 1013904223) >> 24);
+    const spr_q8_finish finish = {.y_inv = 1, .lo = SPR_Q8_MIN, .hi = SPR_Q8_MAX};
+    const job j = {.kernel = kernel, .pw_q8 = {.x = x, .y = y, .y_stride = stride, .packed = packed, .n = s.n, .row1 = s.n,
+                                               .px1 = s.m, .finish = &finish}};
+    total t = {measure(&j, opt), 2.0 * s.m * (double)nnz, 2.0 * s.m * s.n * (double)s.k};
+    free(x);
+    free(y);
+    free(packed);
+    free(offset);
+    free(bias);
+    free(w);
+    free(scale);
+    free(dense);
+    return t;
+}
+
 static void run_kernel(const spr_kernel *kernel, const options *opt) {
     const shape *shapes = opt->shapes;
     size_t shape_count = opt->shape_count;
@@ -225,7 +275,7 @@ static void run_kernel(const spr_kernel *kernel, const options *opt) {
             if (j == 0 || memcmp(&shapes[j], &shapes[j - 1], sizeof *shapes) != 0) {
                 char what[48];
                 snprintf(what, sizeof what, "%u,%u,%u", shapes[j].m, shapes[j].n, shapes[j].k);
-                t = run_case(kernel, shapes[j], sparsity, opt);
+                t = (is_q8(kernel) ? run_case_q8 : run_case)(kernel, shapes[j], sparsity, opt);
                 print_line(kernel->name, what, sparsity, t);
             }
             sum.seconds += t.seconds;
@@ -291,7 +341,7 @@ int main(int argc, char **argv) {
     printf("%-28s %-16s %8s %10s %12s %9s %9s\n", "kernel", "M,N,K", "sparsity", "MMAC", "us", "GFLOP/s", "effective");
     for (size_t i = 0; i < spr_kernel_count; i++) {
         const spr_kernel *kernel = &spr_kernels[i];
-        if (kernel->cls > SPR_K_FC_CSR || !spr_kernel_runs(kernel, spr_cpu_features())) continue;
+        if ((kernel->cls > SPR_K_FC_CSR && !is_q8(kernel)) || !spr_kernel_runs(kernel, spr_cpu_features())) continue;
         if (fnmatch(opt.kernel, kernel->name, 0) != 0) continue;
         run_kernel(kernel, &opt);
         found = 1;

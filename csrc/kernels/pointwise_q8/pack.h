@@ -1,0 +1,28 @@
+/* Packed weights of the quantized pointwise kernels, the same for all instruction sets. */
+#ifndef SPR_KERNELS_POINTWISE_Q8_PACK_H
+#define SPR_KERNELS_POINTWISE_Q8_PACK_H
+
+#include "kernels/kernel.h"
+
+/* Before a loop over the vectors of a tile: arrays of vectors live in registers only if it is unrolled wholly. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 32")
+#endif
+
+/* Arrays, each aligned to SPR_LINE, of the rows rounded up to whole groups; rows beyond n have bias, scale and weights 0.
+   Dense: offset[groups] and w[quad][groups][4 rows][4]. Sparse, blocks of h rows: blocks ptr[i] ... ptr[i + 1] - 1 are those of rows
+   h i ... h i + h - 1, in ascending order of groups; offset[blocks], w[blocks][h][4]. */
+typedef struct spr_pw_q8_packed {
+    const int32_t *bias;
+    const float *scale;
+    const uint32_t *offset;
+    const int8_t *w;
+    const uint32_t *ptr; /* sparse only */
+    uint32_t groups;     /* dense only */
+} spr_pw_q8_packed;
+
+spr_pw_q8_packed spr_pw_q8_packed_of(const void *packed);
+
+#endif

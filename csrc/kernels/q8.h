@@ -1,0 +1,72 @@
+/* The part of the kernel contract that is about quantized tensors; docs/quantization.md derives the arithmetic.
+ *
+ * Numbers. A quantized number q stands for scale * (q - zero), one scale and zero for a tensor. In graphs and files it is an
+ * int8. In memory it is a spr_q8, SPR_Q8_SHIFT more, zeros likewise: dot products of x86 want unsigned bytes on one side, those
+ * of ARM signed ones. Kernels and what calls them know only spr_q8 and zeros of that kind.
+ *
+ * Groups. Four channels lie together: an image [N, C, H, W] is planar with ceil(C / 4) planes of pixels of 4 bytes, channel 4 g + i
+ * in byte i of the pixels of plane g. Planes of such pixels follow the rules for planes of floats in kernel.h, strides counted in
+ * pixels: at least round_up(H*W, SPR_PX) but for H*W == 1, starts at multiples of 64 bytes. Padding lanes, and channels beyond C
+ * in the last group, may hold any bytes and may be read and written with the rest.
+ *
+ * Arithmetic. Sums are exact in int32. All kernels do the same float operations afterwards (no fused multiply-add but within
+ * activations), so that they agree bit for bit where no activation is involved. */
+#ifndef SPR_KERNELS_Q8_H
+#define SPR_KERNELS_Q8_H
+
+#if SPR_X86_64
+typedef uint8_t spr_q8;
+#define SPR_Q8_SHIFT 128
+#else
+typedef int8_t spr_q8;
+#define SPR_Q8_SHIFT 0
+#endif
+#define SPR_Q8_MIN (SPR_Q8_SHIFT - 128)
+#define SPR_Q8_MAX (SPR_Q8_SHIFT + 127)
+
+/* Channels to a group. */
+#define SPR_Q8_GROUP 4
+
+/* From the sum of a row to its output: v = sum * scale[row] + (z - z_zero) * z_scale, v = act(v), and then float32 v itself or
+ * clamp(round(v * y_inv), lo - y_zero, hi - y_zero) + y_zero, rounded half to even. Without an activation v is in quanta of y
+ * already, y_inv is not applied; a clip is expressed by lo and hi. */
+typedef struct spr_q8_finish {
+    spr_act act; /* SPR_ACT_IN_REGISTERS; with int8 outputs not CLIP */
+    float y_inv;
+    int32_t y_zero, lo, hi;
+    float z_scale;
+    int32_t z_zero;
+    int to_float;
+} spr_q8_finish;
+
+/* ---- pointwise: any sum over groups of channels that lie at fixed distances ----------------------------------------------- */
+
+/* Row r is sum over g < groups, i < 4 of w[r][g][i] * x[offset[g] + pixel][i], plus bias[r]. 1x1 convolutions have a group per plane
+   of the input, KxK ones over padded rows a group per plane and tap. */
+typedef struct spr_pw_q8_weights {
+    uint32_t n, groups;     /* both >= 1 */
+    const int8_t *w;        /* [n][groups][4], in [-127, 127] */
+    const uint32_t *offset; /* [groups] pixels */
+    const int32_t *bias;    /* [n], with what the zero of x contributes */
+    const float *scale;     /* [n] */
+} spr_pw_q8_weights;
+
+typedef struct spr_pw_q8_packing {
+    size_t (*size)(const spr_pw_q8_weights *w);
+    void (*pack)(const spr_pw_q8_weights *w, void *dst);
+} spr_pw_q8_packing;
+
+typedef struct spr_pw_q8_args {
+    const spr_q8 *x;
+    void *y;                   /* spr_q8 in groups, or planes of floats */
+    const spr_q8 *z;           /* residual or NULL; may be y itself */
+    size_t y_stride, z_stride; /* pixels between groups, or floats between planes */
+    const void *packed;
+    uint32_t n;
+    uint32_t row0, row1; /* multiples of SPR_Q8_GROUP, row1 also n */
+    uint32_t px0, px1;   /* multiples of SPR_PX, px1 also the last pixel of the plane */
+    const spr_q8_finish *finish;
+} spr_pw_q8_args;
+typedef void spr_pw_q8_fn(const spr_pw_q8_args *args);
+
+#endif

@@ -1,0 +1,23 @@
+/* Quantized arithmetic on one number, for the plain C kernels. */
+#ifndef SPR_KERNELS_Q8_SCALAR_H
+#define SPR_KERNELS_Q8_SCALAR_H
+
+#include "kernels/unary/act.h"
+
+/* clamp(round(v), lo - zero, hi - zero) + zero; v is a number. */
+SPR_INLINE spr_q8 spr_q8_round(float v, int32_t zero, int32_t lo, int32_t hi) {
+    return (spr_q8)((int32_t)rintf(spr_clip(v, (float)(lo - zero), (float)(hi - zero))) + zero);
+}
+
+/* What a row's output is before it is rounded; z is read if the layer has one. */
+SPR_INLINE float spr_q8_value(int32_t sum, float scale, int has_z, spr_q8 z, const spr_q8_finish *f, uint32_t row) {
+    float v = (float)sum * scale;
+    if (has_z) v += (float)((int32_t)z - f->z_zero) * f->z_scale;
+    return spr_act_scalar(v, &f->act, row);
+}
+
+SPR_INLINE spr_q8 spr_q8_requantize(float v, const spr_q8_finish *f) {
+    return spr_q8_round(f->act.fn == SPR_FN_NONE ? v : v * f->y_inv, f->y_zero, f->lo, f->hi);
+}
+
+#endif
