@@ -50,7 +50,8 @@ cdef int _fill_desc(spr_desc *desc, str name, object dtype, object shape) except
 cdef tuple _tensor(const spr_tensor_info *info):
     """(name, dtype, shape), free dimensions None."""
     shape = tuple(info.dim[i] if info.dim[i] >= 0 else None for i in range(info.rank))
-    return _text(info.name), np.dtype(_text(spr_dtype_name(info.dtype))), shape
+    kind = _text(spr_dtype_name(info.dtype))
+    return _text(info.name), np.dtype("int8" if kind == "quantized" else kind), shape
 
 
 def version():

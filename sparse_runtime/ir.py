@@ -7,6 +7,7 @@ same inference as the runtime, so Python never guesses them."""
 from __future__ import annotations
 
 import functools
+import hashlib
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -205,6 +206,18 @@ class Graph:
         self.inputs: list[Value] = []
         self.outputs: list[Value] = []
         self._values: dict[str, Value] = {}
+        self._integers: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+
+    # ---- integers behind floats ------------------------------------------------------------------------------------
+
+    def remember(self, array: np.ndarray, integers: np.ndarray, scale: Any) -> None:
+        """Notes that a float32 array, wherever in the graph it is, is integers times one scale or one per row."""
+        self._integers[_digest(array)] = (integers.reshape(-1), np.asarray(scale, np.float32).reshape(-1))
+
+    def integers(self, array: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """What was noted: integers in the array's shape, and scales."""
+        found = self._integers.get(_digest(array))
+        return None if found is None else (found[0].reshape(array.shape), found[1])
 
     # ---- building --------------------------------------------------------------------------------------------------
 
@@ -422,6 +435,7 @@ class Graph:
     def clone(self) -> Graph:
         """A copy that can be rewritten on its own; constants' arrays are shared."""
         copy = Graph(self.name)
+        copy._integers = self._integers
         twin: dict[Value, Value] = {}
         for value in self.values():
             new = twin[value] = copy._add(value.name)
@@ -521,10 +535,15 @@ class Graph:
                 value.dtype, value.shapes = None, ()
                 continue
             kinds = {np.dtype(f[value.name][0]).name for f in found if value.name in f}
+            kinds = {f[value.name][0] for f in found if value.name in f}
             if len(kinds) != 1:
                 raise ShapeError(f"the type of {value.name!r} depends on the input shapes")
             value.dtype = kinds.pop()
             value.shapes = tuple(tuple(f[value.name][1]) for f in found)
+
+
+def _digest(array: np.ndarray) -> bytes:
+    return hashlib.sha1(np.ascontiguousarray(array).tobytes()).digest()
 
 
 def _dims(dims: Sequence[int] | None, names: Sequence[str] = ()) -> str:

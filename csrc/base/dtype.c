@@ -4,6 +4,7 @@ size_t spr_dtype_size(spr_dtype dtype) {
     switch (dtype) {
     case SPR_UINT8:
     case SPR_INT8:
+    case SPR_QUANTIZED:
     case SPR_BOOL: return 1;
     case SPR_UINT16:
     case SPR_INT16:
@@ -32,6 +33,7 @@ const char *spr_dtype_name(spr_dtype dtype) {
     case SPR_FLOAT64: return "float64";
     case SPR_UINT32: return "uint32";
     case SPR_UINT64: return "uint64";
+    case SPR_QUANTIZED: return "quantized";
     }
     return "unknown";
 }

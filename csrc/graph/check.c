@@ -1,4 +1,5 @@
 /* What can be said about a graph without knowing shapes. Graphs come from files that anyone may have written. */
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +52,13 @@ static const struct {
     CHOICE(Resize, keep_aspect_ratio_policy, "stretch not_larger not_smaller "),
     CHOICE(DepthToSpace, mode, "DCR CRD "),
     CHOICE(SpaceToDepth, mode, "DCR CRD "),
+    CHOICE(QConv, act, functions),
+    CHOICE(QConv, auto_pad, auto_pads),
+    CHOICE(QPool, kind, "max average average_include_pad "),
+    CHOICE(QPool, auto_pad, auto_pads),
+    CHOICE(QBinary, fn, "add sub mul "),
+    CHOICE(QBinary, act, "none clip "),
+    CHOICE(QUnary, fn, functions),
 };
 
 /* Bounds of ints, and of each of INTS: geometry then fits into 32 bits. */
@@ -106,6 +114,12 @@ static const struct {
     RANGE(DepthToSpace, blocksize, 1, 1, 1, 1 << 15),
     RANGE(SpaceToDepth, blocksize, 1, 1, 1, 1 << 15),
     RANGE(ChannelShuffle, group, 1, 1, 1, INT32_MAX),
+    WINDOW(QConv),
+    RANGE(QConv, group, 1, 1, 1, INT32_MAX),
+    WINDOW(QPool),
+    RANGE(QPool, kernel_shape, 0, 2, 1, INT32_MAX),
+    FLAG(QPool, ceil_mode),
+    RANGE(Dequantize, to, 1, 1, SPR_FLOAT32, SPR_INT8),
     AXIS(QuantizeLinear),
     AXIS(DequantizeLinear),
 };
@@ -169,6 +183,28 @@ static spr_status check_slope(const spr_node *node, const char *fn, int slope, s
     return SPR_OK;
 }
 
+static int ends_in(const char *name, const char *end) {
+    size_t length = strlen(name), tail = strlen(end);
+    return length >= tail && !strcmp(name + length - tail, end);
+}
+
+/* Scales and zeros of a quantized operator. */
+static spr_status check_quantization(const spr_node *node, spr_error *err) {
+    const spr_op_schema *schema = spr_op_get_schema(node->op);
+    for (int i = 0; i < schema->attr_count; i++) {
+        const char *name = schema->attrs[i].name;
+        double scale = node->attr[i].f;
+        int float32 = node->op == SPR_OP_QConv && i == SPR_ATTR_QConv_y_scale && scale == 0;
+        if (ends_in(name, "_scale") && !float32 && !(scale >= FLT_MIN && scale <= FLT_MAX))
+            return spr_fail_node(node, err, SPR_ERROR_UNSUPPORTED, "attribute '%s' is %g, it must be a positive float32", name,
+                                 scale);
+        if (ends_in(name, "_zero") && (node->attr[i].i < -128 || node->attr[i].i > 127))
+            return spr_fail_node(node, err, SPR_ERROR_UNSUPPORTED, "attribute '%s' is %lld, it must be an int8", name,
+                                 (long long)node->attr[i].i);
+    }
+    return SPR_OK;
+}
+
 /* What the tables above cannot say. */
 static spr_status check_operator(const spr_node *node, spr_error *err) {
     const spr_attr *attr = node->attr;
@@ -177,8 +213,23 @@ static spr_status check_operator(const spr_node *node, spr_error *err) {
     case SPR_OP_FullyConnected: return check_slope(node, attr[SPR_ATTR_FullyConnected_act].s, 4, err);
     case SPR_OP_Unary: return check_slope(node, attr[SPR_ATTR_Unary_fn].s, 1, err);
     case SPR_OP_Binary: return check_slope(node, attr[SPR_ATTR_Binary_act].s, -1, err);
+    case SPR_OP_QConv: {
+        spr_status status = check_slope(node, attr[SPR_ATTR_QConv_act].s, 5, err);
+        return status ? status : check_quantization(node, err);
+    }
+    case SPR_OP_QPool:
+        if (attr[SPR_ATTR_QPool_kernel_shape].ints.n == 1)
+            return spr_fail_node(node, err, SPR_ERROR_UNSUPPORTED, "attribute 'kernel_shape' has 1 value; accepted are 0 or 2");
+        return check_quantization(node, err);
+    case SPR_OP_QUnary: {
+        spr_status status = check_slope(node, attr[SPR_ATTR_QUnary_fn].s, -1, err);
+        return status ? status : check_quantization(node, err);
+    }
+    case SPR_OP_Quantize:
+    case SPR_OP_Dequantize:
+    case SPR_OP_QBinary: return check_quantization(node, err);
     case SPR_OP_Cast:
-        if (!spr_dtype_size((spr_dtype)attr[SPR_ATTR_Cast_to].i) ||
+        if (attr[SPR_ATTR_Cast_to].i == SPR_QUANTIZED || !spr_dtype_size((spr_dtype)attr[SPR_ATTR_Cast_to].i) ||
             attr[SPR_ATTR_Cast_to].i != (int)attr[SPR_ATTR_Cast_to].i)
             return spr_fail_node(node, err, SPR_ERROR_UNSUPPORTED,
                                  "attribute 'to' is %lld, which is none of the element types known here",
@@ -254,7 +305,7 @@ static spr_status check_inputs(const spr_graph *graph, unsigned char *known, spr
         spr_desc desc = value->desc;
         for (int d = 0; d < desc.rank && d < SPR_MAX_RANK; d++)
             if (desc.dim[d] == -1) desc.dim[d] = 0;
-        if (!spr_desc_valid(&desc))
+        if (!spr_desc_valid(&desc) || desc.dtype == SPR_QUANTIZED)
             return spr_fail(err, SPR_ERROR_FORMAT, "input '%.200s': type %d of shape %s is not possible", value->name,
                             (int)desc.dtype, spr_dims_text(text, value->desc.rank, value->desc.dim));
         known[v] = 1;

@@ -157,9 +157,19 @@ spr_dtype spr_infer_dtype(const spr_node *node, const spr_dtype *in, int output)
     case SPR_OP_ConstantOfShape: return node->in_count > 1 && node->in[1] >= 0 ? in[1] : SPR_FLOAT32;
     case SPR_OP_QuantizeLinear: return node->in_count > 2 && node->in[2] >= 0 ? in[2] : SPR_UINT8;
     case SPR_OP_DequantizeLinear: return in[1];
+    case SPR_OP_Dequantize: return (spr_dtype)node->attr[SPR_ATTR_Dequantize_to].i;
+    case SPR_OP_QConv: return node->attr[SPR_ATTR_QConv_y_scale].f == 0 ? SPR_FLOAT32 : SPR_QUANTIZED;
+    case SPR_OP_Quantize:
+    case SPR_OP_QPool:
+    case SPR_OP_QBinary:
+    case SPR_OP_QUnary:
+    case SPR_OP_QConcat: return SPR_QUANTIZED;
     default: return in[0];
     }
 }
+
+/* Operators that take quantized tensors, whose layout (kernels/q8.h) all others do not know. */
+static int knows_quantized(spr_op op) { return op >= SPR_OP_Dequantize && op <= SPR_OP_QConcat; }
 
 /* ---- the way in -------------------------------------------------------------------------------------------------- */
 
@@ -181,6 +191,9 @@ spr_status spr_infer_node(const spr_graph *graph, const spr_node *node, spr_infe
         if (!spr_desc_valid(&in[i].desc))
             return spr_infer_fail(&c, SPR_ERROR_SHAPE,
                                   "input %s: dimensions should be from 0 to 2^31 - 1, their product at most 2^37",
+                                  SPR_TEXT(&c, i));
+        if (in[i].desc.dtype == SPR_QUANTIZED && node->op != SPR_OP_Shape && !knows_quantized(node->op))
+            return spr_infer_fail(&c, SPR_ERROR_UNSUPPORTED, "input %s is quantized, which this operator does not take",
                                   SPR_TEXT(&c, i));
         if (i < SPR_INFER_DTYPE_INPUTS) types[i] = in[i].desc.dtype;
     }

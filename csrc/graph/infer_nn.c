@@ -28,6 +28,9 @@ static window_attrs get_window(const spr_node *node) {
     if (node->op == SPR_OP_Conv) return (window_attrs)WINDOW_ATTRS(node, Conv, 0, 0);
     if (node->op == SPR_OP_MaxPool)
         return (window_attrs)WINDOW_ATTRS(node, MaxPool, (int)node->attr[SPR_ATTR_MaxPool_ceil_mode].i, 1);
+    if (node->op == SPR_OP_QConv) return (window_attrs)WINDOW_ATTRS(node, QConv, 0, 0);
+    if (node->op == SPR_OP_QPool)
+        return (window_attrs)WINDOW_ATTRS(node, QPool, (int)node->attr[SPR_ATTR_QPool_ceil_mode].i, 1);
     return (window_attrs)WINDOW_ATTRS(node, AveragePool, (int)node->attr[SPR_ATTR_AveragePool_ceil_mode].i, 1);
 }
 

@@ -41,6 +41,8 @@
 #define UNARY(name, isa, fn) spr_unary_fn fn;
 #define BINARY(name, isa, fn) spr_binary_fn fn;
 #define PW_Q8(cls, name, isa, fn, packing, cost) spr_pw_q8_fn fn; extern const spr_pw_q8_packing packing;
+#define DW_Q8(name, isa, fn, traits) spr_dw_q8_fn fn; extern const spr_dw_q8_traits traits;
+#define ONE_Q8(cls, type, name, isa, fn) spr_##type##_q8_fn fn;
 #include "kernels/kernels.inc"
 #undef PW
 #undef FC
@@ -49,6 +51,8 @@
 #undef UNARY
 #undef BINARY
 #undef PW_Q8
+#undef DW_Q8
+#undef ONE_Q8
 
 #define COST(...) { __VA_ARGS__ }
 #define PW(cls_, name_, isa_, fn, packing_, step, cost_) \
@@ -69,6 +73,11 @@
 #define PW_Q8(cls_, name_, isa_, fn, packing_, cost_) \
     {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = SPR_Q8_GROUP, .run.pw_q8 = FN_##isa_(fn), \
      .packing_q8 = FN_##isa_(&packing_), .cost = cost_},
+#define DW_Q8(name_, isa_, fn, traits) \
+    {.name = name_, .cls = SPR_K_DWCONV_Q8, .isa = ISA_##isa_, .row_step = SPR_Q8_GROUP, .run.dw_q8 = FN_##isa_(fn), \
+     .dw_q8 = FN_##isa_(&traits)},
+#define ONE_Q8(cls_, type, name_, isa_, fn) \
+    {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = 1, .run.type##_q8 = FN_##isa_(fn)},
 
 const spr_kernel spr_kernels[] = {
 #include "kernels/kernels.inc"
@@ -93,6 +102,14 @@ const spr_kernel *spr_kernel_best_conv(spr_kernel_class cls, const spr_conv_shap
     return NULL;
 }
 
+const spr_kernel *spr_kernel_best_dw_q8(const spr_window *win, int wide, uint32_t features) {
+    for (size_t i = 0; i < spr_kernel_count; i++) {
+        const spr_kernel *kernel = &spr_kernels[i];
+        if (kernel->cls == SPR_K_DWCONV_Q8 && spr_kernel_runs(kernel, features) && kernel->dw_q8->match(win, wide)) return kernel;
+    }
+    return NULL;
+}
+
 const spr_kernel *spr_kernel_find(const char *name) {
     for (size_t i = 0; i < spr_kernel_count; i++)
         if (strcmp(spr_kernels[i].name, name) == 0) return &spr_kernels[i];
@@ -106,6 +123,9 @@ const char *spr_kernel_class_name(spr_kernel_class cls) {
         [SPR_K_DWCONV] = "dwconv",     [SPR_K_POOL] = "pool",     [SPR_K_UNARY] = "unary",
         [SPR_K_BINARY] = "binary",     [SPR_K_PW_DENSE_Q8] = "pw_dense_q8",
         [SPR_K_PW_1X4_Q8] = "pw_1x4_q8", [SPR_K_PW_2X4_Q8] = "pw_2x4_q8",
+        [SPR_K_DWCONV_Q8] = "dwconv_q8", [SPR_K_POOL_Q8] = "pool_q8",
+        [SPR_K_BINARY_Q8] = "binary_q8", [SPR_K_TABLE_Q8] = "table_q8",
+        [SPR_K_QUANTIZE_Q8] = "quantize_q8", [SPR_K_DEQUANTIZE_Q8] = "dequantize_q8",
     };
     return (unsigned)cls < SPR_K_COUNT ? names[cls] : NULL;
 }

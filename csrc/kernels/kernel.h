@@ -236,6 +236,12 @@ typedef enum spr_kernel_class {
     SPR_K_PW_DENSE_Q8,
     SPR_K_PW_1X4_Q8, /* blocks of one row and four channels that lie together, stored if any weight is not 0 */
     SPR_K_PW_2X4_Q8, /* of two rows */
+    SPR_K_DWCONV_Q8,
+    SPR_K_POOL_Q8,
+    SPR_K_BINARY_Q8,
+    SPR_K_TABLE_Q8,
+    SPR_K_QUANTIZE_Q8,
+    SPR_K_DEQUANTIZE_Q8,
     SPR_K_COUNT
 } spr_kernel_class;
 
@@ -264,10 +270,17 @@ typedef struct spr_kernel {
         spr_unary_fn *unary;
         spr_binary_fn *binary;
         spr_pw_q8_fn *pw_q8;
+        spr_dw_q8_fn *dw_q8;
+        spr_pool_q8_fn *pool_q8;
+        spr_binary_q8_fn *binary_q8;
+        spr_table_q8_fn *table_q8;
+        spr_quantize_q8_fn *quantize_q8;
+        spr_dequantize_q8_fn *dequantize_q8;
     } run; /* NULL where the kernel is of another architecture */
     const spr_pw_packing *packing; /* pw, fc */
     const spr_conv_traits *conv;   /* conv, dwconv */
     const spr_pw_q8_packing *packing_q8; /* pw of q8 */
+    const spr_dw_q8_traits *dw_q8;       /* dwconv of q8 */
     spr_cost cost;                 /* pw, fc */
 } spr_kernel;
 
@@ -286,6 +299,9 @@ const spr_kernel *spr_kernel_best_conv(spr_kernel_class cls, const spr_conv_shap
 
 /* Kernel by name or NULL. */
 const spr_kernel *spr_kernel_find(const char *name);
+
+/* First quantized depthwise kernel that runs and matches the window. */
+const spr_kernel *spr_kernel_best_dw_q8(const spr_window *win, int wide, uint32_t features);
 
 /* "pw_csr", "conv" ... */
 const char *spr_kernel_class_name(spr_kernel_class cls);

@@ -45,7 +45,7 @@ typedef struct spr_q8_finish {
    of the input, KxK ones over padded rows a group per plane and tap. */
 typedef struct spr_pw_q8_weights {
     uint32_t n, groups;     /* both >= 1 */
-    const int8_t *w;        /* [n][groups][4], in [-127, 127] */
+    const int8_t *w;        /* [n][groups][4] */
     const uint32_t *offset; /* [groups] pixels */
     const int32_t *bias;    /* [n], with what the zero of x contributes */
     const float *scale;     /* [n] */
@@ -68,5 +68,74 @@ typedef struct spr_pw_q8_args {
     const spr_q8_finish *finish;
 } spr_pw_q8_args;
 typedef void spr_pw_q8_fn(const spr_pw_q8_args *args);
+
+/* ---- depthwise convolution ------------------------------------------------------------------------------------------------ */
+
+/* One filter per channel, group == ic == oc. Taps outside the input count as the zero of x. */
+typedef struct spr_dw_q8_weights {
+    uint32_t channels;
+    spr_window win;
+    const int16_t *w;    /* [channels][kh][kw], in [-255, 255]: int8 less a zero */
+    const int32_t *bias; /* [channels], with what the zero of x contributes */
+    const float *scale;  /* [channels] */
+} spr_dw_q8_weights;
+
+typedef struct spr_dw_q8_args {
+    const spr_q8 *x;
+    spr_q8 *y;
+    const spr_q8 *z;
+    size_t x_stride, y_stride, z_stride; /* pixels between groups */
+    const void *packed;
+    uint32_t channels;
+    const spr_window *win;
+    spr_q8 x_zero;
+    uint32_t group0, group1; /* groups of channels */
+    uint32_t oy0, oy1;       /* rows of the image */
+    const spr_q8_finish *finish;
+    void *scratch; /* scratch() bytes, aligned to SPR_LINE, one per thread */
+} spr_dw_q8_args;
+typedef void spr_dw_q8_fn(const spr_dw_q8_args *args);
+
+typedef struct spr_dw_q8_traits {
+    int (*match)(const spr_window *win, int wide); /* wide: whether a weight is beyond int8 */
+    size_t (*size)(const spr_dw_q8_weights *w);
+    void (*pack)(const spr_dw_q8_weights *w, void *dst);
+    size_t (*scratch)(const spr_window *win); /* bytes */
+} spr_dw_q8_traits;
+
+/* ---- pooling ---------------------------------------------------------------------------------------------------------------- */
+
+/* y = clamp(round(v * scale), lo - y_zero, hi - y_zero) + y_zero, v the maximum or the mean of q - x_zero, whose sum is exact. No
+   window is without taps. */
+typedef struct spr_pool_q8_args {
+    const spr_q8 *x;
+    spr_q8 *y;
+    size_t x_stride, y_stride; /* pixels between groups */
+    spr_pool_kind kind;
+    spr_window win;
+    uint32_t group0, group1;
+    float scale; /* of x by that of y */
+    int32_t x_zero, y_zero, lo, hi;
+} spr_pool_q8_args;
+typedef void spr_pool_q8_fn(const spr_pool_q8_args *args);
+
+/* ---- elementwise, n pixels of a group of channels; any alignment, y may be an input ------------------------------------------ */
+
+/* y = clamp(round(f((a - a_zero) * a_scale, (b - b_zero) * b_scale)), lo - y_zero, hi - y_zero) + y_zero; f: ADD, SUB or MUL. Scales
+   lead to quanta of y: for MUL b_scale is 1 and a_scale has all. A step of 0 takes one pixel for all. */
+typedef struct spr_binary_q8 {
+    spr_binary f;
+    float a_scale, b_scale;
+    int32_t a_zero, b_zero, y_zero, lo, hi;
+} spr_binary_q8;
+typedef void spr_binary_q8_fn(const spr_binary_q8 *f, const spr_q8 *a, int a_step, const spr_q8 *b, int b_step, spr_q8 *y, size_t n);
+
+/* y = table[x], x as an unsigned byte. */
+typedef void spr_table_q8_fn(const spr_q8 *x, spr_q8 *y, size_t n, const spr_q8 *table);
+
+/* y = clamp(round(x / scale) + zero), from four planes of floats (NULL: 0); and y = (x - zero) * scale, to planes (NULL: none). NaN
+   becomes the smallest number. */
+typedef void spr_quantize_q8_fn(const float *const x[4], spr_q8 *y, size_t n, float scale, int32_t zero);
+typedef void spr_dequantize_q8_fn(const spr_q8 *x, float *const y[4], size_t n, float scale, int32_t zero);
 
 #endif

@@ -136,7 +136,7 @@ static uint64_t count_bits(const unsigned char *bitmap, uint64_t begin, uint64_t
 spr_status spr_encoding_check(const spr_value *value, spr_error *err) {
     const spr_desc *desc = &value->desc;
     char text[SPR_DIMS_TEXT];
-    if (!spr_desc_valid(desc))
+    if (!spr_desc_valid(desc) || desc->dtype == SPR_QUANTIZED)
         return spr_fail(err, SPR_ERROR_FORMAT, "constant '%.200s': type %d of shape %s is not possible", value->name,
                         (int)desc->dtype, spr_dims_text(text, desc->rank, desc->dim));
     spr_dims_text(text, desc->rank, desc->dim);

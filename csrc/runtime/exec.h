@@ -9,6 +9,8 @@
 /* A tensor in memory. Strides are in elements. The layout is fixed by the plan:
  *   rank 4: the last two dimensions are contiguous (a plane); planes are stride[1] apart and have padding lanes as
  *           kernel.h says; stride[0] is anything (the tensor may be a channel range of a larger one).
+ *           Quantized: in groups of four channels (kernels/q8.h). stride[1] is that of a channel on average, a quarter of
+ *           the bytes from one group to the next, so that channel ranges which start and end with a group have the usual strides.
  *   other ranks, and constants of any rank: contiguous, without padding lanes. */
 typedef struct spr_view {
     spr_desc desc;

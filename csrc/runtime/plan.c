@@ -70,7 +70,7 @@ spr_status spr_plan_planes(spr_plan_ctx *ctx, spr_step *step, int input) {
 
 /* The weights of these operators stay as stored: their executors read every encoding. */
 static int reads_encoded(const spr_node *node, int input) {
-    return input == 1 && (node->op == SPR_OP_Conv || node->op == SPR_OP_FullyConnected);
+    return input == 1 && (node->op == SPR_OP_Conv || node->op == SPR_OP_FullyConnected || node->op == SPR_OP_QConv);
 }
 
 /* Makes a constant readable as a plain array: decodes it if it is sparse, moves it if it is misaligned for its type. */
@@ -193,6 +193,7 @@ spr_status spr_plan_node(spr_plan *plan, spr_plan_ctx *ctx, const spr_node *node
     free(out);
     if (late) return postpone(plan, node, ctx->err);
     if (status) return status;
+    if (node->out_count && plan->views[node->out[0]].desc.dtype == SPR_QUANTIZED) all_known = 0; /* constants are contiguous */
     if (all_known || node->op == SPR_OP_Shape) return fold(plan, ctx, node);
     plan->steps[plan->step_count++].node = node;
     return SPR_OK;
@@ -237,6 +238,11 @@ static spr_status build(spr_plan *plan, const spr_desc *inputs, const spr_plan_o
     for (int i = 0; i < graph->input_count; i++) plan->views[graph->inputs[i]].desc = inputs[i];
     spr_status status = SPR_OK;
     for (int i = 0; !status && i < graph->node_count; i++) status = spr_plan_node(plan, &ctx, &graph->nodes[i]);
+    for (int i = 0; !status && i < graph->node_count; i++) status = infer_node(plan, &ctx, &graph->nodes[i]);
+    for (int i = 0; !status && i < graph->output_count; i++)
+        if (plan->views[graph->outputs[i]].desc.dtype == SPR_QUANTIZED)
+            status = spr_fail(err, SPR_ERROR_UNSUPPORTED, "output '%s' is quantized: it needs a Dequantize",
+                              graph->values[graph->outputs[i]].name);
     if (status || options->shapes_only) return status;
     status = find_kept(plan, err);
     for (int i = 0; !status && i < graph->output_count; i++)

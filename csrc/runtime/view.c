@@ -17,6 +17,15 @@ void spr_strides_contiguous(const spr_desc *desc, int64_t *stride) {
 void spr_strides_planes(const spr_desc *desc, int64_t *stride) {
     spr_strides_contiguous(desc, stride);
     if (desc->rank != 4) return;
+    if (desc->dtype == SPR_QUANTIZED) {
+        size_t pixels = (size_t)(desc->dim[2] * desc->dim[3]);
+        if (pixels > 1) pixels = (spr_round_up(pixels, SPR_PX) / SPR_PX | 1) * SPR_PX;
+        stride[3] = SPR_Q8_GROUP;
+        stride[2] = SPR_Q8_GROUP * desc->dim[3];
+        stride[1] = (int64_t)pixels;
+        stride[0] = (int64_t)(pixels * spr_round_up((size_t)desc->dim[1], SPR_Q8_GROUP));
+        return;
+    }
     /* An odd number of lines between planes: power-of-two strides would map all channels to a few cache sets. */
     size_t hw = (size_t)(desc->dim[2] * desc->dim[3]), size = spr_dtype_size(desc->dtype);
     if (hw > 1) {
@@ -36,7 +45,7 @@ int spr_view_is_contiguous(const spr_view *view) {
 }
 
 void spr_view_zero_padding(const spr_view *view) {
-    if (view->desc.rank != 4) return;
+    if (view->desc.rank != 4 || view->desc.dtype == SPR_QUANTIZED) return; /* of those, padding may hold anything */
     size_t hw = (size_t)(view->desc.dim[2] * view->desc.dim[3]), size = spr_dtype_size(view->desc.dtype);
     if (hw <= 1) return;
     size_t lanes = spr_round_up(hw * size, SPR_LINE) / size;

@@ -25,10 +25,11 @@ from . import (
     move_transposes,
     probes,
     remove_noops,
+    to_integers,
 )
 
 # name -> pass; what one makes possible comes behind it. The first group makes the graph independent of the sizes it
-# was exported with, the second is repeated until nothing changes.
+# was exported with, the second is repeated until nothing changes, the third is run once.
 _FIRST: dict[str, Callable[[Graph], int]] = {"remove_noops": remove_noops.run, "fuse_shuffle": fuse_shuffle.run}
 _REPEATED: dict[str, Callable[[Graph], int]] = {
     "remove_noops": remove_noops.run,
@@ -40,7 +41,8 @@ _REPEATED: dict[str, Callable[[Graph], int]] = {
     "fuse_residual": fuse_residual.run,
     "fuse_activation": fuse_activation.run,
 }
-NAMES = tuple(dict.fromkeys([*_FIRST, "free_shapes", *_REPEATED]))
+_LAST: dict[str, Callable[[Graph], int]] = {"to_integers": to_integers.run}
+NAMES = tuple(dict.fromkeys([*_FIRST, "free_shapes", *_REPEATED, *_LAST]))
 _ROUNDS = 8
 
 
@@ -87,6 +89,9 @@ def optimize(graph: Graph, names: Sequence[str] | None = None) -> Outcome:
     for name, probe in others if tail.nodes else ():
         outcome.free[name] = outcome.free[name] and _takes(graph, probe)
     graph.annotate([outcome.probe] + [probe for name, probe in others if outcome.free[name]])
+    graph.annotate(usable)
+    if _run(graph, _LAST, wanted, outcome):
+        graph.annotate(usable)
     return outcome
 
 

@@ -79,6 +79,7 @@ typedef enum spr_dtype {
     SPR_FLOAT64 = 11,
     SPR_UINT32 = 12,
     SPR_UINT64 = 13,
+    SPR_QUANTIZED = 31, /* of values inside a network that computes in 8 bit integers: never an input, constant or output */
 } spr_dtype;
 
 /* Bytes per element, 0 for an unknown type; "float32", "uint8" ... (numpy's names). */

@@ -11,7 +11,7 @@
 
 SPR_TARGET_PUSH("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
 
-enum { LANES = 16, DENSE_VECTORS = 3, SPARSE_VECTORS = 7, TILE_BYTES = 40 * 1024 };
+enum { LANES = 16, DENSE_VECTORS = 3, SPARSE_VECTORS = 7 };
 
 SPR_INLINE __m512i load(const void *p) { return _mm512_loadu_si512(p); }
 
@@ -186,9 +186,7 @@ SPR_INLINE void sparse_run(const spr_pw_q8_args *a, sparse_fn *const *tiles) {
     const spr_pw_q8_packed p = spr_pw_q8_packed_of(a->packed);
     const finish f = finish_of(a->finish);
     uint32_t vectors = (a->px1 - a->px0 + LANES - 1) / LANES, px = a->px0;
-    uint32_t widest = TILE_BYTES / 64 / p.groups; /* so that a tile of the input stays in L1 */
-    widest = widest > SPARSE_VECTORS ? SPARSE_VECTORS : widest < 3 ? 3 : widest;
-    for (uint32_t left = (vectors + widest - 1) / widest; left > 0; left--) {
+    for (uint32_t left = (vectors + SPARSE_VECTORS - 1) / SPARSE_VECTORS; left > 0; left--) {
         const uint32_t v = (vectors + left - 1) / left;
         tiles[v - 1](a, &p, &f, px);
         vectors -= v;

@@ -203,6 +203,17 @@ class _Importer:
                 self.graph.rename(value, output)
             self.values[output] = value
 
+    def _remember(self, array: np.ndarray, inputs: list[Any], axis: int) -> None:
+        """Notes which integers a constant was made from, if its scales are by row."""
+        stored, scale, zero = (*inputs, None)[:3]
+        if scale.size > 1 and (axis % stored.ndim != 0 or scale.shape != stored.shape[:1]):
+            return
+        each = (-1,) + (1,) * (stored.ndim - 1)
+        integers = stored.astype(np.int64)
+        if zero is not None:
+            integers = integers - zero.astype(np.int64).reshape(each if zero.size > 1 else ())
+        self.graph.remember(array, integers, scale)
+
     def _nothing(self) -> Value:
         return self.graph.add_const("nothing", np.zeros(0, np.float32))
 
@@ -230,6 +241,8 @@ class _Importer:
             known = [None if v is None else (v.const if v.is_const else v) for v in inputs]
             folded = evaluate(node, self.opset, known)
         if folded is not None:
+            if node.op_type == "DequantizeLinear" and folded[0].dtype == np.float32:
+                self._remember(folded[0], known, attrs.get("axis", 1))
             return [
                 self.graph.add_const(output, array) if output else None for output, array in zip(node.output, folded)
             ]

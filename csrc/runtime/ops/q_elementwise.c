@@ -1,0 +1,204 @@
+/* Quantize, Dequantize, QPool, QBinary, QUnary and QConcat. */
+#include <math.h>
+#include <string.h>
+
+#include "runtime/ops/quantized.h"
+
+/* A function of planes: task i is group i % groups of image i / groups. */
+typedef struct plane_job {
+    const spr_step *step;
+    int64_t groups;
+    void (*fn)(const spr_step *step, int64_t image, int64_t group);
+} plane_job;
+
+static void plane_range(void *arg, int64_t begin, int64_t end) {
+    const plane_job *job = arg;
+    for (int64_t i = begin; i < end; i++) job->fn(job->step, i / job->groups, i % job->groups);
+}
+
+static void each_plane(const spr_run_ctx *ctx, const spr_step *step, void (*fn)(const spr_step *, int64_t, int64_t)) {
+    const spr_desc *y = &step->out[0].desc;
+    plane_job job = {step, spr_q8_groups(&step->out[0]), fn};
+    if (spr_desc_count(y)) spr_parallel_range(ctx, y->dim[0] * job.groups, spr_desc_count(y), plane_range, &job);
+}
+
+/* ---- Quantize, Dequantize ------------------------------------------------------------------------------------------------------ */
+
+static spr_status quantize_plan(spr_plan_ctx *ctx, spr_step *step) {
+    if (step->in[0].desc.dtype == SPR_FLOAT32) step->kernel = spr_kernel_best(SPR_K_QUANTIZE_Q8, ctx->features);
+    return SPR_OK;
+}
+
+/* `add` turns numbers of x into those of memory. */
+static void quantize_plane(const spr_step *step, int64_t image, int64_t group) {
+    const spr_view *x = &step->in[0], *y = &step->out[0];
+    const spr_quantum q = SPR_QUANTUM(step, Quantize, y);
+    spr_q8 *out = spr_q8_plane(y, image, group);
+    size_t n = spr_q8_pixels(y);
+    const char *plane[4] = {0};
+    for (int64_t i = 0; i < 4 && 4 * group + i < x->desc.dim[1]; i++)
+        plane[i] = (const char *)x->data + (size_t)(image * x->stride[0] + (4 * group + i) * x->stride[1]) *
+                                               spr_dtype_size(x->desc.dtype);
+    if (step->kernel) {
+        const float *const floats[4] = {(const float *)(const void *)plane[0], (const float *)(const void *)plane[1],
+                                        (const float *)(const void *)plane[2], (const float *)(const void *)plane[3]};
+        step->kernel->run.quantize_q8(floats, out, n, (float)q.scale, q.zero);
+        return;
+    }
+    const int add = x->desc.dtype == SPR_UINT8 ? SPR_Q8_SHIFT - 128 : SPR_Q8_SHIFT;
+    for (int i = 0; i < 4; i++)
+        for (size_t p = 0; p < n; p++) out[4 * p + (size_t)i] = plane[i] ? (spr_q8)((uint8_t)plane[i][p] + add) : 0;
+}
+
+static void quantize_run(const spr_run_ctx *ctx, const spr_step *step) { each_plane(ctx, step, quantize_plane); }
+
+static spr_status dequantize_plan(spr_plan_ctx *ctx, spr_step *step) {
+    if (step->out[0].desc.dtype == SPR_FLOAT32) step->kernel = spr_kernel_best(SPR_K_DEQUANTIZE_Q8, ctx->features);
+    return SPR_OK;
+}
+
+static void dequantize_plane(const spr_step *step, int64_t image, int64_t group) {
+    const spr_view *x = &step->in[0], *y = &step->out[0];
+    const spr_quantum q = SPR_QUANTUM(step, Dequantize, x);
+    const spr_q8 *in = spr_q8_plane(x, image, group);
+    size_t n = spr_q8_pixels(y);
+    char *plane[4] = {0};
+    for (int64_t i = 0; i < 4 && 4 * group + i < y->desc.dim[1]; i++)
+        plane[i] = (char *)y->data + (size_t)(image * y->stride[0] + (4 * group + i) * y->stride[1]) * spr_dtype_size(y->desc.dtype);
+    if (step->kernel) {
+        float *const floats[4] = {(float *)(void *)plane[0], (float *)(void *)plane[1], (float *)(void *)plane[2],
+                                  (float *)(void *)plane[3]};
+        step->kernel->run.dequantize_q8(in, floats, n, (float)q.scale, q.zero);
+        return;
+    }
+    const int add = y->desc.dtype == SPR_UINT8 ? 128 - SPR_Q8_SHIFT : -SPR_Q8_SHIFT;
+    for (int i = 0; i < 4 && plane[i]; i++)
+        for (size_t p = 0; p < n; p++) plane[i][p] = (char)((uint8_t)in[4 * p + (size_t)i] + add);
+}
+
+static void dequantize_run(const spr_run_ctx *ctx, const spr_step *step) {
+    each_plane(ctx, step, dequantize_plane);
+    spr_view_zero_padding(&step->out[0]);
+}
+
+/* ---- QPool ------------------------------------------------------------------------------------------------------------------------ */
+
+static spr_status pool_plan(spr_plan_ctx *ctx, spr_step *step) {
+    const spr_desc *x = &step->in[0].desc;
+    const spr_attr *shape = SPR_ATTR_OF(step, QPool, kernel_shape);
+    const char *kind = SPR_ATTR_OF(step, QPool, kind)->s;
+    const spr_quantum qx = SPR_QUANTUM(step, QPool, x), qy = SPR_QUANTUM(step, QPool, y);
+    spr_pool_q8_args *a = spr_plan_alloc(ctx, sizeof *a, "a layer");
+    if (!a) return SPR_ERROR_MEMORY;
+    step->state = a;
+    step->kernel = spr_kernel_best(SPR_K_POOL_Q8, ctx->features);
+    if (!spr_desc_count(&step->out[0].desc)) return SPR_OK;
+    uint32_t h = (uint32_t)x->dim[2], w = (uint32_t)x->dim[3];
+    *a = (spr_pool_q8_args){
+        .x_stride = (size_t)step->in[0].stride[1], .y_stride = (size_t)step->out[0].stride[1], .scale = (float)(qx.scale / qy.scale),
+        .x_zero = qx.zero, .y_zero = qy.zero, .lo = SPR_Q8_MIN, .hi = SPR_Q8_MAX,
+        .win = {.ih = h, .iw = w, .oh = 1, .ow = 1, .kh = h, .kw = w, .sh = 1, .sw = 1, .dh = 1, .dw = 1},
+        .kind = !strcmp(kind, "max") ? SPR_POOL_MAX : !strcmp(kind, "average") ? SPR_POOL_AVG : SPR_POOL_AVG_INCLUDE_PAD,
+    };
+    if (shape->ints.n != 2) return SPR_OK;
+    return spr_resolve_window(step->graph, step->node, h, w, shape->ints.v[0], shape->ints.v[1], &a->win, ctx->err);
+}
+
+static void pool_plane(const spr_step *step, int64_t image, int64_t group) {
+    spr_pool_q8_args a = *(const spr_pool_q8_args *)step->state;
+    a.x = spr_q8_plane(&step->in[0], image, 0);
+    a.y = spr_q8_plane(&step->out[0], image, 0);
+    a.group0 = (uint32_t)group;
+    a.group1 = a.group0 + 1;
+    step->kernel->run.pool_q8(&a);
+}
+
+static void pool_run(const spr_run_ctx *ctx, const spr_step *step) { each_plane(ctx, step, pool_plane); }
+
+/* ---- QBinary ---------------------------------------------------------------------------------------------------------------------- */
+
+static spr_status binary_plan(spr_plan_ctx *ctx, spr_step *step) {
+    const spr_quantum a = SPR_QUANTUM(step, QBinary, a), b = SPR_QUANTUM(step, QBinary, b), y = SPR_QUANTUM(step, QBinary, y);
+    const char *fn = SPR_ATTR_OF(step, QBinary, fn)->s;
+    spr_binary_q8 *f = spr_plan_alloc(ctx, sizeof *f, "a layer");
+    spr_act act;
+    if (!f) return SPR_ERROR_MEMORY;
+    spr_status status = spr_plan_act(ctx, step, SPR_ATTR_OF(step, QBinary, act), SPR_ATTR_OF(step, QBinary, act_a),
+                                     SPR_ATTR_OF(step, QBinary, act_b), -1, 1, &act);
+    int mul = !strcmp(fn, "mul");
+    step->state = f;
+    step->kernel = spr_kernel_best(SPR_K_BINARY_Q8, ctx->features);
+    *f = (spr_binary_q8){.f = mul ? SPR_BIN_MUL : !strcmp(fn, "sub") ? SPR_BIN_SUB : SPR_BIN_ADD, .a_zero = a.zero, .b_zero = b.zero,
+                         .y_zero = y.zero, .a_scale = (float)(mul ? a.scale * b.scale / y.scale : a.scale / y.scale),
+                         .b_scale = mul ? 1 : (float)(b.scale / y.scale)};
+    spr_q8_bounds(&act, &y, &f->lo, &f->hi);
+    return status;
+}
+
+static void binary_plane(const spr_step *step, int64_t image, int64_t group) {
+    const spr_view *a = &step->in[0], *b = &step->in[1], *y = &step->out[0];
+    size_t n = spr_q8_pixels(y);
+    step->kernel->run.binary_q8(step->state, spr_q8_plane(a, image, group), spr_q8_pixels(a) == n, spr_q8_plane(b, image, group),
+                                spr_q8_pixels(b) == n, spr_q8_plane(y, image, group), n);
+}
+
+static void binary_run(const spr_run_ctx *ctx, const spr_step *step) { each_plane(ctx, step, binary_plane); }
+
+/* ---- QUnary ----------------------------------------------------------------------------------------------------------------------- */
+
+/* y of each of the 256 values that x can have. */
+static spr_status unary_plan(spr_plan_ctx *ctx, spr_step *step) {
+    const spr_quantum x = SPR_QUANTUM(step, QUnary, x), y = SPR_QUANTUM(step, QUnary, y);
+    spr_q8 *table = spr_plan_alloc(ctx, 256, "a table");
+    spr_act act;
+    if (!table) return SPR_ERROR_MEMORY;
+    spr_status status = spr_plan_act(ctx, step, SPR_ATTR_OF(step, QUnary, fn), SPR_ATTR_OF(step, QUnary, a),
+                                     SPR_ATTR_OF(step, QUnary, b), -1, 1, &act);
+    if (status) return status;
+    for (int i = 0; i < 256; i++) {
+        spr_q8 q = (spr_q8)i;
+        float v = (float)(x.scale * ((int32_t)q - x.zero));
+        if (act.fn != SPR_FN_NONE) spr_unary_f32_ref(&v, &v, 1, &act);
+        double quanta = nearbyint(v / y.scale) + y.zero;
+        table[i] = (spr_q8)(quanta >= SPR_Q8_MIN ? quanta <= SPR_Q8_MAX ? quanta : SPR_Q8_MAX : SPR_Q8_MIN); /* NaN: the least */
+    }
+    step->state = table;
+    step->kernel = spr_kernel_best(SPR_K_TABLE_Q8, ctx->features);
+    return SPR_OK;
+}
+
+static void unary_plane(const spr_step *step, int64_t image, int64_t group) {
+    step->kernel->run.table_q8(spr_q8_plane(&step->in[0], image, group), spr_q8_plane(&step->out[0], image, group),
+                               spr_q8_pixels(&step->out[0]), step->state);
+}
+
+static void unary_run(const spr_run_ctx *ctx, const spr_step *step) { each_plane(ctx, step, unary_plane); }
+
+/* ---- QConcat ---------------------------------------------------------------------------------------------------------------------- */
+
+static void concat_run(const spr_run_ctx *ctx, const spr_step *step) {
+    (void)ctx;
+    const spr_view *y = &step->out[0];
+    size_t pixels = spr_q8_pixels(y);
+    int64_t begin = 0;
+    for (int i = 0; i < step->node->in_count; i++) {
+        const spr_view *x = &step->in[i];
+        for (int64_t n = 0; n < x->desc.dim[0]; n++) {
+            /* computed where it belongs by what made it (runtime/layout.c) */
+            if (begin % SPR_Q8_GROUP == 0 && spr_q8_plane(x, n, 0) == spr_q8_plane(y, n, begin / SPR_Q8_GROUP)) continue;
+            for (int64_t c = 0; c < x->desc.dim[1]; c++) {
+                const spr_q8 *from = spr_q8_plane(x, n, c / SPR_Q8_GROUP) + c % SPR_Q8_GROUP;
+                spr_q8 *to = spr_q8_plane(y, n, (begin + c) / SPR_Q8_GROUP) + (begin + c) % SPR_Q8_GROUP;
+                for (size_t p = 0; p < pixels; p++) to[4 * p] = from[4 * p];
+            }
+        }
+        begin += x->desc.dim[1];
+    }
+}
+
+const spr_exec spr_exec_Quantize = {.plan = quantize_plan, .run = quantize_run};
+const spr_exec spr_exec_Dequantize = {.plan = dequantize_plan, .run = dequantize_run};
+const spr_exec spr_exec_QPool = {.plan = pool_plan, .run = pool_run};
+const spr_exec spr_exec_QBinary = {.in_place = 3u, .plan = binary_plan, .run = binary_run};
+const spr_exec spr_exec_QUnary = {.in_place = 1u, .plan = unary_plan, .run = unary_run};
+const spr_exec spr_exec_QConcat = {.run = concat_run};
