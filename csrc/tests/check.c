@@ -424,6 +424,7 @@ int main(int argc, char **argv) {
     check_pooling();
     check_elementwise();
     check_quantized_pointwise();
+    check_quantized();
     uint32_t failed = report();
     free(tallies);
     return failed != 0;

@@ -104,5 +104,6 @@ void check_convolution(void);
 void check_pooling(void);
 void check_elementwise(void);
 void check_quantized_pointwise(void);
+void check_quantized(void);
 
 #endif
