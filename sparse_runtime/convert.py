@@ -232,6 +232,10 @@ def _block(block: Any) -> tuple[int, int]:
     return tuple(block) if isinstance(block, (tuple, list)) else block
 
 
+# Operators whose weights W may be stored sparse. In 8 bits a window of any size runs sparse.
+_WEIGHTED = ("Conv", "FullyConnected", "QConv")
+
+
 # ---- what is stored how --------------------------------------------------------------------------
 
 
@@ -239,7 +243,7 @@ def _decide(graph: Graph, policy: str, threshold: float) -> tuple[list[LayerRepo
     """Every layer with weights, and {constant: encoding} for those stored sparse."""
     layers, encodings = [], {}
     for node in graph.nodes:
-        if node.op not in ("Conv", "FullyConnected"):
+        if node.op not in _WEIGHTED:
             continue
         weight = _stored_weights(node)
         matrix = weight.const.reshape(len(weight.const), -1) if weight.const.size else np.zeros((1, 0), np.float32)
@@ -292,6 +296,10 @@ def _choose(
     shape = weight.const.shape
     if node.op == "Conv" and shape[1] == 1 and node["group"] > 1:
         return "dense", "depthwise layers do not run sparse"
+    if node.op == "QConv" and node["w_zero"]:
+        return "dense", "8 bit weights with a zero that is not 0: pruned ones do not look like zeros"
+    if node.op == "Conv" and shape[2:] != (1, 1):
+        return "dense", f"kernel {shape[2]}x{shape[3]}: only 1x1 and fully connected layers run sparse"
     if policy == "never":
         return "dense", "sparse='never'"
     other = next(
@@ -299,6 +307,8 @@ def _choose(
             u
             for u in read.uses + [u for u in weight.uses if weight is not read and u is not read.producer]
             if u.op not in ("Conv", "FullyConnected") or u.inputs.count(read) != 1 or u.input("W") is not read
+            for u in weight.uses
+            if u.op not in _WEIGHTED or u.inputs.count(weight) != 1 or u.input("W") is not weight
         ),
         None,
     )

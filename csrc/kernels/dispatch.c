@@ -102,10 +102,10 @@ const spr_kernel *spr_kernel_best_conv(spr_kernel_class cls, const spr_conv_shap
     return NULL;
 }
 
-const spr_kernel *spr_kernel_best_dw_q8(const spr_window *win, int wide, uint32_t features) {
+const spr_kernel *spr_kernel_best_dw_q8(const spr_window *win, uint32_t features) {
     for (size_t i = 0; i < spr_kernel_count; i++) {
         const spr_kernel *kernel = &spr_kernels[i];
-        if (kernel->cls == SPR_K_DWCONV_Q8 && spr_kernel_runs(kernel, features) && kernel->dw_q8->match(win, wide)) return kernel;
+        if (kernel->cls == SPR_K_DWCONV_Q8 && spr_kernel_runs(kernel, features) && kernel->dw_q8->match(win)) return kernel;
     }
     return NULL;
 }

@@ -301,7 +301,7 @@ const spr_kernel *spr_kernel_best_conv(spr_kernel_class cls, const spr_conv_shap
 const spr_kernel *spr_kernel_find(const char *name);
 
 /* First quantized depthwise kernel that runs and matches the window. */
-const spr_kernel *spr_kernel_best_dw_q8(const spr_window *win, int wide, uint32_t features);
+const spr_kernel *spr_kernel_best_dw_q8(const spr_window *win, uint32_t features);
 
 /* "pw_csr", "conv" ... */
 const char *spr_kernel_class_name(spr_kernel_class cls);

@@ -97,7 +97,7 @@ typedef struct spr_dw_q8_args {
 typedef void spr_dw_q8_fn(const spr_dw_q8_args *args);
 
 typedef struct spr_dw_q8_traits {
-    int (*match)(const spr_window *win, int wide); /* wide: whether a weight is beyond int8 */
+    int (*match)(const spr_window *win);
     size_t (*size)(const spr_dw_q8_weights *w);
     void (*pack)(const spr_dw_q8_weights *w, void *dst);
     size_t (*scratch)(const spr_window *win); /* bytes */

@@ -223,7 +223,7 @@ static void sweep_depthwise(void) {
                                spr_function_name(d.finish.act.fn), d.has_z ? "z" : "no z");
         describe(text + n, sizeof text - (size_t)n, &d.win);
         for (size_t i = 0; i < spr_kernel_count; i++)
-            if (spr_kernels[i].cls == SPR_K_DWCONV_Q8 && check_wanted(i) && spr_kernels[i].dw_q8->match(&d.win, d.wide))
+            if (spr_kernels[i].cls == SPR_K_DWCONV_Q8 && check_wanted(i) && spr_kernels[i].dw_q8->match(&d.win))
                 check_case(i, text, dw_body, &d);
         free(d.x.copy);
         free(d.y.copy);

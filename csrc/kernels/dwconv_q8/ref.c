@@ -6,8 +6,8 @@
 
 static size_t rows_of(uint32_t channels) { return spr_round_up(channels, SPR_Q8_GROUP); }
 
-static int match(const spr_window *win, int wide) {
-    (void)win, (void)wide;
+static int match(const spr_window *win) {
+    (void)win;
     return 1;
 }
 

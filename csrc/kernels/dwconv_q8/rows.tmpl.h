@@ -33,28 +33,45 @@ static size_t NAME(scratch)(const spr_window *w) {
     return s.padded + s.ring * s.line;
 }
 
-static int NAME(match)(const spr_window *w, int wide) { return !wide && w->kw <= 8; }
+static int NAME(match)(const spr_window *w) { return w->kw <= 8; }
 
 static size_t NAME(rows_of)(uint32_t channels) { return spr_round_up(channels, SPR_Q8_GROUP); }
 
-static size_t NAME(size)(const spr_dw_q8_weights *w) {
-    return NAME(rows_of)(w->channels) * (sizeof(int32_t) + sizeof(float) + w->win.kh * ((w->win.kw + 3) / 4) * 4);
+/* Weights beyond int8 are the sum of two. */
+static int32_t NAME(parts)(const spr_dw_q8_weights *w) {
+    int32_t parts = 1;
+    for (size_t i = 0; i < (size_t)w->channels * w->win.kh * w->win.kw; i++)
+        if (w->w[i] > 127 || w->w[i] < -128) parts = w->w[i] == 255 || parts == 3 ? 3 : 2; /* 127 + 127 + 1 */
+    return parts;
 }
 
-/* bias and scale of the channels, then [group][row of the kernel][chunk][4 channels][4 taps]. */
+static size_t NAME(size)(const spr_dw_q8_weights *w) {
+    const size_t taps = (size_t)NAME(parts)(w) * w->win.kh * ((w->win.kw + 3) / 4) * 4;
+    return 16 + NAME(rows_of)(w->channels) * (sizeof(int32_t) + sizeof(float) + taps);
+}
+
+/* The number of parts in 16 bytes, bias and scale of the channels, then [group][row of the kernel][chunk][part][4 channels]
+   [4 taps]. */
 static void NAME(pack)(const spr_dw_q8_weights *w, void *dst) {
     const size_t rows = NAME(rows_of)(w->channels), chunks = (w->win.kw + 3) / 4;
-    int32_t *bias = dst;
+    int32_t *head = dst, *bias = head + 4;
     float *scale = (float *)(bias + rows);
     int8_t *out = (int8_t *)(scale + rows);
+    const int32_t parts = NAME(parts)(w);
     memset(dst, 0, NAME(size)(w));
+    *head = parts;
     for (uint32_t c = 0; c < w->channels; c++) {
         bias[c] = w->bias[c];
         scale[c] = w->scale[c];
         for (uint32_t ky = 0; ky < w->win.kh; ky++)
-            for (uint32_t kx = 0; kx < w->win.kw; kx++)
-                out[(((c / 4 * w->win.kh + ky) * chunks + kx / 4) * 4 + c % 4) * 4 + kx % 4] =
-                    (int8_t)w->w[(c * w->win.kh + ky) * w->win.kw + kx];
+            for (uint32_t kx = 0; kx < w->win.kw; kx++) {
+                int32_t rest = w->w[(c * w->win.kh + ky) * w->win.kw + kx];
+                int8_t *at = out + (((c / 4 * w->win.kh + ky) * chunks + kx / 4) * (size_t)parts * 4 + c % 4) * 4 + kx % 4;
+                for (int32_t part = 0; part < parts; part++, at += 16) {
+                    *at = (int8_t)(rest > 127 ? 127 : rest < -128 ? -128 : rest);
+                    rest -= *at;
+                }
+            }
     }
 }
 
@@ -99,8 +116,8 @@ SPR_INLINE void NAME(interleave_row)(const spr_window *w, const NAME(sizes) * s,
 }
 
 /* An output row of a group; kernel rows' lines in order. */
-SPR_INLINE void NAME(output_row)(const spr_dw_q8_args *a, const NAME(sizes) * s, uint32_t g, const int8_t *ring, uint32_t top,
-                                 const int32_t *bias, const float *scale, const int8_t *weights, size_t at) {
+SPR_INLINE void NAME(output_row)(const spr_dw_q8_args *a, const NAME(sizes) * s, const int parts, uint32_t g, const int8_t *ring,
+                                 uint32_t top, const int32_t *bias, const float *scale, const int8_t *weights, size_t at) {
     const spr_window *w = a->win;
     for (uint32_t px = 0; px < w->ow; px += PIXELS) {
         const S start = SUMS(bias);
@@ -108,13 +125,14 @@ SPR_INLINE void NAME(output_row)(const spr_dw_q8_args *a, const NAME(sizes) * s,
         const int8_t *taps = weights;
         for (uint32_t ky = 0; ky < w->kh; ky++) {
             const int8_t *line = ring + (top + ky * w->dh) % s->ring * s->line + (size_t)px * 16;
-            for (uint32_t chunk = 0; chunk < s->chunks; chunk++, taps += 16, line += (size_t)s->outputs * 16) {
-                const V four = LOAD_WEIGHTS(taps);
-                DOT(sum[0], LOAD(line), four);
-                DOT(sum[1], LOAD(line + PIXELS * 4), four);
-                DOT(sum[2], LOAD(line + PIXELS * 8), four);
-                DOT(sum[3], LOAD(line + PIXELS * 12), four);
-            }
+            for (uint32_t chunk = 0; chunk < s->chunks; chunk++, line += (size_t)s->outputs * 16)
+                for (int part = 0; part < parts; part++, taps += 16) {
+                    const V four = LOAD_WEIGHTS(taps);
+                    DOT(sum[0], LOAD(line), four);
+                    DOT(sum[1], LOAD(line + PIXELS * 4), four);
+                    DOT(sum[2], LOAD(line + PIXELS * 8), four);
+                    DOT(sum[3], LOAD(line + PIXELS * 12), four);
+                }
         }
         const uint32_t n = w->ow - px < PIXELS ? w->ow - px : PIXELS;
         const spr_q8 *z = a->z ? a->z + (g * a->z_stride + at + px) * 4 : NULL;
@@ -126,7 +144,7 @@ SPR_INLINE void NAME(run)(const spr_dw_q8_args *a) {
     const spr_window *w = a->win;
     const NAME(sizes) s = NAME(sizes_of)(w);
     const size_t rows = NAME(rows_of)(a->channels);
-    const int32_t *bias = a->packed;
+    const int32_t *head = a->packed, *bias = head + 4;
     const float *scale = (const float *)(bias + rows);
     const int8_t *weights = (const int8_t *)(scale + rows);
     uint32_t *padded = a->scratch;
@@ -140,8 +158,11 @@ SPR_INLINE void NAME(run)(const spr_dw_q8_args *a) {
                 NAME(pad_row)(a, &s, a->x + g * a->x_stride * 4, (int64_t)next - w->pt, padded);
                 NAME(interleave_row)(w, &s, padded, ring + next % s.ring * s.line);
             }
-            NAME(output_row)(a, &s, g, ring, top, bias + 4 * g, scale + 4 * g, weights + (size_t)g * w->kh * s.chunks * 16,
-                             (size_t)oy * w->ow);
+            const int8_t *of_group = weights + (size_t)g * w->kh * s.chunks * (size_t)*head * 16;
+            if (*head == 1)
+                NAME(output_row)(a, &s, 1, g, ring, top, bias + 4 * g, scale + 4 * g, of_group, (size_t)oy * w->ow);
+            else
+                NAME(output_row)(a, &s, *head, g, ring, top, bias + 4 * g, scale + 4 * g, of_group, (size_t)oy * w->ow);
         }
     }
 }

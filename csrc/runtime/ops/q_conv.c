@@ -256,9 +256,7 @@ static spr_status plan_sums(spr_plan_ctx *ctx, spr_step *step, const int16_t *w,
 static spr_status plan_depthwise(spr_plan_ctx *ctx, spr_step *step, const int16_t *w, const float *scale, const int32_t *bias,
                                  q_conv *s) {
     spr_dw_q8_weights weights = {.channels = s->oc, .win = s->win, .w = w, .bias = bias, .scale = scale};
-    int wide = 0;
-    for (size_t i = 0; i < (size_t)s->oc * s->win.kh * s->win.kw; i++) wide |= beyond(w[i]) != 0;
-    s->kernel = step->kernel = spr_kernel_best_dw_q8(&s->win, wide, ctx->features);
+    s->kernel = step->kernel = spr_kernel_best_dw_q8(&s->win, ctx->features);
     snprintf(step->reason, sizeof step->reason, "8 bits: depthwise %ux%u: no sparse kernel", s->win.kh, s->win.kw);
     step->packed_bytes = s->kernel->dw_q8->size(&weights);
     step->scratch = s->kernel->dw_q8->scratch(&s->win);

@@ -1,0 +1,192 @@
+"""Networks in 8 bit integers against onnxruntime."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import sparse_runtime as sr
+from sparse_runtime import passes
+from sparse_runtime.importers.onnx import import_model
+
+ort = pytest.importorskip("onnxruntime")
+ort.set_default_logger_severity(3)
+
+
+class Net:
+    """A network whose tensors are quantized and dequantized between operators."""
+
+    def __init__(self, kind: str, seed: int = 0):
+        self.kind, self.rng = kind, np.random.default_rng(seed)
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self.count = 0
+
+    def name(self) -> str:
+        self.count += 1
+        return f"t{self.count}"
+
+    def const(self, array) -> str:
+        name = self.name()
+        self.constants.append(numpy_helper.from_array(np.asarray(array), name))
+        return name
+
+    def node(self, op: str, *inputs: str, **attrs) -> str:
+        name = self.name()
+        self.nodes.append(helper.make_node(op, list(inputs), [name], name=f"{op}_{name}", **attrs))
+        return name
+
+    def qdq(self, x: str, scale: float, zero: int) -> str:
+        s, z = self.const(np.float32(scale)), self.const(np.array(zero, self.kind))
+        return self.node("DequantizeLinear", self.node("QuantizeLinear", x, s, z), s, z)
+
+    def weights(self, shape, scale, zeros: float = 0, zero: int | None = None) -> str:
+        """int8 with scales by row, or uint8 with a zero."""
+        if zero is not None:
+            q = self.rng.integers(0, 255, shape).astype(np.uint8)
+            return self.node("DequantizeLinear", self.const(q), self.const(np.float32(scale)), self.const(np.uint8(zero)))
+        q = self.rng.integers(-127, 128, shape).astype(np.int8)
+        q[self.rng.random(shape) < zeros] = 0
+        s = (scale * self.rng.uniform(0.5, 1, shape[0])).astype(np.float32)
+        z = self.const(np.zeros(shape[0], np.int8))
+        return self.node("DequantizeLinear", self.const(q), self.const(s), z, axis=0)
+
+    def model(self, inputs, outputs) -> onnx.ModelProto:
+        graph = helper.make_graph(
+            self.nodes,
+            "net",
+            [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in inputs.items()],
+            [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in outputs],
+            self.constants,
+        )
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+def compare(model: onnx.ModelProto, feeds, quantum: float, share: float = 0.0, **options) -> list[str]:
+    """All but a share of the results are onnxruntime's, and all are within one quantum. Returns the operators run."""
+    data = sr.convert(model, sparse_threshold=0.3).data
+    settings = ort.SessionOptions()
+    settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    expected = ort.InferenceSession(model.SerializeToString(), settings, providers=["CPUExecutionProvider"]).run(None, feeds)
+    with sr.Session(data, **options) as session:
+        found = session.run(None, feeds)
+        kinds = [layer.op for layer in session._layers()]
+    for got, want in zip(found, expected):
+        assert got.shape == want.shape
+        off = np.abs(got.astype(np.float64) - want) / quantum
+        assert off.max() <= 1.01
+        assert (off > 0.01).mean() <= share
+    return kinds
+
+
+CONVS = {
+    "pointwise": ((24, 13, 1, 1), {}),
+    "window": ((10, 6, 3, 3), {"pads": [1, 1, 1, 1]}),
+    "stride": ((9, 3, 3, 3), {"pads": [0, 0, 1, 1], "strides": [2, 2]}),
+    "subsampled": ((16, 8, 1, 1), {"strides": [2, 2]}),
+    "dilated": ((7, 5, 3, 3), {"dilations": [2, 2], "pads": [2, 2, 2, 2]}),
+    "grouped": ((12, 3, 3, 3), {"group": 4, "pads": [1, 1, 1, 1]}),
+    "depthwise": ((18, 1, 3, 3), {"group": 18, "pads": [1, 1, 1, 1]}),
+    "depthwise stride": ((8, 1, 5, 5), {"group": 8, "pads": [2, 2, 2, 2], "strides": [2, 2]}),
+    "one pixel": ((11, 6, 9, 10), {}),
+}
+
+
+@pytest.mark.parametrize("zero", [None, 113])
+@pytest.mark.parametrize("kind", ["int8", "uint8"])
+@pytest.mark.parametrize("name", CONVS)
+def test_conv(name, kind, zero):
+    shape, attrs = CONVS[name]
+    net = Net(kind, seed=len(name))
+    channels = shape[1] * attrs.get("group", 1)
+    x = net.qdq("x", 0.02, 7 if kind == "int8" else 131)
+    taps = int(np.prod(shape[1:]))
+    bias = net.const(net.rng.integers(-500, 500, shape[0]).astype(np.float32) * np.float32(1e-4))
+    w = net.weights(shape, 0.005, zero=zero)
+    y = net.qdq(net.node("Conv", x, w, bias, **attrs), 0.02 * np.sqrt(taps) / 5, 3)
+    model = net.model({"x": [2, channels, 9, 10]}, [y])
+    feeds = {"x": net.rng.normal(0, 1, (2, channels, 9, 10)).astype(np.float32)}
+    kinds = compare(model, feeds, 0.02 * np.sqrt(taps) / 5, share=0.01)
+    assert kinds == ["Quantize", "QConv", "Dequantize"]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("sparse", ["never", "always"])
+@pytest.mark.parametrize("zeros", [0.0, 0.9, 1.0])
+def test_sparse(zeros, sparse, threads):
+    net = Net("int8")
+    x = net.qdq("x", 0.02, 0)
+    w = net.weights((33, 48, 1, 1), 0.005, zeros=zeros)
+    y = net.qdq(net.node("Relu", net.node("Conv", x, w)), 0.05, -128)
+    model = net.model({"x": [1, 48, 20, 21]}, [y])
+    feeds = {"x": net.rng.normal(0, 1, (1, 48, 20, 21)).astype(np.float32)}
+    compare(model, feeds, 0.05, share=0.01, sparse=sparse, threads=threads)
+
+
+def test_network_of_all_operators():
+    net = Net("uint8")
+    x = net.qdq("x", 0.02, 128)
+    a = net.qdq(net.node("Conv", x, net.weights((12, 6, 1, 1), 0.01)), 0.03, 120)
+    b = net.qdq(net.node("LeakyRelu", a, alpha=0.1), 0.03, 40)
+    c = net.qdq(net.node("Add", a, b), 0.05, 100)
+    d = net.qdq(net.node("Concat", c, b, x, axis=1), 0.05, 110)
+    e = net.qdq(net.node("MaxPool", d, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]), 0.05, 110)
+    f = net.qdq(net.node("GlobalAveragePool", e), 0.02, 90)
+    g = net.qdq(net.node("Mul", e, net.qdq(net.node("Sigmoid", f), 1 / 256, 0)), 0.05, 100)
+    h = net.qdq(net.node("AveragePool", g, kernel_shape=[2, 2], strides=[2, 2]), 0.05, 100)
+    model = net.model({"x": [1, 6, 15, 17]}, [h])
+    feeds = {"x": net.rng.normal(0, 1, (1, 6, 15, 17)).astype(np.float32)}
+    kinds = compare(model, feeds, 0.05, share=0.05)
+    assert set(kinds) == {"Quantize", "QConv", "QUnary", "QBinary", "QConcat", "QPool", "Dequantize"}
+
+
+def test_floats_stay_where_they_are_needed():
+    """A convolution without QuantizeLinear gives float32, an operator without a quantized form is between conversions."""
+    net = Net("int8")
+    x = net.qdq("x", 0.02, 0)
+    y = net.qdq(net.node("Transpose", x, perm=[0, 1, 3, 2]), 0.02, 0)
+    z = net.node("Conv", y, net.weights((5, 4, 1, 1), 0.01))
+    model = net.model({"x": [1, 4, 6, 7]}, [z])
+    feeds = {"x": net.rng.normal(0, 1, (1, 4, 6, 7)).astype(np.float32)}
+    kinds = compare(model, feeds, 1e-4)
+    assert "QConv" in kinds and "Transpose" in kinds and kinds[-1] == "QConv"
+
+
+def test_bytes_at_the_border():
+    """uint8 inputs and outputs are taken as they are."""
+    net = Net("uint8")
+    s, z = net.const(np.float32(0.1)), net.const(np.uint8(100))
+    x = net.node("DequantizeLinear", "x", s, z)
+    y = net.node("QuantizeLinear", net.node("Conv", x, net.weights((5, 4, 1, 1), 0.01)), s, z)
+    model = net.model({"x": [1, 4, 6, 7]}, [y])
+    model.graph.input[0].type.tensor_type.elem_type = model.graph.output[0].type.tensor_type.elem_type = TensorProto.UINT8
+    feeds = {"x": net.rng.integers(0, 256, (1, 4, 6, 7)).astype(np.uint8)}
+    assert compare(model, feeds, 1, share=0.01) == ["Quantize", "QConv", "Dequantize"]
+
+
+def test_sparse_file_is_smaller():
+    sizes = {}
+    for zeros in (0.5, 0.75):
+        net = Net("int8")
+        y = net.qdq(net.node("Conv", net.qdq("x", 0.02, 0), net.weights((256, 256, 1, 1), 0.01, zeros=zeros)), 0.05, 0)
+        model = net.model({"x": [1, 256, 8, 8]}, [y])
+        for sparse in ("auto", "never"):
+            sizes[zeros, sparse] = len(sr.convert(model, sparse=sparse, sparse_threshold=0.4).data)
+    assert sizes[0.5, "auto"] < 0.7 * sizes[0.5, "never"]
+    assert sizes[0.75, "auto"] < 0.45 * sizes[0.75, "never"]
+
+
+def test_bad_scales_are_refused():
+    net = Net("int8")
+    y = net.qdq(net.node("Conv", net.qdq("x", 0.02, 0), net.weights((4, 4, 1, 1), 0.01)), 0.05, 0)
+    graph = import_model(net.model({"x": [1, 4, 6, 7]}, [y]))
+    passes.optimize(graph)
+    conv = next(node for node in graph.nodes if node.op == "QConv")
+    for key, value in (("x_scale", 0.0), ("x_scale", float("nan")), ("y_scale", -1.0), ("x_zero", 200)):
+        old = conv[key]
+        conv[key] = value
+        with pytest.raises(sr.SparseRuntimeError, match=key):
+            graph.to_bytes()
+        conv[key] = old
