@@ -294,21 +294,17 @@ def _choose(
     """Encoding and why."""
     read = node.input("W")
     shape = weight.const.shape
-    if node.op == "Conv" and shape[1] == 1 and node["group"] > 1:
+    if node.op in ("Conv", "QConv") and shape[1] == 1 and node["group"] > 1:
         return "dense", "depthwise layers do not run sparse"
     if node.op == "QConv" and node["w_zero"]:
         return "dense", "8 bit weights with a zero that is not 0: pruned ones do not look like zeros"
-    if node.op == "Conv" and shape[2:] != (1, 1):
-        return "dense", f"kernel {shape[2]}x{shape[3]}: only 1x1 and fully connected layers run sparse"
     if policy == "never":
         return "dense", "sparse='never'"
     other = next(
         (
             u
             for u in read.uses + [u for u in weight.uses if weight is not read and u is not read.producer]
-            if u.op not in ("Conv", "FullyConnected") or u.inputs.count(read) != 1 or u.input("W") is not read
-            for u in weight.uses
-            if u.op not in _WEIGHTED or u.inputs.count(weight) != 1 or u.input("W") is not weight
+            if u.op not in _WEIGHTED or u.inputs.count(read) != 1 or u.input("W") is not read
         ),
         None,
     )

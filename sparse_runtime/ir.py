@@ -534,8 +534,7 @@ class Graph:
             if not all(value.name in f for f in found):  # known only when the network has run
                 value.dtype, value.shapes = None, ()
                 continue
-            kinds = {np.dtype(f[value.name][0]).name for f in found if value.name in f}
-            kinds = {f[value.name][0] for f in found if value.name in f}
+            kinds = {f[value.name][0] for f in found}
             if len(kinds) != 1:
                 raise ShapeError(f"the type of {value.name!r} depends on the input shapes")
             value.dtype = kinds.pop()

@@ -53,12 +53,11 @@ static void place_concat_parts(layout *l) {
         if (node->op != SPR_OP_Concat && node->op != SPR_OP_QConcat) continue;
         int32_t out = node->out[0];
         const spr_desc *desc = &plan->views[out].desc;
-        int axis = spr_normalize_axis(node->attr[SPR_ATTR_Concat_axis].i, desc->rank);
-        int interleave = node->attr[SPR_ATTR_Concat_interleave].i != 0;
-        /* Planes may lie further apart; single numbers may not, kernels want vectors of them. */
-        if (interleave && (desc->rank != 4 || axis != 1 || desc->dim[2] * desc->dim[3] == 1)) continue;
         int quantized = node->op == SPR_OP_QConcat;
         int axis = quantized ? 1 : spr_normalize_axis(node->attr[SPR_ATTR_Concat_axis].i, desc->rank);
+        int interleave = !quantized && node->attr[SPR_ATTR_Concat_interleave].i != 0;
+        /* Planes may lie further apart; single numbers may not, kernels want vectors of them. */
+        if (interleave && (desc->rank != 4 || axis != 1 || desc->dim[2] * desc->dim[3] == 1)) continue;
         int64_t begin = 0;
         for (int i = 0; i < node->in_count; i++) {
             int32_t v = node->in[i];
@@ -66,7 +65,8 @@ static void place_concat_parts(layout *l) {
             int uses = 0;
             for (int k = 0; k < node->in_count; k++) uses += node->in[k] == v;
             int groups = begin % SPR_Q8_GROUP == 0 && (extent % SPR_Q8_GROUP == 0 || i + 1 == node->in_count);
-            if (axis_divides(desc, axis) && (!quantized || groups) && !plan->known[v] && plan->graph->values[v].producer >= 0 && uses == 1 &&
+            if (axis_divides(desc, axis) && (!quantized || groups) && !plan->known[v] &&
+                plan->graph->values[v].producer >= 0 && uses == 1 &&
                 l->parent[v] < 0) {
                 l->parent[v] = out;
                 l->part_offset[v] = begin;

@@ -249,7 +249,7 @@ static total run_case_q8(const spr_kernel *kernel, shape s, double sparsity, con
     const spr_q8_finish finish = {.y_inv = 1, .lo = SPR_Q8_MIN, .hi = SPR_Q8_MAX};
     const job j = {.kernel = kernel, .pw_q8 = {.x = x, .y = y, .y_stride = stride, .packed = packed, .n = s.n, .row1 = s.n,
                                                .px1 = s.m, .finish = &finish}};
-    total t = {measure(&j, opt), 2.0 * s.m * (double)nnz, 2.0 * s.m * s.n * (double)s.k};
+    total t = {measure(&j, opt, (const float *)(const void *)x, x_size), 2.0 * s.m * (double)nnz, 2.0 * s.m * s.n * (double)s.k};
     free(x);
     free(y);
     free(packed);

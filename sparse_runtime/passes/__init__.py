@@ -88,7 +88,7 @@ def optimize(graph: Graph, names: Sequence[str] | None = None) -> Outcome:
     tail.attach(graph)
     for name, probe in others if tail.nodes else ():
         outcome.free[name] = outcome.free[name] and _takes(graph, probe)
-    graph.annotate([outcome.probe] + [probe for name, probe in others if outcome.free[name]])
+    usable = [outcome.probe] + [probe for name, probe in others if outcome.free[name]]
     graph.annotate(usable)
     if _run(graph, _LAST, wanted, outcome):
         graph.annotate(usable)
