@@ -8,7 +8,11 @@ from networks import pointwise_shapes
 from sparse_runtime import _core
 from sparse_runtime.ir import Graph
 
-KERNELS = [kernel for kernel in _core.kernels() if kernel["cls"].startswith("pw_") and kernel["runs"]]
+KERNELS = [
+    kernel
+    for kernel in _core.kernels()
+    if kernel["cls"].startswith("pw_") and not kernel["cls"].endswith("_q8") and kernel["runs"]
+]
 FORMATS = {
     "pw_dense": ((1, 1), "dense", "never"),
     "pw_csr": ((1, 1), "bitmap", "always"),

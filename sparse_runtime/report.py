@@ -7,8 +7,9 @@ from .table import Column, Table, number, percent
 
 
 def is_sparse(layer):
-    """Whether the layer runs a kernel that leaves out zeros; they have names like pw_csr_f32_neon, fc_csr_f32_ref."""
-    return any(part in ("csr", "2x1") for part in layer.kernel.split("_"))
+    """Whether the layer runs a kernel that leaves out zeros; they have names like pw_csr_f32_neon, fc_csr_f32_ref,
+    pw_1x4_q8_vnni."""
+    return any(part in ("csr", "2x1", "1x4", "2x4") for part in layer.kernel.split("_"))
 
 
 def macs_done(layer):
