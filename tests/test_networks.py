@@ -74,8 +74,8 @@ def real_network(name):
 
 @pytest.mark.models
 @pytest.mark.skipif(not MODELS, reason="SPARSE_RUNTIME_MODELS is not set")
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("sparse", ["auto", "never", pytest.param("always", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("sparse, threads", [("auto", 2), ("never", 1), *(
+    pytest.param(*case, marks=pytest.mark.slow) for case in (("auto", 1), ("never", 2), ("always", 1), ("always", 2)))])
 @pytest.mark.parametrize("name", REAL)
 def test_real_network(name, sparse, threads):
     _, data, feeds, expected = real_network(name)

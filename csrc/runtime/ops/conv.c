@@ -47,8 +47,8 @@ static double window_balance(const spr_plan_ctx *ctx, const conv_state *state, s
     spr_loads loads = {.threads = ctx->threads};
     uint32_t oc = state->shape.oc, oh = state->shape.win.oh;
     for (size_t image = 0; image < images; image++)
-        for (uint32_t row = 0; row < oc; row += state->rows_per_task)
-            for (uint32_t line = 0; line < oh; line += state->lines_per_task) {
+        for (uint32_t line = 0; line < oh; line += state->lines_per_task)
+            for (uint32_t row = 0; row < oc; row += state->rows_per_task) {
                 uint32_t rows = oc - row < state->rows_per_task ? oc - row : state->rows_per_task;
                 uint32_t lines = oh - line < state->lines_per_task ? oh - line : state->lines_per_task;
                 spr_loads_add(&loads, (double)rows * lines);

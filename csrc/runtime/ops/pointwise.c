@@ -87,12 +87,13 @@ static double balance(const spr_plan_ctx *ctx, const spr_pw_weights *w, const sp
     spr_loads loads = {.threads = ctx->threads};
     size_t images = use->fully_connected ? 1 : use->images;
     for (size_t image = 0; image < images; image++)
-        for (uint32_t group = 0; group < pw->row_groups; group++) {
-            double rows = 0;
-            for (uint32_t row = pw->row_bound[group]; row < pw->row_bound[group + 1]; row++) rows += row_work(w, row);
-            for (uint32_t block = 0; block < pw->px_blocks; block++) {
-                size_t begin = (size_t)block * pw->px_block, end = begin + pw->px_block;
-                spr_loads_add(&loads, rows * (double)((end < use->pixels ? end : use->pixels) - begin));
+        for (uint32_t block = 0; block < pw->px_blocks; block++) {
+            size_t begin = (size_t)block * pw->px_block, end = begin + pw->px_block;
+            if (end > use->pixels) end = use->pixels;
+            for (uint32_t group = 0; group < pw->row_groups; group++) {
+                double rows = 0;
+                for (uint32_t row = pw->row_bound[group]; row < pw->row_bound[group + 1]; row++) rows += row_work(w, row);
+                spr_loads_add(&loads, rows * (double)(end - begin));
             }
         }
     return spr_loads_balance(&loads);

@@ -97,10 +97,14 @@ static size_t planes_budget(uint32_t features) {
     return features & SPR_ISA_INORDER ? 128 << 10 : 256 << 10;
 }
 
-/* Cycles to unroll a pixel of a plane, shifted or row by row, and of a dense convolution in those of a dense pointwise layer with
-   as many multiply-accumulates: measured on ResNet-18's layers with AVX-512. */
-#define SHIFT_CYCLES 0.5
-#define UNROLL_CYCLES 1.0
+/* Cycles to unroll a pixel of a plane, shifted or row by row: measured on ResNet-18's layers with AVX-512; on ARM by counting
+   instructions, four pixels to a vector. */
+static double unroll_cycles(const spr_window *win, uint32_t features) {
+    if (features & SPR_ISA_AVX2) return shifts(win) ? 0.5 : 1.0;
+    return (shifts(win) ? 0.75 : 2.0) * (features & SPR_ISA_INORDER ? 2 : 1);
+}
+
+/* Cycles of a dense convolution in those of a dense pointwise layer with as many multiply-accumulates, measured likewise. */
 #define DENSE_CYCLES 1.0
 #define SPARSE_MARGIN 0.9 /* estimates err, and sparse must not lose */
 
@@ -157,7 +161,7 @@ spr_status spr_unrolled_plan(spr_plan_ctx *ctx, spr_step *step, const spr_value 
     const spr_kernel *csr = spr_kernel_best(SPR_K_PW_CSR, ctx->features), *pair = spr_kernel_best(SPR_K_PW_2X1, ctx->features);
     const double dense = DENSE_CYCLES * spr_estimate(spr_kernel_best(SPR_K_PW_DENSE, ctx->features), ctx->features, &work);
     work.channels = k;
-    const double copies = (shifts(win) ? SHIFT_CYCLES : UNROLL_CYCLES) * k * (double)made.pixels * (double)images;
+    const double copies = unroll_cycles(win, ctx->features) * k * (double)made.pixels * (double)images;
     const double cycles[2] = {copies + spr_estimate(csr, ctx->features, &work), copies + spr_estimate(pair, ctx->features, &work)};
     const int two = cycles[1] < cycles[0];
     const int wins = cycles[two] < SPARSE_MARGIN * dense;
