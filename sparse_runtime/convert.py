@@ -171,6 +171,8 @@ def convert(
         quantization = quantize.quantize(
             graph, calibration, calibration_method, skip=int8_skip, min_sqnr=int8_min_sqnr, progress=progress
         )
+        if outcome.probes:
+            passes.to_integer_operators(graph, outcome)
     layers, encodings = _decide(graph, policy, threshold)
     data = graph.to_bytes(encodings, policy)
     report = ConversionReport(

@@ -178,6 +178,33 @@ def test_sparse_file_is_smaller():
     assert sizes[0.75, "auto"] < 0.45 * sizes[0.75, "never"]
 
 
+def test_own_quantization_runs_in_integers():
+    """With residuals and activations fused; against the same network in float32."""
+    rng = np.random.default_rng(0)
+    f = lambda *shape: numpy_helper.from_array(rng.normal(0, 0.3, shape).astype(np.float32), f"w{shape}")  # noqa: E731
+    constants = [f(16, 8, 1, 1), f(16, 1, 3, 3), f(16, 16, 1, 1)]
+    names = [c.name for c in constants]
+    nodes = [
+        helper.make_node("Conv", ["x", names[0]], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", names[1]], ["c"], group=16, pads=[1, 1, 1, 1]),
+        helper.make_node("LeakyRelu", ["c"], ["d"], alpha=0.1),
+        helper.make_node("Conv", ["d", names[2]], ["e"]),
+        helper.make_node("Add", ["e", "b"], ["f"]),
+        helper.make_node("Relu", ["f"], ["y"]),
+    ]
+    values = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, c, 12, 13]) for n, c in (("x", 8), ("y", 16))]
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    feeds = [{"x": rng.normal(0, 1, (1, 8, 12, 13)).astype(np.float32)} for _ in range(8)]
+    expected = sr.Session(sr.convert(model).data).run(None, feeds[0])[0]
+    with sr.Session(sr.convert(model, int8=True, calibration=feeds, int8_min_sqnr=None).data) as session:
+        found = session.run(None, feeds[0])[0]
+        kinds = [layer.op for layer in session._layers()]
+    assert kinds.count("QConv") == 3 and "Conv" not in kinds
+    assert np.abs(found - expected).std() < 0.05 * expected.std()
+
+
 def test_bad_scales_are_refused():
     net = Net("int8")
     y = net.qdq(net.node("Conv", net.qdq("x", 0.02, 0), net.weights((4, 4, 1, 1), 0.01)), 0.05, 0)

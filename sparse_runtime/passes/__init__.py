@@ -53,6 +53,7 @@ class Outcome:
     counts: dict[str, int] = field(default_factory=dict)
     free: dict[str, bool] = field(default_factory=dict)
     probe: probes.Probe | None = None  # the shapes looked at first
+    probes: list[probes.Probe] = field(default_factory=list)  # all shapes that the graph is known to take
     note: str = ""  # why passes were left out
 
 
@@ -89,10 +90,18 @@ def optimize(graph: Graph, names: Sequence[str] | None = None) -> Outcome:
     for name, probe in others if tail.nodes else ():
         outcome.free[name] = outcome.free[name] and _takes(graph, probe)
     usable = [outcome.probe] + [probe for name, probe in others if outcome.free[name]]
+    outcome.probes = usable
     graph.annotate(usable)
     if _run(graph, _LAST, wanted, outcome):
         graph.annotate(usable)
     return outcome
+
+
+def to_integer_operators(graph: Graph, outcome: Outcome) -> None:
+    """What remains to be done for a graph that was quantized after `optimize`."""
+    graph.annotate(outcome.probes)
+    if _run(graph, _LAST, NAMES, outcome):
+        graph.annotate(outcome.probes)
 
 
 def _free_shapes(graph: Graph, outcome: Outcome, others: Sequence[tuple[str, probes.Probe]]) -> None:

@@ -114,11 +114,12 @@ class _Pass:
 
     def conv(self, node: Node) -> bool:
         x, w, b = self.source(node.input("X")), node.input("W"), node.input("B")
-        if x is None or not w.is_const or node["act"] not in ("none", "clip", "hard_swish", "hard_sigmoid", "leaky_relu"):
+        z = self.source(node.input("Z"))
+        if x is None or node["act"] not in ("none", "clip", "hard_swish", "hard_sigmoid", "leaky_relu"):
             return False
-        if node.input("Z") is not None:
+        if z is None and node.input("Z") is not None:
             return False
-        found = self.graph.integers(w.const)
+        found = _stored(self.graph, w)
         weights = None if found is None else _weights(found[0])
         if weights is None:
             return False
@@ -132,8 +133,8 @@ class _Pass:
             None if array is None else self.graph.add_const(f"{node.name}/{name}", array) for name, array in names.items()
         ]
         attrs = {k: v for k, v in node.attrs.items()}
-        attrs.update(x[1].attrs("x"), w_zero=weights[1])
-        inputs = [self.take(x, node), *constants]
+        attrs.update(x[1].attrs("x"), w_zero=weights[1], **(z[1].attrs("z") if z else {}))
+        inputs = [self.take(x, node), *constants, self.take(z, node) if z else None]
         if target is not None:
             return self.put(target, "QConv", node, inputs, **attrs, **target[1].attrs("y"))
         name = node.output.name
@@ -198,6 +199,20 @@ _CONVERT: dict[str, Callable[[_Pass, Node], bool]] = {
 }
 
 
+def _stored(graph: Graph, value: Value) -> tuple[np.ndarray, np.ndarray] | None:
+    """Integers and scales, one or one per row, behind a constant or what is dequantized from one."""
+    if value.is_const:
+        return graph.integers(value.const)
+    node = value.producer
+    if node is None or node.op != "DequantizeLinear" or not all(v is None or v.is_const for v in node.inputs):
+        return None
+    stored, scale, zero = node.inputs[0].const, node.inputs[1].const.reshape(-1), node.input("zero_point")
+    if scale.size > 1 and (node["axis"] % stored.ndim != 0 or scale.size != len(stored)):
+        return None
+    less = 0 if zero is None else zero.const.astype(np.int64).reshape((-1,) + (1,) * (stored.ndim - 1) if zero.const.size > 1 else ())
+    return stored.astype(np.int64) - less, scale
+
+
 def _weights(integers: np.ndarray) -> tuple[np.ndarray, int] | None:
     """As int8 and a zero, if they fit: nine bits do where there is a zero."""
     if not integers.size:
@@ -211,14 +226,15 @@ def _weights(integers: np.ndarray) -> tuple[np.ndarray, int] | None:
 
 def _bias(graph: Graph, bias: Value, quantum: np.ndarray) -> np.ndarray | None:
     """In int32 quanta of x_scale * w_scale."""
-    if not bias.is_const:
+    known = _stored(graph, bias)
+    if known is None and not bias.is_const:
         return None
-    known = graph.integers(bias.const)
     if known is not None and np.allclose(known[1].astype(np.float64), quantum, rtol=1e-4, atol=0):
         array = known[0].astype(np.float64)
     else:
+        real = bias.const.astype(np.float64) if bias.is_const else known[0] * known[1].astype(np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
-            array = np.rint(bias.const.astype(np.float64) / quantum)
+            array = np.rint(real / quantum)
     if not np.all(np.abs(array) < 2**31):
         return None
     return array.astype(np.int32)
