@@ -106,7 +106,7 @@ class Report:
         if any("kcycles" in layer.reason for layer in self.layers):
             lines.append(
                 "kcycles: what each kind of kernel is estimated to take, in thousands of cycles; the least is chosen, "
-                "but dense unless it loses by 5 %"
+                "but dense unless it loses by 10 %"
             )
         if self.tuned:
             lines.append(f"autotune: {self.tuned}")

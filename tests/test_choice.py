@@ -45,9 +45,9 @@ def test_the_cheapest_is_chosen(shape, sparsity, block):
     chosen = layer.kernel.split("_")[1]
     least = min(kcycles["csr"], kcycles["2x1"])
     if chosen == "dense":
-        assert least > 0.95 * kcycles["dense"] - 1
+        assert least > 0.9 * kcycles["dense"] - 1
     else:  # sparse must win by more than estimates err
-        assert kcycles[chosen] <= least + 1 and least <= 0.95 * kcycles["dense"] + 1
+        assert kcycles[chosen] <= least + 1 and least <= 0.9 * kcycles["dense"] + 1
     if sparsity == 0.02:
         assert chosen == "dense"
     if sparsity == 0.95:

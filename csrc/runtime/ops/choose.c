@@ -13,7 +13,7 @@ static const spr_kernel_class pw_class[FORMATS] = {SPR_K_PW_DENSE, SPR_K_PW_CSR,
 static const spr_kernel_class fc_class[FORMATS] = {SPR_K_FC_DENSE, SPR_K_FC_CSR, SPR_K_COUNT};
 
 /* By how much a sparse kernel has to be estimated cheaper than the dense one: estimates err, and sparse must not lose. */
-#define SPARSE_MARGIN 0.95
+#define SPARSE_MARGIN 0.9
 
 typedef struct candidate {
     const spr_kernel *kernel;
