@@ -48,7 +48,7 @@ def test_the_cheapest_is_chosen(shape, sparsity, block):
         assert least > 0.9 * kcycles["dense"] - 1
     else:  # sparse must win by more than estimates err
         assert kcycles[chosen] <= least + 1 and least <= 0.9 * kcycles["dense"] + 1
-    if sparsity == 0.02:
+    if sparsity == 0.02 and shape[0] < 1000:  # large maps are bound by memory, which sparse kernels of some cores read better
         assert chosen == "dense"
     if sparsity == 0.95:
         assert chosen != "dense"
