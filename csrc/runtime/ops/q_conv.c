@@ -61,7 +61,8 @@ static spr_status plan_rows(spr_plan_ctx *ctx, const spr_step *step, const spr_q
                             spr_step_value(step, 1)->name,
                             quantum >= 0 && quantum <= 3e38 ? "sums and bias exceed 32 bits" : "the scale is not a positive number");
         bias[row] = (int32_t)sum;
-        scale[row] = (float)(in_quanta ? quantum / y.scale : quantum);
+        scale[row] = (float)quantum;
+        if (in_quanta) scale[row] /= (float)y.scale;
     }
     return SPR_OK;
 }

@@ -159,7 +159,7 @@ static spr_status unary_plan(spr_plan_ctx *ctx, spr_step *step) {
         spr_q8 q = (spr_q8)i;
         float v = (float)(x.scale * ((int32_t)q - x.zero));
         if (act.fn != SPR_FN_NONE) spr_unary_f32_ref(&v, &v, 1, &act);
-        double quanta = nearbyint(v / y.scale) + y.zero;
+        double quanta = nearbyint(v / (float)y.scale) + y.zero;
         table[i] = (spr_q8)(quanta >= SPR_Q8_MIN ? quanta <= SPR_Q8_MAX ? quanta : SPR_Q8_MAX : SPR_Q8_MIN); /* NaN: the least */
     }
     step->state = table;
