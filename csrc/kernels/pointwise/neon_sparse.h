@@ -51,13 +51,14 @@ typedef struct spr_neon_rows {
     float *y;               /* 48: the tile in the first row */
     size_t y_stride;        /* 56: bytes */
     const float *bias;      /* 64: of the rows, with which sums begin; NULL: they begin with what is in y */
-    uint64_t bounds;        /* 72: bit 0: sums are bounded by `lower` in the end, bit 1: by `upper` too */
+    uint64_t bounds;        /* 72: bit 0: sums are bounded by `lower` in the end, bit 1: by `upper` too; 4: hard_swish */
     const char *touch;      /* 80: lines in touch_planes planes, what comes next, to be fetched meanwhile */
     size_t touch_stride;    /* 88: bytes */
     uint64_t touch_planes;  /* 96: */
     uint64_t touch_step;    /* 104: planes per row or pair, at least 1 */
     float lower, upper;     /* 112, 116; lower is at most upper, and minus infinity if there is no bound */
     uint64_t touch_lines;   /* 120: three times as many lines in each, at least 1 if there are planes */
+    float scale, shift;     /* 128, 132: of hard_swish */
 } spr_neon_rows;
 
 /* What pack() wrote into `packed`. */

@@ -43,11 +43,15 @@ SPR_INLINE NAME(spr_act_consts) NAME(spr_act_load_lanes)(const spr_act *act, siz
     return c;
 }
 
+SPR_INLINE V NAME(spr_hard_swish)(V x, const NAME(spr_act_consts) * c) {
+    return V_MUL(x, V_MINC(V_MAXC(V_FMA(x, c->a, c->b), V_SET(0)), V_SET(1)));
+}
+
 /* Applies a function of SPR_ACT_IN_REGISTERS; x itself for all others. */
 SPR_INLINE V NAME(spr_act_vec)(V x, const NAME(spr_act_consts) * c) {
     switch (c->fn) {
     case SPR_FN_CLIP: return V_MINC(V_MAXC(x, c->a), c->b);
-    case SPR_FN_HARD_SWISH: return V_MUL(x, V_MINC(V_MAXC(V_FMA(x, c->a, c->b), V_SET(0)), V_SET(1)));
+    case SPR_FN_HARD_SWISH: return NAME(spr_hard_swish)(x, c);
     case SPR_FN_HARD_SIGMOID: return V_MINC(V_MAXC(V_FMA(x, c->a, c->b), V_SET(0)), V_SET(1));
     case SPR_FN_LEAKY_RELU:
     case SPR_FN_PRELU: return V_SELECT(V_LT(x, V_SET(0)), V_MUL(x, c->a), x);
