@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "check.h"
+#include "check_q8.h"
 #include "kernels/q8_scalar.h"
 
 typedef struct layer {
@@ -24,10 +24,6 @@ typedef struct layer {
 } layer;
 
 static uint32_t quads(uint32_t n) { return (n + 3) / 4; }
-
-static void fill_bytes(check_rng *r, void *p, size_t n) {
-    for (size_t i = 0; i < n; i++) ((uint8_t *)p)[i] = (uint8_t)check_random(r);
-}
 
 static void make_weights(layer *l, check_rng *r) {
     const size_t count = (size_t)l->n * l->groups;
@@ -57,11 +53,9 @@ static void make_weights(layer *l, check_rng *r) {
     l->w = (spr_pw_q8_weights){.n = l->n, .groups = l->groups, .w = w, .offset = offset, .bias = bias, .scale = scale};
 }
 
-static int32_t zero_of(check_rng *r) { return SPR_Q8_MIN + (int32_t)check_below(r, 256); }
-
 static void make_finish(layer *l, check_rng *r) {
     spr_q8_finish *f = &l->finish;
-    *f = (spr_q8_finish){.y_zero = zero_of(r), .z_zero = zero_of(r), .lo = SPR_Q8_MIN, .hi = SPR_Q8_MAX,
+    *f = (spr_q8_finish){.y_zero = check_q8_zero(r), .z_zero = check_q8_zero(r), .lo = SPR_Q8_MIN, .hi = SPR_Q8_MAX,
                          .z_scale = check_uniform(r, 0.1f, 2), .to_float = check_chance(r, 3)};
     do f->act = check_chance(r, 2) ? (spr_act){.fn = SPR_FN_NONE} : check_random_act(r);
     while (!SPR_ACT_IN_REGISTERS(f->act.fn) || (f->act.fn == SPR_FN_CLIP && !f->to_float));
@@ -111,13 +105,13 @@ static void make_layer(layer *l, uint32_t index, check_rng *r) {
     l->z_bytes = ((quads(l->n) - 1) * l->z_stride + lanes) * 4;
     l->y_bytes = l->finish.to_float ? ((l->n - 1) * l->y_stride + lanes) * 4 : ((quads(l->n) - 1) * l->y_stride + lanes) * 4;
     l->x0 = check_alloc(l->x_bytes, 1);
-    fill_bytes(r, l->x0, l->x_bytes);
+    check_fill_bytes(r, l->x0, l->x_bytes);
     l->x = check_buffer(CHECK_X, l->x_bytes, SPR_LINE, l->place);
     memcpy(l->x, l->x0, l->x_bytes);
     l->y = check_buffer(CHECK_Y, l->y_bytes, SPR_LINE, l->place);
     if (l->residual) {
         l->z0 = check_alloc(l->z_bytes, 1);
-        fill_bytes(r, l->z0, l->z_bytes);
+        check_fill_bytes(r, l->z0, l->z_bytes);
         l->z = l->residual == 2 ? l->y : check_buffer(CHECK_Z, l->z_bytes, SPR_LINE, l->place);
         memcpy(l->z, l->z0, l->z_bytes);
     }
