@@ -123,6 +123,7 @@ const char *spr_kernel_class_name(spr_kernel_class cls) {
         [SPR_K_DWCONV] = "dwconv",     [SPR_K_POOL] = "pool",     [SPR_K_UNARY] = "unary",
         [SPR_K_BINARY] = "binary",     [SPR_K_PW_DENSE_Q8] = "pw_dense_q8",
         [SPR_K_PW_1X4_Q8] = "pw_1x4_q8", [SPR_K_PW_2X4_Q8] = "pw_2x4_q8",
+        [SPR_K_PW_CSR_Q8] = "pw_csr_q8", [SPR_K_PW_2X1_Q8] = "pw_2x1_q8",
         [SPR_K_DWCONV_Q8] = "dwconv_q8", [SPR_K_POOL_Q8] = "pool_q8",
         [SPR_K_BINARY_Q8] = "binary_q8", [SPR_K_TABLE_Q8] = "table_q8",
         [SPR_K_QUANTIZE_Q8] = "quantize_q8", [SPR_K_DEQUANTIZE_Q8] = "dequantize_q8",

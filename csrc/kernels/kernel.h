@@ -236,6 +236,8 @@ typedef enum spr_kernel_class {
     SPR_K_PW_DENSE_Q8,
     SPR_K_PW_1X4_Q8, /* blocks of one row and four channels that lie together, stored if any weight is not 0 */
     SPR_K_PW_2X4_Q8, /* of two rows */
+    SPR_K_PW_CSR_Q8, /* single weights */
+    SPR_K_PW_2X1_Q8, /* blocks of two rows and one channel */
     SPR_K_DWCONV_Q8,
     SPR_K_POOL_Q8,
     SPR_K_BINARY_Q8,

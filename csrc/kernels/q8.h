@@ -54,6 +54,7 @@ typedef struct spr_pw_q8_weights {
 typedef struct spr_pw_q8_packing {
     size_t (*size)(const spr_pw_q8_weights *w);
     void (*pack)(const spr_pw_q8_weights *w, void *dst);
+    size_t (*scratch)(const spr_pw_q8_weights *w); /* bytes; NULL: none */
 } spr_pw_q8_packing;
 
 typedef struct spr_pw_q8_args {
@@ -66,6 +67,7 @@ typedef struct spr_pw_q8_args {
     uint32_t row0, row1; /* multiples of SPR_Q8_GROUP, row1 also n */
     uint32_t px0, px1;   /* multiples of SPR_PX, px1 also the last pixel of the plane */
     const spr_q8_finish *finish;
+    void *scratch; /* scratch() bytes, aligned to SPR_LINE, one per thread */
 } spr_pw_q8_args;
 typedef void spr_pw_q8_fn(const spr_pw_q8_args *args);
 

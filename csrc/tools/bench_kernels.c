@@ -112,12 +112,12 @@ typedef struct job {
 } job;
 
 static int is_fc(const spr_kernel *kernel) { return kernel->cls == SPR_K_FC_DENSE || kernel->cls == SPR_K_FC_CSR; }
-static int is_q8(const spr_kernel *kernel) { return kernel->cls >= SPR_K_PW_DENSE_Q8 && kernel->cls <= SPR_K_PW_2X4_Q8; }
+static int is_q8(const spr_kernel *kernel) { return kernel->cls >= SPR_K_PW_DENSE_Q8 && kernel->cls <= SPR_K_PW_2X1_Q8; }
 static int is_dense(const spr_kernel *kernel) {
     return kernel->cls == SPR_K_FC_DENSE || kernel->cls == SPR_K_PW_DENSE || kernel->cls == SPR_K_PW_DENSE_Q8;
 }
 static uint32_t block_rows(const spr_kernel *kernel) {
-    return kernel->cls == SPR_K_PW_2X1 || kernel->cls == SPR_K_PW_2X4_Q8 ? 2 : 1;
+    return kernel->cls == SPR_K_PW_2X1 || kernel->cls == SPR_K_PW_2X4_Q8 || kernel->cls == SPR_K_PW_2X1_Q8 ? 2 : 1;
 }
 
 static double time_calls(const job *j, int calls) {
@@ -243,16 +243,19 @@ static total run_case_q8(const spr_kernel *kernel, shape s, double sparsity, con
     const spr_pw_q8_weights weights = {.n = s.n, .groups = groups, .w = w, .offset = offset, .bias = bias, .scale = scale};
     void *packed = take(kernel->packing_q8->size(&weights));
     kernel->packing_q8->pack(&weights, packed);
+    void *scratch = take(kernel->packing_q8->scratch ? kernel->packing_q8->scratch(&weights) : 0);
     const size_t x_size = groups * stride * 4;
     spr_q8 *x = take(x_size), *y = take((s.n + 3) / 4 * stride * 4);
     for (size_t i = 0; i < x_size; i++) x[i] = (spr_q8)((rng_state = rng_state * 1664525 + 1013904223) >> 24);
     const spr_q8_finish finish = {.y_inv = 1, .lo = SPR_Q8_MIN, .hi = SPR_Q8_MAX};
     const job j = {.kernel = kernel, .pw_q8 = {.x = x, .y = y, .y_stride = stride, .packed = packed, .n = s.n, .row1 = s.n,
-                                               .px1 = s.m, .finish = &finish}};
+                                               .px1 = s.m, .finish = &finish,
+                                               .scratch = scratch}};
     total t = {measure(&j, opt, (const float *)(const void *)x, x_size), 2.0 * s.m * (double)nnz, 2.0 * s.m * s.n * (double)s.k};
     free(x);
     free(y);
     free(packed);
+    free(scratch);
     free(offset);
     free(bias);
     free(w);

@@ -102,6 +102,6 @@ spr_pw_q8_packed spr_pw_q8_packed_of(const void *packed) {
     };
 }
 
-const spr_pw_q8_packing spr_pack_pw_dense_q8 = {dense_size, dense_pack};
-const spr_pw_q8_packing spr_pack_pw_1x4_q8 = {size_1, pack_1};
-const spr_pw_q8_packing spr_pack_pw_2x4_q8 = {size_2, pack_2};
+const spr_pw_q8_packing spr_pack_pw_dense_q8 = {dense_size, dense_pack, NULL};
+const spr_pw_q8_packing spr_pack_pw_1x4_q8 = {size_1, pack_1, NULL};
+const spr_pw_q8_packing spr_pack_pw_2x4_q8 = {size_2, pack_2, NULL};

@@ -1,5 +1,5 @@
 /* Quantized pointwise kernels in plain C. */
-#include "kernels/pointwise_q8/pack.h"
+#include "kernels/pointwise_q8/planar.h"
 #include "kernels/q8_scalar.h"
 
 /* Finishes one pixel of a row. */
@@ -41,3 +41,23 @@ static void sparse(const spr_pw_q8_args *a, uint32_t height) {
 
 void spr_pw_1x4_q8_ref(const spr_pw_q8_args *a) { sparse(a, 1); }
 void spr_pw_2x4_q8_ref(const spr_pw_q8_args *a) { sparse(a, 2); }
+
+static void planar(const spr_pw_q8_args *a, uint32_t height) {
+    const spr_pw_q8_planar p = spr_pw_q8_planar_of(a->packed);
+    for (uint32_t row = a->row0; row < a->row1; row++)
+        for (uint32_t px = a->px0; px < a->px1; px++) {
+            int32_t sum = p.bias[row];
+            for (uint32_t q = p.ptr[row / height]; q < p.ptr[row / height + 1]; q++) {
+                const uint32_t *at = (const uint32_t *)p.quads + (size_t)q * (4 + height);
+                const int8_t *w = (const int8_t *)(at + 4) + row % height * 4;
+                for (int i = 0; i < 4; i++) {
+                    const uint32_t line = at[i] / p.stride;
+                    sum += w[i] * (int32_t)a->x[((size_t)p.offset[line / 4] + px) * 4 + line % 4];
+                }
+            }
+            store(a, row, px, sum, p.scale[row]);
+        }
+}
+
+void spr_pw_csr_q8_ref(const spr_pw_q8_args *a) { planar(a, 1); }
+void spr_pw_2x1_q8_ref(const spr_pw_q8_args *a) { planar(a, 2); }

@@ -171,7 +171,7 @@ static void task(void *arg, int index, int thread) {
     int64_t image = rest / s->row_tasks;
     char *scratch = spr_scratch(j->run, thread);
     if (s->way == SPR_Q_POINTWISE)
-        spr_q_run_pointwise(s, j->step, image, row * s->rows_per_task, px * s->px_per_task);
+        spr_q_run_pointwise(s, j->step, image, row * s->rows_per_task, px * s->px_per_task, scratch);
     else if (s->way == SPR_Q_WINDOW)
         spr_q_run_band(s, j->step, image, px * s->px_per_task, scratch);
     else

@@ -24,6 +24,7 @@ typedef struct spr_q_conv {
     uint32_t ic, oc, group;
     const spr_kernel *kernel;
     void *packed;
+    size_t kernel_scratch; /* bytes, at the start of a thread's scratch; a multiple of SPR_LINE */
     spr_q8_finish finish;
     spr_q8 x_zero;
     spr_q_band band;
@@ -40,7 +41,8 @@ typedef struct spr_q_weights {
 
 /* q_conv_sums.c: layers on the pointwise kernels, those with a window too. Chooses the kernel, packs the weights, splits the work. */
 spr_status spr_q_plan_sums(spr_plan_ctx *ctx, spr_step *step, const spr_q_weights *w, spr_q_conv *s);
-void spr_q_run_pointwise(const spr_q_conv *s, const spr_step *step, int64_t image, uint32_t row0, uint32_t px0);
+void spr_q_run_pointwise(const spr_q_conv *s, const spr_step *step, int64_t image, uint32_t row0, uint32_t px0,
+                         char *scratch);
 
 /* q_conv_band.c: the sizes of a band, and the layer over output rows oy0 ... of as many as fit it. */
 void spr_q_plan_band(const spr_plan_ctx *ctx, spr_q_conv *s);

@@ -72,18 +72,18 @@ void spr_q_run_band(const spr_q_conv *s, const spr_step *step, int64_t image, ui
     const spr_view *x = &step->in[0], *y = &step->out[0], *z = spr_step_has(step, 4) ? &step->in[4] : NULL;
     const spr_window *w = &s->win;
     uint32_t oy1 = oy0 + s->px_per_task < w->oh ? oy0 + s->px_per_task : w->oh;
-    char *result = scratch + s->band.x_bytes, *residual = result + s->band.y_bytes;
+    char *band = scratch + s->kernel_scratch, *result = band + s->band.x_bytes, *residual = result + s->band.y_bytes;
     size_t run = s->band.run, pixel = 4; /* bytes, of a group as of a float */
     uint32_t planes = s->finish.to_float ? s->oc : (s->oc + 3) / 4;
-    fill_band(s, x, image, oy0, oy1, (spr_q8 *)scratch);
+    fill_band(s, x, image, oy0, oy1, (spr_q8 *)band);
     if (z)
         for (uint32_t g = 0; g < (s->oc + 3) / 4; g++)
             for (uint32_t oy = oy0; oy < oy1; oy++)
                 memcpy(residual + (g * run + (size_t)(oy - oy0) * s->band.width) * pixel,
                        spr_q8_plane(z, image, g) + (size_t)oy * w->ow * pixel, w->ow * pixel);
     spr_pw_q8_args args = {
-        .x = (spr_q8 *)scratch, .y = result, .z = z ? (spr_q8 *)residual : NULL, .y_stride = run, .z_stride = run, .packed = s->packed,
-        .n = s->oc, .row1 = s->oc, .px1 = (oy1 - oy0) * s->band.width, .finish = &s->finish,
+        .x = (spr_q8 *)band, .y = result, .z = z ? (spr_q8 *)residual : NULL, .y_stride = run, .z_stride = run, .packed = s->packed,
+        .n = s->oc, .row1 = s->oc, .px1 = (oy1 - oy0) * s->band.width, .finish = &s->finish, .scratch = scratch,
     };
     s->kernel->run.pw_q8(&args);
     size_t stride = (size_t)y->stride[1] * pixel; /* of groups, or of planes of floats */

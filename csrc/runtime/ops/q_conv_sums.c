@@ -4,26 +4,32 @@
 
 #include "runtime/ops/q_conv.h"
 
-/* Rows times blocks of `height` rows that hold anything but zeros. */
-static double blocks_of(const spr_pw_q8_weights *w, uint32_t height) {
+/* Weights in blocks of `height` rows and `width` channels that hold anything but zeros. */
+static double stored_in(const spr_pw_q8_weights *w, uint32_t height, uint32_t width) {
     double count = 0;
     for (uint32_t row = 0; row < w->n; row += height)
-        for (uint32_t g = 0; g < w->groups; g++) {
+        for (uint32_t c = 0; c < w->groups * SPR_Q8_GROUP; c += width) {
             int any = 0;
             for (uint32_t r = row; r < row + height && r < w->n; r++)
-                for (int i = 0; i < 4; i++) any |= w->w[((size_t)r * w->groups + g) * 4 + (size_t)i];
+                for (uint32_t i = c; i < c + width; i++) any |= w->w[(size_t)r * w->groups * SPR_Q8_GROUP + i];
             count += any != 0;
         }
-    return count * height;
+    return count * height * width;
 }
 
-/* The cheapest of dense and blocks, by what the kernels say a block costs. */
+/* The cheapest of dense and the forms without zeros, by what the kernels say a stored weight costs. */
 static void choose(spr_plan_ctx *ctx, spr_step *step, const spr_pw_q8_weights *w, spr_q_conv *s) {
-    static const spr_kernel_class classes[] = {SPR_K_PW_DENSE_Q8, SPR_K_PW_1X4_Q8, SPR_K_PW_2X4_Q8};
-    double cost[3], all = (double)spr_round_up(w->n, 4) * w->groups, share[3] = {1, blocks_of(w, 1) / all, blocks_of(w, 2) / all};
+    static const struct {
+        spr_kernel_class cls;
+        uint32_t height, width;
+    } forms[] = {{SPR_K_PW_DENSE_Q8, 0, 0}, {SPR_K_PW_1X4_Q8, 1, 4}, {SPR_K_PW_2X4_Q8, 2, 4}, {SPR_K_PW_CSR_Q8, 1, 1},
+                 {SPR_K_PW_2X1_Q8, 2, 1}};
+    enum { FORMS = SPR_COUNTOF(forms) };
+    double cost[FORMS], share[FORMS], all = (double)spr_round_up(w->n, SPR_Q8_GROUP) * w->groups * SPR_Q8_GROUP;
     int best = -1;
-    for (int i = 0; i < 3; i++) {
-        const spr_kernel *kernel = spr_kernel_best(classes[i], ctx->features);
+    for (int i = 0; i < FORMS; i++) {
+        const spr_kernel *kernel = spr_kernel_best(forms[i].cls, ctx->features);
+        share[i] = i ? stored_in(w, forms[i].height, forms[i].width) / all : 1;
         cost[i] = kernel->cost.per_mac * share[i];
         if ((ctx->sparse == SPR_SPARSE_NEVER && i > 0) || (ctx->sparse == SPR_SPARSE_ALWAYS && i == 0)) continue;
         if (best >= 0 && cost[i] >= cost[best]) continue;
@@ -31,8 +37,9 @@ static void choose(spr_plan_ctx *ctx, spr_step *step, const spr_pw_q8_weights *w
         s->kernel = kernel;
     }
     step->kernel = s->kernel;
-    snprintf(step->reason, sizeof step->reason, "8 bits: blocks of 1x4 hold %.0f%%, of 2x4 %.0f%%; estimated %.2f dense, %.2f, %.2f",
-             100 * share[1], 100 * share[2], cost[0], cost[1], cost[2]);
+    snprintf(step->reason, sizeof step->reason,
+             "8 bits: blocks of 1x4 hold %.0f%%, of 2x4 %.0f%%; estimated %.2f dense, %.2f, %.2f; CSR %.2f, 2x1 %.2f", 100 * share[1],
+             100 * share[2], cost[0], cost[1], cost[2], cost[3], cost[4]);
 }
 
 static void split_pointwise(const spr_plan_ctx *ctx, const spr_step *step, spr_q_conv *s) {
@@ -125,23 +132,28 @@ spr_status spr_q_plan_sums(spr_plan_ctx *ctx, spr_step *step, const spr_q_weight
             status = SPR_ERROR_MEMORY;
         else
             s->kernel->packing_q8->pack(&weights, s->packed);
+        if (s->kernel->packing_q8->scratch)
+            s->kernel_scratch = spr_round_up(s->kernel->packing_q8->scratch(&weights), SPR_LINE);
     }
     free(arranged);
     free(offset);
     free(second);
     if (status) return status;
     if (s->way == SPR_Q_POINTWISE) split_pointwise(ctx, step, s);
-    if (s->way == SPR_Q_WINDOW) step->scratch = s->band.x_bytes + s->band.y_bytes + (spr_step_has(step, 4) ? s->band.z_bytes : 0);
+    step->scratch = s->kernel_scratch;
+    if (s->way == SPR_Q_WINDOW) step->scratch += s->band.x_bytes + s->band.y_bytes + (spr_step_has(step, 4) ? s->band.z_bytes : 0);
     return SPR_OK;
 }
 
-void spr_q_run_pointwise(const spr_q_conv *s, const spr_step *step, int64_t image, uint32_t row0, uint32_t px0) {
+void spr_q_run_pointwise(const spr_q_conv *s, const spr_step *step, int64_t image, uint32_t row0, uint32_t px0,
+                         char *scratch) {
     const spr_view *x = &step->in[0], *y = &step->out[0], *z = spr_step_has(step, 4) ? &step->in[4] : NULL;
     uint32_t pixels = s->win.oh * s->win.ow, row1 = row0 + s->rows_per_task, px1 = px0 + s->px_per_task;
     spr_pw_q8_args args = {
         .x = spr_q8_plane(x, image, 0), .y = spr_q_output(y, image), .z = z ? spr_q8_plane(z, image, 0) : NULL,
         .y_stride = (size_t)y->stride[1], .z_stride = z ? (size_t)z->stride[1] : 0, .packed = s->packed, .n = s->oc,
         .row0 = row0, .row1 = row1 < s->oc ? row1 : s->oc, .px0 = px0, .px1 = px1 < pixels ? px1 : pixels, .finish = &s->finish,
+        .scratch = scratch,
     };
     s->kernel->run.pw_q8(&args);
 }

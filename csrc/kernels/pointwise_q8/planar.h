@@ -1,0 +1,36 @@
+/* Packed weights of the quantized pointwise kernels that take single channels, and how those see a tile of the input: each channel
+ * that any weight asks for becomes a line of bytes in scratch, `stride` pixels of it.
+ *
+ * A quad is four weights of a row, or of two, and where their lines begin, in bytes from the start of scratch. Quads that are not
+ * full have weights of 0 at the end. */
+#ifndef SPR_KERNELS_POINTWISE_Q8_PLANAR_H
+#define SPR_KERNELS_POINTWISE_Q8_PLANAR_H
+
+#include "kernels/pointwise_q8/pack.h"
+
+typedef struct spr_q8_quad1 {
+    uint32_t at[4];
+    int8_t w[4];
+} spr_q8_quad1;
+
+typedef struct spr_q8_quad2 {
+    uint32_t at[4];
+    int8_t w[8]; /* those of the first row first */
+} spr_q8_quad2;
+
+/* Arrays, each aligned to SPR_LINE, of the rows rounded up to whole groups of channels. Quads ptr[i] ... ptr[i + 1] - 1 are those of
+   rows h i ... h i + h - 1. Line 4 g + i is channel i of the group at offset[g], g < groups: those that any weight asks for. */
+typedef struct spr_pw_q8_planar {
+    const int32_t *bias;
+    const float *scale;
+    const uint32_t *offset, *ptr;
+    const void *quads;
+    uint32_t groups, stride;
+} spr_pw_q8_planar;
+
+spr_pw_q8_planar spr_pw_q8_planar_of(const void *packed);
+
+/* Where the magnitudes of the weights of a quad add up to no more than this, the sum of its products fits 16 bits. */
+#define SPR_Q8_QUAD_SUM 255
+
+#endif
