@@ -27,7 +27,10 @@ SPR_INLINE float pool_run(const int max, float so_far, const float *x, size_t n)
     acc[0] = pool_op(max, pool_op(max, acc[0], acc[1]), pool_op(max, acc[2], acc[3]));
     float lanes[SPR_VL];
     spr_vstore(lanes, acc[0]);
-    for (int l = 0; l < SPR_VL; l++) so_far = pool_op1(max, so_far, lanes[l]);
+    SPR_UNROLL
+    for (int h = SPR_VL / 2; h; h /= 2)
+        for (int l = 0; l < h; l++) lanes[l] = pool_op1(max, lanes[l], lanes[l + h]);
+    so_far = pool_op1(max, so_far, lanes[0]);
     for (; i < n; i++) so_far = pool_op1(max, so_far, x[i]);
     return so_far;
 }
@@ -41,22 +44,26 @@ SPR_INLINE uint32_t pool_count(spr_pool_kind kind, int64_t start, uint32_t d, ui
     return hi > lo ? (uint32_t)(hi - lo) : 0;
 }
 
+/* Channels go innermost, as the divisions that find a window cost more than a small window. */
 static SPR_NOINLINE void pool_one_by_one(const int max, const spr_pool_args *a) {
     const spr_window *w = &a->win;
-    for (uint32_t c = a->c0; c < a->c1; c++)
-        for (uint32_t oy = 0; oy < w->oh; oy++) {
-            const int64_t top = (int64_t)oy * w->sh - w->pt;
-            int64_t ky0, ky1;
-            spr_inside(top, w->dh, w->kh, 0, w->ih, &ky0, &ky1);
-            for (uint32_t ox = 0; ox < w->ow; ox++) {
-                const int64_t left = (int64_t)ox * w->sw - w->pl;
-                int64_t kx0, kx1;
-                spr_inside(left, w->dw, w->kw, 0, w->iw, &kx0, &kx1);
-                const size_t n = kx1 > kx0 ? (size_t)(kx1 - kx0) : 0, rows = ky1 > ky0 ? (size_t)(ky1 - ky0) : 0;
-                const float *x = a->x + c * a->x_stride;
-                if (n && rows) x += (top + ky0 * w->dh) * w->iw + left + kx0 * w->dw;
+    for (uint32_t oy = 0; oy < w->oh; oy++) {
+        const int64_t top = (int64_t)oy * w->sh - w->pt;
+        int64_t ky0, ky1;
+        spr_inside(top, w->dh, w->kh, 0, w->ih, &ky0, &ky1);
+        const uint32_t ny = pool_count(a->kind, top, w->dh, w->kh, w->pt, w->ih, w->pb);
+        for (uint32_t ox = 0; ox < w->ow; ox++) {
+            const int64_t left = (int64_t)ox * w->sw - w->pl;
+            int64_t kx0, kx1;
+            spr_inside(left, w->dw, w->kw, 0, w->iw, &kx0, &kx1);
+            const size_t n = kx1 > kx0 ? (size_t)(kx1 - kx0) : 0, rows = ky1 > ky0 ? (size_t)(ky1 - ky0) : 0;
+            const int whole_rows = n == w->iw && w->dw == 1 && w->dh == 1;
+            const int64_t at = n && rows ? (top + ky0 * w->dh) * w->iw + left + kx0 * w->dw : 0;
+            const uint64_t count = (uint64_t)ny * pool_count(a->kind, left, w->dw, w->kw, w->pl, w->iw, w->pr);
+            for (uint32_t c = a->c0; c < a->c1; c++) {
+                const float *x = a->x + c * a->x_stride + at;
                 float r = pool_neutral(max);
-                if (n == w->iw && w->dw == 1 && w->dh == 1)
+                if (whole_rows)
                     r = pool_run(max, r, x, n * rows);
                 else
                     for (size_t ky = 0; ky < rows; ky++, x += (size_t)w->dh * w->iw) {
@@ -65,14 +72,11 @@ static SPR_NOINLINE void pool_one_by_one(const int max, const spr_pool_args *a) 
                         else
                             for (size_t kx = 0; kx < n; kx++) r = pool_op1(max, r, x[kx * w->dw]);
                     }
-                if (!max) {
-                    const uint64_t count = (uint64_t)pool_count(a->kind, top, w->dh, w->kh, w->pt, w->ih, w->pb) *
-                                           pool_count(a->kind, left, w->dw, w->kw, w->pl, w->iw, w->pr);
-                    r = count ? r / (float)count : 0;
-                }
+                if (!max) r = count ? r / (float)count : 0;
                 a->y[c * a->y_stride + (size_t)oy * w->ow + ox] = r;
             }
         }
+    }
 }
 
 /* A strip: output columns [ox0, ox1) and the input columns [c0, c1) that they see. */
