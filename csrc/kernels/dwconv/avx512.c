@@ -6,6 +6,7 @@
 
 SPR_TARGET_PUSH("avx2,fma,avx512f,avx512dq,avx512vl,avx512bw")
 #include "kernels/dwconv/any.tmpl.h"
+#include "kernels/dwconv/avx512_pairs.h"
 #include "kernels/dwconv/avx512_shift.h"
 SPR_TARGET_POP
 #endif

@@ -50,10 +50,18 @@ typedef struct shift_row {
     spr_v v[2][5];
 } shift_row;
 
-SPR_INLINE shift_row shift_load(const int st, const int nv, const float *row, const shift_place *at) {
+/* whole: there are no columns beside the vector (of outputs). */
+SPR_INLINE shift_row shift_load(const int st, const int nv, const int whole, const float *row, const shift_place *at) {
     shift_row r;
     const float *p = row + at->column, *behind = p + nv * st * SPR_VL;
-    if (st == 1) {
+    if (whole) {
+        r.v[0][0] = r.v[1][0] = r.v[0][2] = r.v[1][2] = spr_vzero();
+        if (st == 1)
+            r.v[0][1] = _mm512_maskz_loadu_ps(at->here[0], p);
+        else
+            spr_vsplit(_mm512_maskz_loadu_ps(at->here[0], p), _mm512_maskz_loadu_ps(at->here[1], p + SPR_VL),
+                       &r.v[0][1], &r.v[1][1]);
+    } else if (st == 1) {
         r.v[0][0] = _mm512_maskz_loadu_ps(at->prev, p - SPR_VL);
         SPR_UNROLL
         for (int i = 0; i < nv; i++) r.v[0][i + 1] = _mm512_maskz_loadu_ps(at->here[i], p + i * SPR_VL);
@@ -92,7 +100,7 @@ SPR_INLINE spr_v shift_tap(const int st, const shift_row *r, const int v, const 
 }
 
 /* Adds the taps of columns [kx0, kx1), of all rows. rp[i] is input row i of the block. */
-SPR_INLINE void shift_taps(const int k, const int st, const int pl, const int rows, const int nv, const int kx0,
+SPR_INLINE void shift_taps(const int k, const int st, const int pl, const int rows, const int nv, const int whole, const int kx0,
                            const int kx1, const float *weights, const float *const *rp, const shift_place *at,
                            spr_v *acc) {
     spr_v w[9];
@@ -100,7 +108,7 @@ SPR_INLINE void shift_taps(const int k, const int st, const int pl, const int ro
     for (int j = 0; j < (kx1 - kx0) * k; j++) w[j] = spr_vset(weights[j % k * k + kx0 + j / k]);
     SPR_UNROLL
     for (int i = 0; i < (rows - 1) * st + k; i++) {
-        const shift_row in = shift_load(st, nv, rp[i], at);
+        const shift_row in = shift_load(st, nv, whole, rp[i], at);
         SPR_UNROLL
         for (int j = 0; j < (kx1 - kx0) * nv; j++) {
             const int kx = kx0 + j / nv, v = j % nv;
@@ -115,8 +123,8 @@ SPR_INLINE void shift_taps(const int k, const int st, const int pl, const int ro
 }
 
 /* `rows` rows by NV vectors from row oy, column ox. */
-SPR_INLINE void shift_block(const int k, const int st, const int pl, const int rows, const int nv, const shift_task *t,
-                            const float *const *rp, size_t oy, size_t ox) {
+SPR_INLINE void shift_block(const int k, const int st, const int pl, const int rows, const int nv, const int whole,
+                            const shift_task *t, const float *const *rp, size_t oy, size_t ox) {
     const size_t ow = t->win->ow, start = oy * ow + ox;
     const shift_place at = shift_place_at(st, nv, ox, t->win->iw);
     spr_v acc[12];
@@ -124,13 +132,13 @@ SPR_INLINE void shift_block(const int k, const int st, const int pl, const int r
     SPR_UNROLL
     for (int i = 0; i < rows * nv; i++) acc[i] = bias;
     if (k == 3) { /* all multipliers fit into registers, and a row is loaded once */
-        shift_taps(k, st, pl, rows, nv, 0, 3, t->w, rp, &at, acc);
+        shift_taps(k, st, pl, rows, nv, whole, 0, 3, t->w, rp, &at, acc);
     } else { /* the rows are gone over for every column of taps */
-        shift_taps(k, st, pl, rows, nv, 0, 1, t->w, rp, &at, acc);
-        shift_taps(k, st, pl, rows, nv, 1, 2, t->w, rp, &at, acc);
-        shift_taps(k, st, pl, rows, nv, 2, 3, t->w, rp, &at, acc);
-        shift_taps(k, st, pl, rows, nv, 3, 4, t->w, rp, &at, acc);
-        shift_taps(k, st, pl, rows, nv, 4, 5, t->w, rp, &at, acc);
+        shift_taps(k, st, pl, rows, nv, whole, 0, 1, t->w, rp, &at, acc);
+        shift_taps(k, st, pl, rows, nv, whole, 1, 2, t->w, rp, &at, acc);
+        shift_taps(k, st, pl, rows, nv, whole, 2, 3, t->w, rp, &at, acc);
+        shift_taps(k, st, pl, rows, nv, whole, 3, 4, t->w, rp, &at, acc);
+        shift_taps(k, st, pl, rows, nv, whole, 4, 5, t->w, rp, &at, acc);
     }
     spr_vfinish(acc, rows, nv, t->y + start, t->z ? t->z + start : NULL, ow, ow - ox - (nv - 1) * SPR_VL, t->act);
 }
@@ -141,13 +149,13 @@ SPR_INLINE void shift_rows(const int k, const int st, const int pl, const int ro
                            const float *const *rp, size_t oy) {
     const size_t ow = t->win->ow;
     size_t ox = 0;
-    for (; ox + 3 * SPR_VL < ow; ox += 2 * SPR_VL) shift_block(k, st, pl, rows, 2, t, rp, oy, ox);
+    for (; ox + 3 * SPR_VL < ow; ox += 2 * SPR_VL) shift_block(k, st, pl, rows, 2, 0, t, rp, oy, ox);
     if (ox + 2 * SPR_VL < ow)
-        shift_block(k, st, pl, rows, 3, t, rp, oy, ox);
+        shift_block(k, st, pl, rows, 3, 0, t, rp, oy, ox);
     else if (ox + SPR_VL < ow)
-        shift_block(k, st, pl, rows, 2, t, rp, oy, ox);
+        shift_block(k, st, pl, rows, 2, 0, t, rp, oy, ox);
     else
-        shift_block(k, st, pl, rows, 1, t, rp, oy, ox);
+        shift_block(k, st, pl, rows, 1, 0, t, rp, oy, ox);
 }
 
 typedef void shift_fn(const shift_task *t, const float *const *rp, uint32_t oy, uint32_t end);
@@ -156,13 +164,14 @@ typedef void shift_fn(const shift_task *t, const float *const *rp, uint32_t oy, 
 #define SHIFT(k, st, pl)                                                                                        \
     static SPR_NOINLINE void shift_##k##_##st##_##pl(const shift_task *t, const float *const *rp, uint32_t oy,  \
                                                      uint32_t end) {                                            \
-        const uint32_t n = end - oy, sevens = t->win->ow <= SPR_VL && n >= 7 && !t->z;                          \
+        const uint32_t n = end - oy;                                                                            \
+        const int sevens = t->win->ow <= SPR_VL && t->win->iw <= st * SPR_VL && n >= 7 && !t->z;                \
         for (uint32_t r = 0, rows; r < n; r += rows) {                                                          \
             rows = sevens ? 7 : spr_dwconv_step(n - r, 0);                                                      \
             if (r + rows > n) r = n - rows;                                                                     \
             const float *const *in = rp + (size_t)r * st;                                                       \
             if (rows == 7)                                                                                      \
-                shift_block(k, st, pl, 7, 1, t, in, oy + r, 0);                                                 \
+                shift_block(k, st, pl, 7, 1, 1, t, in, oy + r, 0);                                                 \
             else if (rows == 4)                                                                                 \
                 shift_rows(k, st, pl, 4, t, in, oy + r);                                                        \
             else if (rows == 3)                                                                                 \
