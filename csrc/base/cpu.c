@@ -27,6 +27,7 @@ static const struct {
     {SPR_ISA_AVX2, 0, "avx2"},
     {SPR_ISA_AVX512, SPR_ISA_AVX2, "avx512"},
     {SPR_ISA_VNNI, SPR_ISA_AVX512 | SPR_ISA_AVX2, "vnni"},
+    {SPR_ISA_VBMI, SPR_ISA_AVX512 | SPR_ISA_AVX2, "vbmi"},
 };
 
 #if SPR_X86_64
@@ -39,7 +40,7 @@ static uint64_t xgetbv0(void) {
 
 /* Not __builtin_cpu_supports: that needs a constructor of libgcc to have run. */
 static uint32_t detect(void) {
-    enum { FMA = 1 << 12, OSXSAVE = 1 << 27, AVX2 = 1 << 5, AVX512_VNNI = 1 << 11 };
+    enum { FMA = 1 << 12, OSXSAVE = 1 << 27, AVX2 = 1 << 5, AVX512_VBMI = 1 << 1, AVX512_VNNI = 1 << 11 };
     const uint32_t avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31; /* F, DQ, BW, VL */
     uint32_t a, b, c, d, features = 0;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & FMA) || !(c & OSXSAVE)) return 0;
@@ -49,6 +50,7 @@ static uint32_t detect(void) {
     if ((b & avx512) == avx512 && (state & 0xe6) == 0xe6) {
         features |= SPR_ISA_AVX512;
         if (c & AVX512_VNNI) features |= SPR_ISA_VNNI;
+        if (c & AVX512_VBMI) features |= SPR_ISA_VBMI;
     }
     return features;
 }

@@ -1,4 +1,5 @@
-/* Quantized elementwise functions and conversions against double precision: exact but where rounding is left to chance. */
+/* Quantized elementwise functions and conversions against double precision: exact but where
+ * rounding is left to chance; and there all kernels must round alike. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,14 +56,32 @@ static int e_right(const elementwise *e, size_t p, size_t i) {
     }
 }
 
-static void e_body(size_t k, void *context) {
-    elementwise *e = context;
-    const e_call c = {e, &spr_kernels[k]};
+static void e_run(elementwise *e, const spr_kernel *kernel) {
+    const e_call c = {e, kernel};
     memcpy(e->a, e->a0, (e->a_step ? e->n : 1) * 4);
     if (e->b) memcpy(e->b, e->b0, (e->b_step ? e->n : 1) * 4);
     for (int i = 0; i < 4; i++)
         if (e->plane[i]) memcpy(e->plane[i], e->plane0[i], e->n * sizeof(float));
     check_call(call_e, &c);
+}
+
+/* Complains if results are not those of plain C. */
+static void e_same(elementwise *e) {
+    const int floats = e->cls == SPR_K_DEQUANTIZE_Q8;
+    spr_q8 y[MOST * 4];
+    float plane[4][MOST];
+    if (!floats) memcpy(y, e->y, e->n * 4);
+    for (int i = 0; i < 4 && floats; i++)
+        if (e->plane[i]) memcpy(plane[i], e->plane[i], e->n * sizeof(float));
+    e_run(e, spr_kernel_best(e->cls, SPR_ISA_REF));
+    if (!floats && memcmp(y, e->y, e->n * 4)) check_fail("bytes are not those of plain C");
+    for (int i = 0; i < 4 && floats; i++)
+        if (e->plane[i] && !check_same(plane[i], e->plane[i], e->n)) check_fail("channel %d is not that of plain C", i);
+}
+
+static void e_body(size_t k, void *context) {
+    elementwise *e = context;
+    e_run(e, &spr_kernels[k]);
     for (size_t p = 0; p < e->n; p++)
         for (size_t i = 0; i < 4; i++)
             if (!e_right(e, p, i)) {
@@ -70,6 +89,7 @@ static void e_body(size_t k, void *context) {
                 return;
             }
     check_count_outputs(e->n * 4, e->n * 4);
+    e_same(e);
 }
 
 static void make_elementwise(elementwise *e, spr_kernel_class cls, check_rng *r) {

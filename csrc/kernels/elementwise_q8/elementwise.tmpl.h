@@ -1,0 +1,99 @@
+/* Quantized functions of two variables, table lookups and conversions for the vectors of one ISA. */
+
+typedef struct binary_side {
+    spr_q zero;
+    spr_v scale;
+} binary_side;
+
+SPR_INLINE void binary_widen(spr_q q, const binary_side *s, spr_v *v) {
+    spr_q c[4];
+    spr_qwiden(q, c);
+    SPR_UNROLL
+    for (int i = 0; i < 4; i++) v[i] = spr_vmul(spr_qfloat(spr_qsub32(c[i], s->zero)), s->scale);
+}
+
+SPR_INLINE spr_q binary_vector(const int mul, spr_q a, const binary_side *sa, spr_q b, const binary_side *sb,
+                               const spr_qbounds *bounds) {
+    spr_v u[4], v[4];
+    binary_widen(a, sa, u);
+    binary_widen(b, sb, v);
+    SPR_UNROLL
+    for (int i = 0; i < 4; i++) u[i] = mul ? spr_vmul(u[i], v[i]) : spr_vadd(u[i], v[i]);
+    return spr_qnarrow(u, bounds);
+}
+
+/* A difference is the sum with b's scale negated, bit for bit. */
+SPR_INLINE void binary_run(const int mul, const spr_binary_q8 *f, const spr_q8 *a, int a_step, const spr_q8 *b, int b_step,
+                           spr_q8 *y, size_t n) {
+    /* One pixel for all becomes a vector that is read again and again. */
+    spr_q8 a0[4 * SPR_VL], b0[4 * SPR_VL];
+    const size_t da = a_step ? 4 : 0, db = b_step ? 4 : 0;
+    const binary_side sa = {spr_qset32(f->a_zero), spr_vset(f->a_scale)}, sb = {spr_qset32(f->b_zero), spr_vset(f->f == SPR_BIN_SUB ? -f->b_scale : f->b_scale)};
+    const spr_qbounds bounds = spr_qbounds_of(f->y_zero, f->lo, f->hi);
+    const spr_q none = spr_qset32(0);
+    size_t p = 0;
+    if (!n) return;
+    if (!a_step) spr_qstore(a0, spr_qpixel(a)), a = a0;
+    if (!b_step) spr_qstore(b0, spr_qpixel(b)), b = b0;
+    for (; p + SPR_VL <= n; p += SPR_VL)
+        spr_qstore(y + 4 * p, binary_vector(mul, spr_qload(a + da * p), &sa, spr_qload(b + db * p), &sb, &bounds));
+    if (p == n) return;
+    const size_t rest = n - p;
+    spr_qstore_n(y + 4 * p, binary_vector(mul, spr_qload_n(a + da * p, rest, none), &sa, spr_qload_n(b + db * p, rest, none), &sb, &bounds),
+                 rest);
+}
+
+void SPR_Q_NAME(spr_binary_q8)(const spr_binary_q8 *f, const spr_q8 *a, int a_step, const spr_q8 *b, int b_step, spr_q8 *y, size_t n) {
+    if (f->f == SPR_BIN_MUL)
+        binary_run(1, f, a, a_step, b, b_step, y, n);
+    else
+        binary_run(0, f, a, a_step, b, b_step, y, n);
+}
+
+void SPR_Q_NAME(spr_table_q8)(const spr_q8 *x, spr_q8 *y, size_t n, const spr_q8 *table) {
+    const spr_qtable t = spr_qtable_of(table);
+    size_t p = 0;
+    for (; p + SPR_VL <= n; p += SPR_VL) spr_qstore(y + 4 * p, spr_qlookup(spr_qload(x + 4 * p), &t));
+    if (p < n) spr_qstore_n(y + 4 * p, spr_qlookup(spr_qload_n(x + 4 * p, n - p, spr_qset32(0)), &t), n - p);
+}
+
+void SPR_Q_NAME(spr_quantize_q8)(const float *const x[4], spr_q8 *y, size_t n, float scale, int32_t zero) {
+    static const float none[SPR_VL];
+    const float *plane[4];
+    size_t step[4], p = 0;
+    const spr_v s = spr_vset(scale);
+    const spr_qbounds bounds = spr_qbounds_of(zero, SPR_Q8_MIN, SPR_Q8_MAX);
+    for (int i = 0; i < 4; i++) {
+        plane[i] = x[i] ? x[i] : none;
+        step[i] = x[i] != NULL;
+    }
+    for (; p + SPR_VL <= n; p += SPR_VL) {
+        spr_v v[4];
+        SPR_UNROLL
+        for (int i = 0; i < 4; i++) v[i] = spr_vdiv(spr_vload(plane[i] + p * step[i]), s);
+        spr_qstore(y + 4 * p, spr_qjoin(v, &bounds));
+    }
+    if (p == n) return;
+    spr_v v[4];
+    for (int i = 0; i < 4; i++) v[i] = spr_vdiv(spr_vload_n(plane[i] + p * step[i], n - p), s);
+    spr_qstore_n(y + 4 * p, spr_qjoin(v, &bounds), n - p);
+}
+
+void SPR_Q_NAME(spr_dequantize_q8)(const spr_q8 *x, float *const y[4], size_t n, float scale, int32_t zero) {
+    const spr_v s = spr_vset(scale);
+    const spr_q z = spr_qset32(zero);
+    for (size_t p = 0; p < n; p += SPR_VL) {
+        const size_t rest = n - p;
+        spr_q c[4];
+        spr_qchannels(rest < SPR_VL ? spr_qload_n(x + 4 * p, rest, z) : spr_qload(x + 4 * p), c);
+        SPR_UNROLL
+        for (int i = 0; i < 4; i++) {
+            if (!y[i]) continue;
+            const spr_v v = spr_vmul(spr_qfloat(spr_qsub32(c[i], z)), s);
+            if (rest < SPR_VL)
+                spr_vstore_n(y[i] + p, v, rest);
+            else
+                spr_vstore(y[i] + p, v);
+        }
+    }
+}
