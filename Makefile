@@ -117,7 +117,8 @@ run-arm-%:
 
 PYTEST := -m pytest --durations=8 --durations-min=1
 
-test-py: build
+# tests/c links what core-native built.
+test-py: build core-native
 	$(PY) $(PYTEST) $(ARGS)
 
 # The extension for arm64 lies beside the native one; its pytest keeps no cache, so that both can run at once.

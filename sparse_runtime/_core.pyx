@@ -69,6 +69,7 @@ def cpu_features():
 def kernels():
     """Every kernel variant, best first within its class: list of dicts name, cls, isa, runs."""
     cdef spr_kernel_info info
+    info.struct_size = sizeof(info)
     found = []
     for i in range(spr_kernel_list_count()):
         spr_kernel_list(i, &info)
@@ -99,7 +100,7 @@ cdef class GraphBuilder:
     cdef spr_graph *graph
 
     def __cinit__(self):
-        self.graph = spr_graph_new()
+        self.graph = spr_graph_new(NULL)
         if self.graph == NULL:
             raise errors.OutOfMemoryError("cannot allocate a graph")
 
@@ -220,7 +221,7 @@ cdef class Model:
         self.borrowed = False
         if isinstance(source, (str, os.PathLike)):
             path = os.fsencode(source)
-            _check(spr_model_open(path, &self.model, &err), &err)
+            _check(spr_model_open(path, NULL, &self.model, &err), &err)
             return
         if not PyObject_CheckBuffer(source):
             raise errors.ArgumentError(f"a model comes as a path or as bytes, not as {type(source).__name__}")
@@ -231,7 +232,7 @@ cdef class Model:
             self.borrowed = False
             PyObject_GetBuffer(bytes(source), &self.view, PyBUF_SIMPLE)
             self.borrowed = True
-        _check(spr_model_open_memory(self.view.buf, self.view.len, &self.model, &err), &err)
+        _check(spr_model_open_memory(self.view.buf, self.view.len, NULL, &self.model, &err), &err)
 
     def __dealloc__(self):
         if self.model != NULL:
@@ -410,6 +411,7 @@ cdef class Session:
     def layers(self):
         """What runs, in order: list of dicts with the fields of spr_layer_info."""
         cdef spr_layer_info info
+        info.struct_size = sizeof(info)
         found = []
         for i in range(spr_session_layer_count(self.session)):
             spr_session_layer(self.session, i, &info)
@@ -427,6 +429,7 @@ cdef class Session:
     def memory(self):
         """Bytes: {"activations": ..., "weights": ..., "scratch": ..., "live": what must be of the activations}."""
         cdef spr_memory_info info
+        info.struct_size = sizeof(info)
         if spr_session_memory(self.session, &info) != SPR_OK:
             return {"activations": 0, "weights": 0, "scratch": 0, "live": 0}
         return {"activations": info.activations, "weights": info.weights, "scratch": info.scratch, "live": info.live}

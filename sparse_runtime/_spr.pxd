@@ -23,9 +23,12 @@ cdef extern from "spr/spr.h" nogil:
         int32_t rank
         int64_t dim[8]
 
+    ctypedef struct spr_allocator
+    ctypedef struct spr_model_options
     ctypedef struct spr_model
-    spr_status spr_model_open(const char *path, spr_model **model, spr_error *err)
-    spr_status spr_model_open_memory(const void *data, size_t size, spr_model **model, spr_error *err)
+    spr_status spr_model_open(const char *path, const spr_model_options *options, spr_model **model, spr_error *err)
+    spr_status spr_model_open_memory(const void *data, size_t size, const spr_model_options *options, spr_model **model,
+                                     spr_error *err)
     void spr_model_close(spr_model *model)
     int spr_model_input_count(const spr_model *model)
     int spr_model_output_count(const spr_model *model)
@@ -61,6 +64,7 @@ cdef extern from "spr/spr.h" nogil:
     spr_status spr_session_get_output(const spr_session *session, int index, void *data, size_t size, spr_error *err)
 
     ctypedef struct spr_layer_info:
+        size_t struct_size
         const char *name
         const char *op
         const char *kernel
@@ -78,6 +82,7 @@ cdef extern from "spr/spr.h" nogil:
     spr_status spr_session_layer(const spr_session *session, int index, spr_layer_info *info)
 
     ctypedef struct spr_memory_info:
+        size_t struct_size
         size_t activations
         size_t weights
         size_t scratch
@@ -87,6 +92,7 @@ cdef extern from "spr/spr.h" nogil:
     spr_status spr_session_memory(const spr_session *session, spr_memory_info *info)
 
     ctypedef struct spr_kernel_info:
+        size_t struct_size
         const char *name
         const char *cls
         char isa[64]
@@ -144,7 +150,7 @@ cdef extern from "graph/graph.h" nogil:
         int32_t input_count
         spr_sparse sparse
 
-    spr_graph *spr_graph_new()
+    spr_graph *spr_graph_new(const spr_allocator *allocator)
     void spr_graph_free(spr_graph *graph)
     int spr_graph_add_input(spr_graph *graph, const char *name, const spr_desc *desc, spr_error *err)
     int spr_graph_add_const(spr_graph *graph, const char *name, const spr_desc *desc, spr_encoding encoding,

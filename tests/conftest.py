@@ -1,4 +1,8 @@
-"""Small models that many tests use."""
+"""Small models that many tests use, and the C library as CMake builds it."""
+
+import os
+import platform
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,3 +32,14 @@ def pointwise_model():
     return make_model(
         [helper.make_node("Conv", ["x", "w", "b"], ["c"], name="conv"), helper.make_node("Relu", ["c"], ["y"], name="relu")],
         {"x": (1, 16, 9, 7)}, ["y"], {"w": weight, "b": rng.standard_normal(24).astype(np.float32)})
+
+
+@pytest.fixture(scope="session")
+def native_build():
+    """The CMake build of the library for this machine. The Makefile makes it before pytest; without it the tests are skipped."""
+    build = Path(os.environ.get("SPARSE_RUNTIME_BUILD", Path(__file__).resolve().parent.parent / "build" / "native"))
+    if platform.machine() not in ("x86_64", "AMD64") and "SPARSE_RUNTIME_BUILD" not in os.environ:
+        pytest.skip("build/native is of another machine")
+    if not (build / "libsparse_runtime.a").exists():
+        pytest.skip("needs `make core-native`")
+    return build

@@ -28,7 +28,7 @@ STEPS = [
     ("run-arm-cortex-a76", "C sweep, qemu cortex-a76", ("core-arm",)),
     ("run-arm-cortex-a53", "C sweep, qemu cortex-a53", ("core-arm",)),
     ("check-c", "C sweep, native", ("build",)),
-    ("test-py", "pytest, native", ("build",)),
+    ("test-py", "pytest, native", ("build", "check-c")),
 ]
 SWEEPS = ("check-c", "run-arm-cortex-a53", "run-arm-cortex-a76", "run-arm-max")
 

@@ -1,7 +1,6 @@
 #include "base/arena.h"
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/compiler.h"
@@ -10,7 +9,7 @@
 struct spr_arena_block {
     struct spr_arena_block *next;
     char *begin, *end; /* what is still free */
-    size_t mapped;     /* bytes of pages that the block is made of, 0 if it comes from calloc */
+    size_t mapped;     /* bytes of pages that the block is made of, 0 if it comes from the allocator */
 };
 
 #define FIRST_BLOCK 4096
@@ -18,12 +17,11 @@ struct spr_arena_block {
 
 static char *align_up(char *p, size_t alignment) { return p + (-(uintptr_t)p & (alignment - 1)); }
 
-/* A block with at least this much room, as pages or from calloc and not posix_memalign: large blocks then come as zero
-   pages that cost nothing until they are touched. */
-static struct spr_arena_block *new_block(size_t room) {
+/* A block with at least this much room, zeroed; large ones as pages, unless the caller has an allocator. */
+static struct spr_arena_block *new_block(const spr_allocator *allocator, size_t room) {
     const size_t bytes = sizeof(struct spr_arena_block) + room;
-    const size_t mapped = bytes < SPR_HUGE_PAGE / 2 ? 0 : (bytes + SPR_HUGE_PAGE - 1) / SPR_HUGE_PAGE * SPR_HUGE_PAGE;
-    struct spr_arena_block *block = mapped ? spr_pages_map(mapped) : calloc(1, bytes);
+    const size_t mapped = allocator || bytes < SPR_HUGE_PAGE / 2 ? 0 : (bytes + SPR_HUGE_PAGE - 1) / SPR_HUGE_PAGE * SPR_HUGE_PAGE;
+    struct spr_arena_block *block = mapped ? spr_pages_map(mapped) : spr_alloc_zeroed(allocator, 1, bytes);
     if (block) {
         block->begin = (char *)(block + 1);
         block->end = (char *)block + (mapped ? mapped : bytes);
@@ -42,7 +40,7 @@ void *spr_arena_alloc(spr_arena *arena, size_t size) {
         size_t room = arena->bytes < FIRST_BLOCK ? FIRST_BLOCK : arena->bytes;
         if (room > LARGEST_BLOCK) room = LARGEST_BLOCK;
         size_t left = block ? (size_t)(block->end - block->begin) : 0;
-        struct spr_arena_block *next = new_block(size + alignment > room ? size + alignment : room);
+        struct spr_arena_block *next = new_block(arena->allocator, size + alignment > room ? size + alignment : room);
         if (!next) return NULL;
         if (left > (size_t)(next->end - next->begin) - size) { /* behind the head, which has more to give */
             next->next = block->next;
@@ -76,7 +74,7 @@ void spr_arena_free(spr_arena *arena) {
         if (block->mapped)
             spr_pages_unmap(block, block->mapped);
         else
-            free(block);
+            spr_release(arena->allocator, block);
     }
     arena->blocks = NULL;
     arena->bytes = 0;

@@ -1,7 +1,6 @@
 /* Reads what the CPU can do: cpuid on x86, the kernel's auxiliary vector on ARM. */
 #include "base/cpu.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +10,9 @@
 #if SPR_X86_64
 #include <cpuid.h>
 #elif (SPR_AARCH64 || SPR_ARM32) && defined(__linux__)
+#include <fcntl.h>
 #include <sys/auxv.h>
+#include <unistd.h>
 #endif
 
 /* A feature, its name, and the features that any kernel for it needs too. */
@@ -75,14 +76,15 @@ static int in_order(uint64_t midr) {
 
 /* Main ID register of a CPU from the system's files; 0: not told; returns 0 where there is no such CPU. */
 static int midr_of(int cpu, uint64_t *midr) {
-    char path[96];
-    unsigned long long value;
-    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/regs/identification/midr_el1", cpu);
-    FILE *file = fopen(path, "r");
+    char text[96];
+    snprintf(text, sizeof text, "/sys/devices/system/cpu/cpu%d/regs/identification/midr_el1", cpu);
+    int file = open(text, O_RDONLY | O_CLOEXEC);
     *midr = 0;
-    if (!file) return 0;
-    if (fscanf(file, "%llx", &value) == 1) *midr = value;
-    fclose(file);
+    if (file < 0) return 0;
+    ssize_t length = read(file, text, sizeof text - 1);
+    close(file);
+    text[length > 0 ? length : 0] = '\0';
+    *midr = strtoull(text, NULL, 16);
     return 1;
 }
 
@@ -156,19 +158,8 @@ void spr_cpu_name(char *text, size_t size) {
         if (*p < ' ' || *p > '~' || *p == '\'') *p = '?';
 }
 
-uint32_t spr_cpu_features_all(void) {
-    static _Atomic uint32_t cached; /* features and a bit which says that they are known */
-    const uint32_t known = 1u << 31;
-    uint32_t features = atomic_load_explicit(&cached, memory_order_relaxed);
-    if (!(features & known)) {
-        features = detect() | known;
-        atomic_store_explicit(&cached, features, memory_order_relaxed);
-    }
-    return features & ~known;
-}
-
 uint32_t spr_cpu_features(void) {
-    uint32_t features = spr_cpu_features_all(), mask;
+    uint32_t features = detect(), mask;
     const char *list = getenv("SPR_ISA");
     if (!list || !*list) return features;
     spr_isa_parse(list, &mask);

@@ -24,9 +24,6 @@ enum {
    naming "inorder" sets it on any ARM core. */
 uint32_t spr_cpu_features(void);
 
-/* All features of this CPU, whatever SPR_ISA says. */
-uint32_t spr_cpu_features_all(void);
-
 /* Which CPU this is, for telling results of one from those of another: its marketing name on x86, the main ID registers of
    its kinds of cores on ARM; printable ASCII without quotes, "" where unknown. */
 void spr_cpu_name(char *text, size_t size);

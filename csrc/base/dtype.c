@@ -37,3 +37,9 @@ const char *spr_dtype_name(spr_dtype dtype) {
     }
     return "unknown";
 }
+
+size_t spr_tensor_bytes(const spr_tensor_info *info) {
+    size_t bytes = info->rank < 0 ? 0 : spr_dtype_size(info->dtype);
+    for (int i = 0; i < info->rank; i++) bytes *= info->dim[i] < 0 ? 0 : (size_t)info->dim[i];
+    return bytes;
+}

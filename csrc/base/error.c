@@ -38,6 +38,15 @@ int spr_is_utf8(const char *text, size_t length) {
     return 1;
 }
 
+void spr_utf8_clean(char *text) {
+    unsigned char *p = (unsigned char *)text, *end = p + strlen(text);
+    while (p < end) {
+        int n = utf8_length(p, (size_t)(end - p));
+        if (n == 0 || *p < ' ' || *p == 0x7f) *p = '?';
+        p += n ? n : 1;
+    }
+}
+
 spr_status spr_fail(spr_error *err, spr_status status, const char *format, ...) {
     if (!err) return status;
     va_list args;
@@ -46,13 +55,7 @@ spr_status spr_fail(spr_error *err, spr_status status, const char *format, ...) 
     va_end(args);
     if (length < 0) err->message[0] = '\0';
     err->status = status;
-    /* Names in messages come from files: what is not text, or was cut in the middle of a character, becomes '?'. */
-    unsigned char *p = (unsigned char *)err->message, *end = p + strlen(err->message);
-    while (p < end) {
-        int n = utf8_length(p, (size_t)(end - p));
-        if (n == 0 || *p < ' ' || *p == 0x7f) *p = '?';
-        p += n ? n : 1;
-    }
+    spr_utf8_clean(err->message);
     return status;
 }
 

@@ -9,6 +9,8 @@
 spr_status spr_fail(spr_error *err, spr_status status, const char *format, ...) SPR_PRINTF(3, 4);
 /* Whether `length` bytes are well-formed UTF-8. */
 int spr_is_utf8(const char *text, size_t length);
+/* Names in messages come from files: what is not text, or was cut in the middle of a character, becomes '?'. */
+void spr_utf8_clean(char *text);
 /* SPR_ERROR_MEMORY naming what was being allocated. */
 spr_status spr_fail_memory(spr_error *err, const char *what, size_t bytes);
 

@@ -1,6 +1,5 @@
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "graph/graph.h"
@@ -34,9 +33,10 @@ spr_status spr_fail_node(const spr_node *node, spr_error *err, spr_status status
                     length < 0 ? "" : text);
 }
 
-spr_graph *spr_graph_new(void) {
-    spr_graph *graph = calloc(1, sizeof(*graph));
+spr_graph *spr_graph_new(const spr_allocator *allocator) {
+    spr_graph *graph = spr_alloc_zeroed(allocator, 1, sizeof(*graph));
     if (graph) {
+        graph->arena.allocator = allocator;
         graph->sparse = SPR_SPARSE_AUTO;
         graph->producer = "";
     }
@@ -46,7 +46,7 @@ spr_graph *spr_graph_new(void) {
 void spr_graph_free(spr_graph *graph) {
     if (!graph) return;
     spr_arena_free(&graph->arena);
-    free(graph);
+    spr_release(graph->arena.allocator, graph);
 }
 
 spr_status spr_graph_set_producer(spr_graph *graph, const char *text, spr_error *err) {

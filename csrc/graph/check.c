@@ -1,6 +1,5 @@
 /* What can be said about a graph without knowing shapes. Graphs come from files that anyone may have written. */
 #include <float.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "graph/graph.h"
@@ -314,7 +313,7 @@ static spr_status check_inputs(const spr_graph *graph, unsigned char *known, spr
 }
 
 static spr_status check_outputs(const spr_graph *graph, spr_error *err) {
-    unsigned char *seen = calloc((size_t)graph->value_count + 1, 1);
+    unsigned char *seen = spr_alloc_zeroed(graph->arena.allocator, (size_t)graph->value_count + 1, 1);
     if (!seen) return spr_fail_memory(err, "checking a graph", (size_t)graph->value_count);
     spr_status status = SPR_OK;
     if (!graph->output_count) status = spr_fail(err, SPR_ERROR_FORMAT, "the graph has no outputs");
@@ -325,7 +324,7 @@ static spr_status check_outputs(const spr_graph *graph, spr_error *err) {
         else if (seen[v]++)
             status = spr_fail(err, SPR_ERROR_FORMAT, "'%.200s' is an output twice", graph->values[v].name);
     }
-    free(seen);
+    spr_release(graph->arena.allocator, seen);
     return status;
 }
 
@@ -356,7 +355,7 @@ static spr_status check_names(const spr_graph *graph, spr_error *err) {
     for (int32_t i = 0; i < graph->node_count && !status; i++)
         status = check_text(graph->nodes[i].name, "node", i, err);
     if (status) return status;
-    int32_t *heap = malloc(((size_t)count + 1) * sizeof(*heap));
+    int32_t *heap = spr_alloc(graph->arena.allocator, ((size_t)count + 1) * sizeof(*heap));
     if (!heap) return spr_fail_memory(err, "checking a graph", (size_t)count * sizeof(*heap));
     for (int32_t i = 0; i < count; i++) heap[i] = i;
     for (int32_t i = count / 2; i-- > 0;) sift_down(graph->values, heap, i, count);
@@ -369,7 +368,7 @@ static spr_status check_names(const spr_graph *graph, spr_error *err) {
         heap[0] = heap[left - 1];
         sift_down(graph->values, heap, 0, left - 1);
     }
-    free(heap);
+    spr_release(graph->arena.allocator, heap);
     return status;
 }
 
@@ -381,7 +380,7 @@ spr_status spr_graph_check(const spr_graph *graph, spr_error *err) {
                         (int)graph->sparse, SPR_SPARSE_AUTO, SPR_SPARSE_NEVER);
     if (!graph->producer || !spr_is_utf8(graph->producer, strlen(graph->producer)))
         return spr_fail(err, SPR_ERROR_FORMAT, "the name of the producer is not UTF-8");
-    unsigned char *known = calloc((size_t)graph->value_count + 1, 1);
+    unsigned char *known = spr_alloc_zeroed(graph->arena.allocator, (size_t)graph->value_count + 1, 1);
     if (!known) return spr_fail_memory(err, "checking a graph", (size_t)graph->value_count);
     for (int32_t v = 0; v < graph->value_count && !status; v++) {
         if (!graph->values[v].is_const) continue;
@@ -392,6 +391,6 @@ spr_status spr_graph_check(const spr_graph *graph, spr_error *err) {
     for (int32_t i = 0; i < graph->node_count && !status; i++) status = check_node(graph, i, known, err);
     for (int32_t v = 0; v < graph->value_count && !status; v++)
         if (!known[v]) status = spr_fail(err, SPR_ERROR_FORMAT, "nothing computes '%.200s'", graph->values[v].name);
-    free(known);
+    spr_release(graph->arena.allocator, known);
     return status ? status : check_outputs(graph, err);
 }

@@ -119,7 +119,8 @@ typedef struct spr_graph {
 
 /* ---- building, used by Python ------------------------------------------------------------------------------------ */
 
-spr_graph *spr_graph_new(void); /* NULL when out of memory */
+/* NULL when out of memory. `allocator`, of which all that belongs to the graph comes, must outlive it; NULL: the system's. */
+spr_graph *spr_graph_new(const spr_allocator *allocator);
 void spr_graph_free(spr_graph *graph);
 spr_status spr_graph_set_producer(spr_graph *graph, const char *text, spr_error *err);
 /* All return the new value's index, or -1 with err filled in. Strings and data are copied. Names must be unique among

@@ -1,5 +1,4 @@
 /* Shapes that are what is found: NonZero, NonMaxSuppression. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "graph/infer.h"
@@ -126,12 +125,13 @@ spr_status spr_infer_nms(spr_infer *c) {
     if (boxes->dim[2] != 4 || boxes->dim[0] != scores->dim[0] || boxes->dim[1] != scores->dim[2])
         return spr_infer_fail(c, SPR_ERROR_SHAPE, "boxes %s and scores %s should have the shapes [n, boxes, 4] and "
                               "[n, classes, boxes]", SPR_TEXT(c, 0), SPR_TEXT(c, 1));
-    void *room = malloc(SPR_NMS_ROOM(boxes->dim[1]) + 1);
+    const spr_allocator *allocator = c->graph->arena.allocator;
+    void *room = spr_alloc(allocator, SPR_NMS_ROOM(boxes->dim[1]));
     if (!room) return spr_fail_memory(c->err, "boxes", SPR_NMS_ROOM(boxes->dim[1]));
     c->out[0].rank = 2;
     c->out[0].dim[0] =
         spr_nms(boxes, scores, in, (int)SPR_INFER_ATTR(c, NonMaxSuppression, center_point_box)->i, NULL, room);
     c->out[0].dim[1] = 3;
-    free(room);
+    spr_release(allocator, room);
     return SPR_OK;
 }

@@ -1,6 +1,5 @@
 /* From bytes that anyone may have written to a graph. Every count is bounded by the bytes that are left before anything
    is allocated for it, so that memory stays within a small multiple of the file's size. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "model/compress.h"
@@ -278,10 +277,10 @@ static spr_status check_header(const unsigned char *p, size_t size, spr_error *e
     return SPR_OK;
 }
 
-spr_status spr_graph_read(const void *data, size_t size, spr_graph **graph, spr_error *err) {
+spr_status spr_graph_read(const void *data, size_t size, const spr_allocator *allocator, spr_graph **graph, spr_error *err) {
     spr_status status = check_header(data, size, err);
     if (status) return status;
-    reader r = {.data = data, .at = SPR_HEADER_SIZE, .size = size, .graph = spr_graph_new(), .err = err};
+    reader r = {.data = data, .at = SPR_HEADER_SIZE, .size = size, .graph = spr_graph_new(allocator), .err = err};
     if (!r.graph) return spr_fail_memory(err, "a model", sizeof(*r.graph));
     r.end = SPR_HEADER_SIZE + (size_t)header_u64(data, SPR_AT_META_SIZE);
     r.data_at = (size_t)header_u64(data, SPR_AT_DATA_OFFSET);

@@ -62,10 +62,17 @@ spr_status spr_source_open_fd(int fd, int64_t offset, size_t length, spr_source 
                         "%zu bytes from offset %lld do not lie within the file, which has %lld", length,
                         (long long)offset, (long long)size);
     if (length == 0) return spr_fail(err, SPR_ERROR_FORMAT, "0 bytes are not a model");
-    return map(fd, offset, length, what, source, err);
+    status = map(fd, offset, length, what, source, err);
+    if (status || offset % 4 == 0) return status;
+    source->copy = spr_alloc(source->allocator, length);
+    if (source->copy) source->data = memcpy(source->copy, source->data, length);
+    munmap(source->map, source->map_size);
+    source->map = NULL;
+    return source->copy ? SPR_OK : spr_fail_memory(err, "a model", length);
 }
 
 void spr_source_close(spr_source *source) {
     if (source->map) munmap(source->map, source->map_size);
+    spr_release(source->allocator, source->copy);
     memset(source, 0, sizeof(*source));
 }

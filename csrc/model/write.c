@@ -1,6 +1,7 @@
 #define _FILE_OFFSET_BITS 64
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,7 +172,8 @@ static int write_all(int fd, const char *data, size_t size) {
 
 /* Opens a new file beside `path` under a name that nothing has; fills in the name. */
 static int open_temporary(const char *path, char *name, size_t room) {
-    for (unsigned i = 0; i < 1000; i++) {
+    if (strlen(path) >= PATH_MAX) errno = ENAMETOOLONG;
+    for (unsigned i = 0; i < 1000 && strlen(path) < PATH_MAX; i++) {
         snprintf(name, room, "%s.%ld-%u.tmp", path, (long)getpid(), i);
         int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (fd >= 0 || errno != EEXIST) return fd;
@@ -181,22 +183,15 @@ static int open_temporary(const char *path, char *name, size_t room) {
 
 spr_status spr_file_save(const char *path, const void *data, size_t size, spr_error *err) {
     struct stat info;
-    size_t room = strlen(path) + 64;
-    char *name = malloc(room);
-    if (!name) return spr_fail_memory(err, "a file name", room);
+    char name[PATH_MAX + 64];
     /* What is there and not a plain file, like /dev/stdout, is written to and not replaced. */
     int direct = stat(path, &info) == 0 && !S_ISREG(info.st_mode);
-    int fd = direct ? open(path, O_WRONLY | O_CLOEXEC) : open_temporary(path, name, room);
-    if (fd < 0) {
-        spr_status status = spr_fail(err, SPR_ERROR_IO, "cannot write '%.500s': %s", path, strerror(errno));
-        free(name);
-        return status;
-    }
+    int fd = direct ? open(path, O_WRONLY | O_CLOEXEC) : open_temporary(path, name, sizeof name);
+    if (fd < 0) return spr_fail(err, SPR_ERROR_IO, "cannot write '%.500s': %s", path, strerror(errno));
     int ok = write_all(fd, data, size), error = errno;
     if (close(fd) && ok) ok = 0, error = errno;
     if (ok && !direct && rename(name, path)) ok = 0, error = errno;
     if (!ok && !direct) unlink(name);
-    free(name);
     return ok ? SPR_OK : spr_fail(err, SPR_ERROR_IO, "cannot write '%.500s': %s", path, strerror(error));
 }
 

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/versions.h"
 #include "kernels/kernel.h"
-#include "spr/spr.h"
 
 #define TEXT_(x) #x
 #define TEXT(x) TEXT_(x)
@@ -29,11 +29,11 @@ int spr_kernel_list_count(void) { return (int)spr_kernel_count; }
 spr_status spr_kernel_list(int index, spr_kernel_info *info) {
     if (index < 0 || (size_t)index >= spr_kernel_count) return SPR_ERROR_ARGUMENT;
     const spr_kernel *kernel = &spr_kernels[index];
-    *info = (spr_kernel_info){.name = kernel->name,
-                              .cls = spr_kernel_class_name(kernel->cls),
-                              .runs = spr_kernel_runs(kernel, spr_cpu_features())};
-    describe_features(kernel->isa, info->isa, sizeof info->isa);
-    return SPR_OK;
+    spr_kernel_info found = {.name = kernel->name,
+                             .cls = spr_kernel_class_name(kernel->cls),
+                             .runs = spr_kernel_runs(kernel, spr_cpu_features())};
+    describe_features(kernel->isa, found.isa, sizeof found.isa);
+    return spr_info_write(info, &found, sizeof found, SPR_SIZE_UP_TO(spr_kernel_info, runs));
 }
 
 void spr_cpu_describe(char *text, size_t size) { describe_features(spr_cpu_features(), text, size); }

@@ -41,9 +41,8 @@ static spr_status run_all(const spr_plan *plan, spr_plan *tail, const spr_plan_o
 }
 
 spr_status spr_plan_run_late(spr_plan *plan, const spr_plan_options *options, spr_error *err) {
-    spr_plan tail = {.graph = plan->graph};
+    spr_plan tail = {.graph = plan->graph, .arena.allocator = plan->arena.allocator};
     spr_arena_free(&plan->late_arena);
-    plan->late_arena = (spr_arena){0};
     for (int v = 0; v < plan->graph->value_count; v++)
         if (plan->is_late[v]) plan->views[v] = (spr_view){0};
     spr_status status = run_all(plan, &tail, options, err);

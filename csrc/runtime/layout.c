@@ -1,5 +1,4 @@
 /* Where values live: views of each other, slices of a concatenation, memory reused in place, and offsets in one arena. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/plan.h"
@@ -206,11 +205,10 @@ static void reuse_in_place(layout *l) {
 
 /* ---- the arena ----------------------------------------------------------------------------------------------------------- */
 
-static int larger_first(const void *a, const void *b) {
-    const block *x = a, *y = b;
+static int larger_first(const block *x, const block *y) {
     if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
     if (x->first != y->first) return x->first < y->first ? -1 : 1;
-    return x->value != y->value ? (x->value < y->value ? -1 : 1) : x->step - y->step; /* the same order in every libc */
+    return x->value != y->value ? (x->value < y->value ? -1 : 1) : x->step - y->step;
 }
 
 /* Each block in order goes to the lowest gap among the blocks before it that live at the same time. Returns the bytes taken; *top
@@ -240,6 +238,16 @@ static int64_t place_in_order(block *blocks, int count, int *top) {
     return total;
 }
 
+/* Not qsort, which may call malloc. Placing the blocks takes as many steps for each of them. */
+static void sort_blocks(block *blocks, int count) {
+    for (int i = 1; i < count; i++) {
+        block moved = blocks[i];
+        int k = i;
+        for (; k > 0 && larger_first(&blocks[k - 1], &moved) > 0; k--) blocks[k] = blocks[k - 1];
+        blocks[k] = moved;
+    }
+}
+
 static void move_to_front(block *blocks, int i) {
     block moved = blocks[i];
     memmove(blocks + 1, blocks, (size_t)i * sizeof *blocks);
@@ -252,7 +260,7 @@ static int64_t assign_offsets(block *blocks, int count, int64_t live) {
     int top, best_try = 0, tries = count < 200 ? 100 : 4000000 / count / count; /* a fraction of a second at most */
     int64_t best = INT64_MAX;
     for (int replay = 0; replay < 2; replay++) { /* the second time up to the best of the first */
-        qsort(blocks, (size_t)count, sizeof *blocks, larger_first);
+        sort_blocks(blocks, count);
         for (int i = 0;; i++) {
             int64_t total = place_in_order(blocks, count, &top);
             if (!replay && total < best) {
@@ -346,9 +354,10 @@ spr_status spr_plan_layout(spr_plan *plan, spr_error *err) {
 }
 
 spr_status spr_plan_memory(spr_plan *plan, spr_error *err) {
-    block *blocks = calloc((size_t)plan->graph->value_count + (size_t)plan->step_count + 1, sizeof *blocks);
+    const spr_allocator *allocator = plan->arena.allocator;
+    block *blocks = spr_alloc_zeroed(allocator, (size_t)plan->graph->value_count + (size_t)plan->step_count + 1, sizeof *blocks);
     if (!blocks) return spr_fail_memory(err, "the memory plan", sizeof *blocks);
     spr_status status = assign_memory(plan->layout, blocks, err);
-    free(blocks);
+    spr_release(allocator, blocks);
     return status;
 }

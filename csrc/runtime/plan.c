@@ -1,7 +1,6 @@
 /* From a graph and input shapes to steps that can be run: inference, folding, layout, kernels, memory. */
 #include "runtime/plan.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -138,15 +137,15 @@ static spr_status fold(spr_plan *plan, const spr_plan_ctx *outer, const spr_node
     spr_run_ctx run = {0};
     char *memory = NULL;
     size_t scratch = spr_round_up(step.scratch, SPR_LINE);
-    status = spr_pool_create(1, 0, &run.pool, ctx->err);
-    if (!status && posix_memalign((void **)&memory, SPR_LINE, scratch + step.workspace_bytes + SPR_LINE))
-        status = spr_fail_memory(ctx->err, "scratch memory", scratch + step.workspace_bytes);
+    status = spr_pool_create(1, 0, ctx->arena->allocator, &run.pool, ctx->err);
+    if (!status) memory = spr_alloc_lines(ctx->arena->allocator, scratch + step.workspace_bytes + SPR_LINE);
+    if (!status && !memory) status = spr_fail_memory(ctx->err, "scratch memory", scratch + step.workspace_bytes);
     if (!status) {
         run.scratch = memory;
         step.workspace = memory + scratch;
         step.exec->run(&run, &step);
     }
-    free(memory);
+    spr_release(ctx->arena->allocator, memory);
     spr_pool_free(run.pool);
     for (int i = 0; !status && i < node->out_count; i++) {
         spr_view *out = &step.out[i], *view = &plan->views[node->out[i]];
@@ -173,8 +172,9 @@ static spr_status postpone(spr_plan *plan, const spr_node *node, spr_error *err)
 }
 
 spr_status spr_plan_node(spr_plan *plan, spr_plan_ctx *ctx, const spr_node *node) {
-    spr_infer_input *in = calloc((size_t)node->in_count + 1, sizeof *in);
-    spr_desc *out = calloc((size_t)node->out_count + 1, sizeof *out);
+    const spr_allocator *allocator = plan->arena.allocator;
+    spr_infer_input *in = spr_alloc_zeroed(allocator, (size_t)node->in_count + 1, sizeof *in);
+    spr_desc *out = spr_alloc_zeroed(allocator, (size_t)node->out_count + 1, sizeof *out);
     int all_known = node->op != SPR_OP_Shape, late = 0;
     spr_status status = in && out ? SPR_OK : spr_fail_memory(ctx->err, "shapes", sizeof *in);
     for (int i = 0; !status && i < node->in_count; i++) {
@@ -187,10 +187,10 @@ spr_status spr_plan_node(spr_plan *plan, spr_plan_ctx *ctx, const spr_node *node
         late |= plan->is_late[v];
     }
     if (!status && !late) status = spr_infer_node(plan->graph, node, in, out, ctx->err);
-    for (int i = 0; status && i < node->in_count; i++) late |= in[i].needed;
+    for (int i = 0; status && status != SPR_ERROR_MEMORY && i < node->in_count; i++) late |= in[i].needed;
     for (int i = 0; !status && i < node->out_count; i++) plan->views[node->out[i]].desc = out[i];
-    free(in);
-    free(out);
+    spr_release(allocator, in);
+    spr_release(allocator, out);
     if (late) return postpone(plan, node, ctx->err);
     if (status) return status;
     if (node->out_count && plan->views[node->out[0]].desc.dtype == SPR_QUANTIZED) all_known = 0; /* constants are contiguous */
@@ -267,9 +267,11 @@ static spr_status build(spr_plan *plan, const spr_desc *inputs, const spr_plan_o
 spr_status spr_plan_create(const spr_graph *graph, const spr_desc *inputs, const spr_plan_options *options,
                            spr_plan **out, spr_error *err) {
     *out = NULL;
-    spr_plan *plan = calloc(1, sizeof *plan);
+    const spr_allocator *allocator = graph->arena.allocator;
+    spr_plan *plan = spr_alloc_zeroed(allocator, 1, sizeof *plan);
     if (!plan) return spr_fail_memory(err, "the plan", sizeof *plan);
     plan->graph = graph;
+    plan->arena.allocator = plan->late_arena.allocator = allocator;
     spr_status status = build(plan, inputs, options, err);
     if (status)
         spr_plan_free(plan);
@@ -282,5 +284,5 @@ void spr_plan_free(spr_plan *plan) {
     if (!plan) return;
     spr_arena_free(&plan->arena);
     spr_arena_free(&plan->late_arena);
-    free(plan);
+    spr_release(plan->arena.allocator, plan);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/versions.h"
 #include "model/format.h"
 #include "model/model.h"
 #include "runtime/chain.h"
@@ -23,21 +24,12 @@ struct spr_session {
     size_t scratch_stride;
 };
 
-void spr_session_options_init(spr_session_options *options) {
-    *options = (spr_session_options){.struct_size = sizeof *options, .threads = 1};
-}
-
 static spr_status read_options(spr_session *session, const spr_session_options *given, spr_error *err) {
     spr_session_options options;
     spr_session_options_init(&options);
-    if (given) {
-        if (given->struct_size < offsetof(spr_session_options, profile) + sizeof given->profile ||
-            given->struct_size > 4096)
-            return spr_fail(err, SPR_ERROR_ARGUMENT,
-                            "struct_size of the session options is %zu: call spr_session_options_init first",
-                            given->struct_size);
-        memcpy(&options, given, given->struct_size < sizeof options ? given->struct_size : sizeof options);
-    }
+    spr_status status =
+        spr_options_read("session", &options, sizeof options, SPR_SIZE_UP_TO(spr_session_options, profile), given, err);
+    if (status) return status;
     if ((unsigned)options.sparse > SPR_SPARSE_NEVER)
         return spr_fail(err, SPR_ERROR_ARGUMENT, "sparse is %d, it must be one of SPR_SPARSE_*", (int)options.sparse);
     uint32_t mask = ~0u;
@@ -50,9 +42,9 @@ static spr_status read_options(spr_session *session, const spr_session_options *
     };
     session->profile = options.profile;
     session->cpu_mask = options.cpu_mask;
-    spr_status status = spr_pool_create(options.threads, options.cpu_mask, &session->pool, err);
+    status = spr_pool_create(options.threads, options.cpu_mask, session->model->allocator, &session->pool, err);
     if (!status && options.autotune)
-        status = spr_tune_create(session->model->path, session->model->source.size, session->pool,
+        status = spr_tune_create(session->model->path, session->model->source.size, session->pool, session->model->allocator,
                                  &session->options.tune, err);
     return status;
 }
@@ -68,11 +60,12 @@ spr_status spr_session_create(const spr_model *model, const spr_session_options 
                               spr_error *err) {
     *out = NULL;
     if (!model) return spr_fail(err, SPR_ERROR_ARGUMENT, "the model is NULL");
-    spr_session *session = calloc(1, sizeof *session);
+    const spr_allocator *allocator = model->allocator;
+    spr_session *session = spr_alloc_zeroed(allocator, 1, sizeof *session);
     if (!session) return spr_fail_memory(err, "a session", sizeof *session);
     session->model = model;
     session->graph = spr_model_graph(model);
-    session->inputs = calloc((size_t)session->graph->input_count + 1, sizeof *session->inputs);
+    session->inputs = spr_alloc_zeroed(allocator, (size_t)session->graph->input_count + 1, sizeof *session->inputs);
     spr_status status = session->inputs ? SPR_OK : spr_fail_memory(err, "a session", sizeof *session->inputs);
     for (int i = 0; !status && i < session->graph->input_count; i++)
         session->inputs[i] = session->graph->values[session->graph->inputs[i]].desc;
@@ -87,7 +80,7 @@ spr_status spr_session_create(const spr_model *model, const spr_session_options 
 
 static void drop_plan(spr_session *session) {
     spr_plan_free(session->plan);
-    free(session->scratch);
+    spr_release(session->model->allocator, session->scratch);
     session->plan = NULL;
     session->scratch = NULL;
 }
@@ -97,8 +90,8 @@ void spr_session_free(spr_session *session) {
     drop_plan(session);
     spr_tune_free(session->options.tune);
     spr_pool_free(session->pool);
-    free(session->inputs);
-    free(session);
+    spr_release(session->model->allocator, session->inputs);
+    spr_release(session->model->allocator, session);
 }
 
 static spr_status check_index(const char *what, int index, int count, spr_error *err) {
@@ -145,12 +138,31 @@ static void tune_key(const spr_session *session, char *key, size_t size) {
 
 static spr_status tune_begin(const spr_session *session, spr_error *err) {
     size_t size = 512 + SPR_DIMS_TEXT * (size_t)session->graph->input_count;
-    char *key = malloc(size);
+    char *key = spr_alloc(session->model->allocator, size);
     if (!key) return spr_fail_memory(err, "autotuning", size);
     tune_key(session, key, size);
     spr_status status = spr_tune_begin(session->options.tune, key, err);
-    free(key);
+    spr_release(session->model->allocator, key);
     return status;
+}
+
+static void log_plan(const spr_session *session) {
+    const spr_model *model = session->model;
+    spr_memory_info memory = {.struct_size = sizeof memory};
+    if (!spr_model_logs(model, SPR_LOG_WARNING)) return;
+    const char *isa = getenv("SPR_ISA");
+    if (isa && *isa) spr_model_log(model, SPR_LOG_WARNING, "the environment variable SPR_ISA=%s limits the kernels", isa);
+    spr_session_memory(session, &memory);
+    int layers = spr_session_layer_count(session);
+    spr_model_log(model, SPR_LOG_INFO, "planned: %d layers, %d threads, activations %zu, weights %zu, scratch %zu bytes", layers,
+                  session->options.threads, memory.activations, memory.weights, memory.scratch);
+    if (*spr_session_tune_note(session)) spr_model_log(model, SPR_LOG_INFO, "autotune: %s", spr_session_tune_note(session));
+    for (int i = 0; i < layers && spr_model_logs(model, SPR_LOG_DEBUG); i++) {
+        spr_layer_info layer = {.struct_size = sizeof layer};
+        spr_session_layer(session, i, &layer);
+        spr_model_log(model, SPR_LOG_DEBUG, "layer '%s' (%s): %s%s%s", layer.name, layer.op, layer.kernel, *layer.kernel ? ", " : "",
+                      layer.reason);
+    }
 }
 
 spr_status spr_session_prepare(spr_session *session, spr_error *err) {
@@ -171,8 +183,8 @@ spr_status spr_session_prepare(spr_session *session, spr_error *err) {
     if (status) return status;
     if (tune) spr_tune_end(tune);
     size_t bytes = plan->scratch * (size_t)session->options.threads;
-    void *scratch = NULL;
-    if (posix_memalign(&scratch, SPR_LINE, bytes + SPR_LINE)) {
+    void *scratch = spr_alloc_lines(session->model->allocator, bytes + SPR_LINE);
+    if (!scratch) {
         spr_plan_free(plan);
         return spr_fail_memory(err, "scratch memory", bytes);
     }
@@ -180,6 +192,7 @@ spr_status spr_session_prepare(spr_session *session, spr_error *err) {
     session->plan = plan;
     session->scratch = scratch;
     session->scratch_stride = plan->scratch;
+    log_plan(session);
     return SPR_OK;
 }
 
@@ -276,6 +289,11 @@ spr_status spr_session_run(spr_session *session, spr_error *err) {
 
 /* ---- explaining --------------------------------------------------------------------------------------------------------- */
 
+void spr_session_set_profile(spr_session *session, int profile) {
+    session->profile = profile;
+    for (int i = 0; !profile && session->plan && i < session->plan->step_count; i++) session->plan->steps[i].ns = 0;
+}
+
 int spr_session_layer_count(const spr_session *session) {
     int count = 0;
     for (int i = 0; session->plan && i < session->plan->step_count; i++) count += spr_step_layers(&session->plan->steps[i]);
@@ -287,7 +305,7 @@ spr_status spr_session_layer(const spr_session *session, int index, spr_layer_in
     const spr_step *whole = session->plan->steps;
     while (index >= spr_step_layers(whole)) index -= spr_step_layers(whole++);
     const spr_step *step = spr_step_layer(whole, index);
-    *info = (spr_layer_info){
+    spr_layer_info found = {
         .name = step->node->name,
         .op = spr_op_get_schema(step->node->op)->name,
         .kernel = step->kernel ? step->kernel->name : "",
@@ -300,17 +318,17 @@ spr_status spr_session_layer(const spr_session *session, int index, spr_layer_in
         .ns = (uint64_t)((double)whole->ns * spr_step_layer_share(whole, index)),
         .balance = step->balance,
     };
-    describe(session->graph, step->node->out[0], &step->out[0].desc, &info->output);
-    return SPR_OK;
+    describe(session->graph, step->node->out[0], &step->out[0].desc, &found.output);
+    return spr_info_write(info, &found, sizeof found, SPR_SIZE_UP_TO(spr_layer_info, balance));
 }
 
 spr_status spr_session_memory(const spr_session *session, spr_memory_info *info) {
     if (!session->plan) return SPR_ERROR_ARGUMENT;
-    *info = (spr_memory_info){.activations = session->plan->activation_bytes,
-                              .weights = session->plan->arena.bytes - session->plan->activation_bytes,
-                              .scratch = session->scratch_stride * (size_t)session->options.threads,
-                              .live = session->plan->live_bytes};
-    return SPR_OK;
+    spr_memory_info found = {.activations = session->plan->activation_bytes,
+                             .weights = session->plan->arena.bytes - session->plan->activation_bytes,
+                             .scratch = session->scratch_stride * (size_t)session->options.threads,
+                             .live = session->plan->live_bytes};
+    return spr_info_write(info, &found, sizeof found, SPR_SIZE_UP_TO(spr_memory_info, live));
 }
 
 const char *spr_session_tune_note(const spr_session *session) {

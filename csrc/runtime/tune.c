@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "model/model.h"
 
 #define MAGIC "sparse-runtime tune 1\n"
@@ -24,6 +25,7 @@
 
 struct spr_tune {
     char *path; /* of the file, NULL: none */
+    const spr_allocator *allocator;
     spr_pool *pool, *serial;
     char *key;
     spr_tuned *records;
@@ -35,20 +37,22 @@ struct spr_tune {
 
 enum { FEWEST_OTHERS = 1 << 19, MOST_OTHERS = 1 << 24 };
 
-spr_status spr_tune_create(const char *model_path, size_t model_bytes, spr_pool *pool, spr_tune **out, spr_error *err) {
+spr_status spr_tune_create(const char *model_path, size_t model_bytes, spr_pool *pool, const spr_allocator *allocator, spr_tune **out,
+                           spr_error *err) {
     *out = NULL;
-    spr_tune *tune = calloc(1, sizeof *tune);
+    spr_tune *tune = spr_alloc_zeroed(allocator, 1, sizeof *tune);
     if (!tune) return spr_fail_memory(err, "autotuning", sizeof *tune);
+    tune->allocator = allocator;
     tune->pool = pool;
     tune->others_bytes = model_bytes < FEWEST_OTHERS ? FEWEST_OTHERS : model_bytes > MOST_OTHERS ? MOST_OTHERS : model_bytes;
-    tune->others = malloc(tune->others_bytes);
+    tune->others = spr_alloc(allocator, tune->others_bytes);
     if (tune->others) memset(tune->others, 1, tune->others_bytes); /* else all its pages might be one */
     if (model_path) {
         size_t room = strlen(model_path) + sizeof ".tune";
-        tune->path = malloc(room);
+        tune->path = spr_alloc(allocator, room);
         if (tune->path) snprintf(tune->path, room, "%s.tune", model_path);
     }
-    spr_status status = tune->others && (tune->path || !model_path) ? spr_pool_create(1, 0, &tune->serial, err)
+    spr_status status = tune->others && (tune->path || !model_path) ? spr_pool_create(1, 0, allocator, &tune->serial, err)
                                                                     : spr_fail_memory(err, "autotuning", tune->others_bytes);
     if (status)
         spr_tune_free(tune);
@@ -60,11 +64,11 @@ spr_status spr_tune_create(const char *model_path, size_t model_bytes, spr_pool 
 void spr_tune_free(spr_tune *tune) {
     if (!tune) return;
     spr_pool_free(tune->serial);
-    free(tune->others);
-    free(tune->records);
-    free(tune->key);
-    free(tune->path);
-    free(tune);
+    spr_release(tune->allocator, tune->others);
+    spr_release(tune->allocator, tune->records);
+    spr_release(tune->allocator, tune->key);
+    spr_release(tune->allocator, tune->path);
+    spr_release(tune->allocator, tune);
 }
 
 const spr_tuned *spr_tune_find(const spr_tune *tune, int node) {
@@ -76,8 +80,10 @@ const spr_tuned *spr_tune_find(const spr_tune *tune, int node) {
 static void add_record(spr_tune *tune, const spr_tuned *record) {
     if (tune->count == tune->room) {
         int room = tune->room ? 2 * tune->room : 32;
-        spr_tuned *records = realloc(tune->records, (size_t)room * sizeof *records);
+        spr_tuned *records = spr_alloc(tune->allocator, (size_t)room * sizeof *records);
         if (!records) return;
+        if (tune->count) memcpy(records, tune->records, (size_t)tune->count * sizeof *records);
+        spr_release(tune->allocator, tune->records);
         tune->records = records;
         tune->room = room;
     }
@@ -96,7 +102,7 @@ const char *spr_tune_note(const spr_tune *tune) { return tune->note; }
 
 /* ---- the file -------------------------------------------------------------------------------------------------------- */
 
-/* The file's text, without its last line, to be freed; NULL where there is none that can be used, and why in *why. */
+/* The file's text, without its last line, to be released; NULL where there is none that can be used, and why in *why. */
 static char *read_file(const spr_tune *tune, const char **why) {
     char *text = NULL;
     size_t size = 0;
@@ -107,10 +113,10 @@ static char *read_file(const spr_tune *tune, const char **why) {
         if (errno != ENOENT) *why = strerror(errno);
         return NULL;
     }
-    text = malloc(MAX_FILE + 1);
+    text = spr_alloc(tune->allocator, MAX_FILE + 1);
     while (text && size < MAX_FILE && ((got = read(fd, text + size, MAX_FILE - size)) > 0 || (got < 0 && errno == EINTR)))
         if (got > 0) size += (size_t)got;
-    if (!text || got < 0) *why = strerror(errno);
+    if (!text || got < 0) *why = strerror(text ? errno : ENOMEM);
     close(fd);
     if (!*why) {
         text[size] = '\0';
@@ -126,7 +132,7 @@ static char *read_file(const spr_tune *tune, const char **why) {
         }
         *why = "it is damaged";
     }
-    free(text);
+    spr_release(tune->allocator, text);
     return NULL;
 }
 
@@ -156,8 +162,8 @@ static void take_records(spr_tune *tune, const char *line) {
 }
 
 spr_status spr_tune_begin(spr_tune *tune, const char *key, spr_error *err) {
-    free(tune->key);
-    tune->key = strdup(key);
+    spr_release(tune->allocator, tune->key);
+    tune->key = spr_alloc_string(tune->allocator, key);
     tune->count = tune->measured = 0;
     tune->note[0] = '\0';
     if (!tune->key) return spr_fail_memory(err, "autotuning", strlen(key));
@@ -170,7 +176,7 @@ spr_status spr_tune_begin(spr_tune *tune, const char *key, spr_error *err) {
         snprintf(tune->note, sizeof tune->note, "'%.200s' is not used: %s; ", tune->path, why);
     else if (text && !line)
         snprintf(tune->note, sizeof tune->note, "'%.200s' is of another CPU, version, model or set of options; ", tune->path);
-    free(text);
+    spr_release(tune->allocator, text);
     return SPR_OK;
 }
 
@@ -181,7 +187,7 @@ static int same_model(const char *a, const char *b) {
 }
 
 /* Copies what a text has under other keys of this model. */
-static void copy_others(const spr_tune *tune, const char *text, FILE *to) {
+static void copy_others(const spr_tune *tune, const char *text, spr_text *to) {
     int keys = 0, copies = 0;
     for (const char *line = text; *line; line = next_line(line)) {
         size_t length = (size_t)(next_line(line) - line);
@@ -189,33 +195,33 @@ static void copy_others(const spr_tune *tune, const char *text, FILE *to) {
             copies = length != strlen(tune->key) + 5 || strncmp(line + 4, tune->key, length - 5) != 0;
             copies = copies && same_model(line + 4, tune->key) && ++keys <= MAX_KEYS;
         }
-        if (copies) fwrite(line, 1, length, to);
+        if (copies) spr_text_add(to, "%.*s", (int)length, line);
     }
 }
 
-static char *compose(const spr_tune *tune, size_t *size) {
-    char *data = NULL;
+static void compose(const spr_tune *tune, const char *others, spr_text *to) {
+    spr_text_add(to, MAGIC "key %s\n", tune->key);
+    for (int i = 0; i < tune->count; i++) {
+        const spr_tuned *record = &tune->records[i];
+        if (spr_tune_find(tune, record->node) == record)
+            spr_text_add(to, "layer %d %s %s\n", record->node, record->kernel, record->figures);
+    }
+    if (others) copy_others(tune, others, to);
+    size_t summed = to->length;
+    spr_text_add(to, "end %08x\n", to->size ? (unsigned)spr_crc(to->data, summed) : 0u);
+}
+
+/* The new contents of the file, to be released; NULL when out of memory. */
+static char *new_file(const spr_tune *tune, size_t *size) {
     const char *why;
     char *others = read_file(tune, &why);
-    FILE *to = open_memstream(&data, size);
-    if (to) {
-        fprintf(to, MAGIC "key %s\n", tune->key);
-        for (int i = 0; i < tune->count; i++) {
-            const spr_tuned *record = &tune->records[i];
-            if (spr_tune_find(tune, record->node) == record)
-                fprintf(to, "layer %d %s %s\n", record->node, record->kernel, record->figures);
-        }
-        if (others) copy_others(tune, others, to);
-        fflush(to);
-        fprintf(to, "end %08x\n", (unsigned)spr_crc(data, *size));
-        int failed = ferror(to);
-        if (fclose(to) || failed) {
-            free(data);
-            data = NULL;
-        }
-    }
-    free(others);
-    return data;
+    spr_text text = {0};
+    compose(tune, others, &text);
+    *size = text.length;
+    text = (spr_text){.data = spr_alloc(tune->allocator, *size + 1), .size = *size + 1};
+    if (text.data) compose(tune, others, &text);
+    spr_release(tune->allocator, others);
+    return text.data;
 }
 
 #define PLURAL(n) (&"s"[(n) == 1])
@@ -239,9 +245,9 @@ void spr_tune_end(spr_tune *tune) {
     }
     spr_error err = {0};
     size_t size = 0;
-    char *data = compose(tune, &size);
+    char *data = new_file(tune, &size);
     spr_status status = data ? spr_file_save(tune->path, data, size, &err) : spr_fail_memory(&err, "the file", size);
-    free(data);
+    spr_release(tune->allocator, data);
     if (status)
         snprintf(note, room, "not remembered: %.200s", err.message);
     else

@@ -14,8 +14,9 @@ typedef struct spr_tuned {
 } spr_tuned;
 
 /* `model_path`: absolute path of the model's file, beside which `<model_path>.tune` is kept; NULL: nothing is read or written. The
-   pool must outlive the tuner. `model_bytes`: its size, for how much comes between two uses of a layer's weights. */
-spr_status spr_tune_create(const char *model_path, size_t model_bytes, spr_pool *pool, spr_tune **tune, spr_error *err);
+   pool and the allocator must outlive the tuner. `model_bytes`: its size, for how much comes between two uses of a layer's weights. */
+spr_status spr_tune_create(const char *model_path, size_t model_bytes, spr_pool *pool, const spr_allocator *allocator, spr_tune **tune,
+                           spr_error *err);
 void spr_tune_free(spr_tune *tune);
 
 /* Starts planning under `key`, one line that says what else the choice depends on: CPU, model, shapes, threads ... Takes over

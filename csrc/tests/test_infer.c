@@ -62,7 +62,7 @@ static spr_desc desc_of(const char *text) {
 /* Begins a case of an operator with a number of outputs. */
 static void op_outs(const char *name, int outs) {
     spr_graph_free(graph);
-    graph = spr_graph_new();
+    graph = spr_graph_new(NULL);
     memset(inputs, 0, sizeof(inputs));
     in_count = out_seen = 0;
     out_count = outs;

@@ -32,7 +32,7 @@ static int add_random_const(spr_graph *g, const char *name, spr_desc d, spr_enco
 
 /* Every type of attribute, every encoding, optional inputs left out, inputs with free dimensions. */
 static spr_graph *make_graph(void) {
-    spr_graph *g = spr_graph_new();
+    spr_graph *g = spr_graph_new(NULL);
     spr_desc image = desc(SPR_FLOAT32, 4, -1, 3, -1, -1), flag = desc(SPR_BOOL, 0, 0, 0, 0, 0);
     int x = spr_graph_add_input(g, "x", &image, err), f = spr_graph_add_input(g, "flag", &flag, err);
     int w0 = add_random_const(g, "w0", desc(SPR_FLOAT32, 4, 5, 3, 3, 3), SPR_ENC_DENSE, 1);
@@ -106,7 +106,7 @@ static void test_round_trip(const unsigned char *file, size_t size, const spr_gr
     spr_graph *back = NULL;
     void *again = NULL;
     size_t again_size = 0;
-    if (!CHECK(!spr_graph_read(file, size, &back, err))) return;
+    if (!CHECK(!spr_graph_read(file, size, NULL, &back, err))) return;
     CHECK(same_graph(g, back));
     CHECK(!spr_graph_write(back, &again, &again_size, err));
     CHECK(again_size == size && !memcmp(again, file, size));
@@ -122,7 +122,7 @@ static spr_status open_copy(const unsigned char *file, size_t size) {
     if (size) memcpy(copy, file, size);
     spr_model *model = NULL;
     memset(err, 0, sizeof(*err));
-    spr_status status = spr_model_open_memory(copy, size, &model, err);
+    spr_status status = spr_model_open_memory(copy, size, NULL, &model, err);
     if (status != err->status || (status && (model || !*err->message))) status = (spr_status)-1; /* never expected */
     spr_model_close(model);
     free(copy);
@@ -223,7 +223,7 @@ static void test_malice(const unsigned char *file, size_t size, int seeds) {
         fix_crc(copy, length);
         spr_graph *g = NULL;
         memset(err, 0, sizeof(*err));
-        spr_status status = spr_graph_read(copy, length, &g, err);
+        spr_status status = spr_graph_read(copy, length, NULL, &g, err);
         CHECK(status == err->status && (status ? !g && *err->message : 1));
         if (!status) {
             accepted++;
@@ -304,7 +304,7 @@ static void test_sources(const unsigned char *file, size_t size, const spr_graph
     snprintf(packed, sizeof(packed), "%s/packed", folder);
     for (int i = 0; i < 2; i++) /* over an existing file too */
         CHECK(!spr_graph_save(g, path, err));
-    if (CHECK(!spr_model_open(path, &model, err))) check_model(model);
+    if (CHECK(!spr_model_open(path, NULL, &model, err))) check_model(model);
     spr_model_close(model);
     for (int offset = 0; offset < 9000; offset += 1 + offset * 3 / 2) { /* somewhere in another file, as in an APK */
         FILE *f = fopen(packed, "wb");
@@ -313,12 +313,12 @@ static void test_sources(const unsigned char *file, size_t size, const spr_graph
         fputs("more", f);
         fclose(f);
         int fd = open(packed, O_RDONLY);
-        spr_status status = spr_model_open_fd(fd, offset, size, &model, err);
-        CHECK_FAILS(spr_model_open_fd(fd, offset, size + 5, &(spr_model *){NULL}, err), SPR_ERROR_ARGUMENT,
+        spr_status status = spr_model_open_fd(fd, offset, size, NULL, &model, err);
+        CHECK_FAILS(spr_model_open_fd(fd, offset, size + 5, NULL, &(spr_model *){NULL}, err), SPR_ERROR_ARGUMENT,
                     "lie within");
-        CHECK_FAILS(spr_model_open_fd(fd, -1, size, &(spr_model *){NULL}, err), SPR_ERROR_ARGUMENT, "lie within");
-        CHECK_FAILS(spr_model_open_fd(fd, offset, size - 1, &(spr_model *){NULL}, err), SPR_ERROR_FORMAT, "truncated");
-        CHECK_FAILS(spr_model_open_fd(fd, offset, 0, &(spr_model *){NULL}, err), SPR_ERROR_FORMAT, "0 bytes");
+        CHECK_FAILS(spr_model_open_fd(fd, -1, size, NULL, &(spr_model *){NULL}, err), SPR_ERROR_ARGUMENT, "lie within");
+        CHECK_FAILS(spr_model_open_fd(fd, offset, size - 1, NULL, &(spr_model *){NULL}, err), SPR_ERROR_FORMAT, "truncated");
+        CHECK_FAILS(spr_model_open_fd(fd, offset, 0, NULL, &(spr_model *){NULL}, err), SPR_ERROR_FORMAT, "0 bytes");
         close(fd);
         if (CHECK(!status)) check_model(model);
         spr_model_close(model);
@@ -326,21 +326,21 @@ static void test_sources(const unsigned char *file, size_t size, const spr_graph
     unsigned char *memory = malloc(size + 8);
     for (int shift = 0; shift < 8; shift++) {
         memcpy(memory + shift, file, size);
-        spr_status status = spr_model_open_memory(memory + shift, size, &model, err);
+        spr_status status = spr_model_open_memory(memory + shift, size, NULL, &model, err);
         CHECK(status == (shift % 4 ? SPR_ERROR_ARGUMENT : SPR_OK));
         if (!status) exercise(spr_model_graph(model));
         spr_model_close(model);
     }
     free(memory);
     fclose(fopen(packed, "wb"));
-    CHECK_FAILS(spr_model_open(packed, &model, err), SPR_ERROR_FORMAT, "empty");
-    CHECK_FAILS(spr_model_open(folder, &model, err), SPR_ERROR_IO, "directory");
-    CHECK_FAILS(spr_model_open(NULL, &model, err), SPR_ERROR_ARGUMENT, "path");
+    CHECK_FAILS(spr_model_open(packed, NULL, &model, err), SPR_ERROR_FORMAT, "empty");
+    CHECK_FAILS(spr_model_open(folder, NULL, &model, err), SPR_ERROR_IO, "directory");
+    CHECK_FAILS(spr_model_open(NULL, NULL, &model, err), SPR_ERROR_ARGUMENT, "path");
     CHECK_FAILS(spr_graph_save(g, folder, err), SPR_ERROR_IO, "directory");
     unlink(packed);
-    CHECK_FAILS(spr_model_open(packed, &model, err), SPR_ERROR_IO, "No such file");
-    CHECK_FAILS(spr_model_open_fd(-1, 0, 1, &model, err), SPR_ERROR_IO, "Bad file");
-    CHECK(spr_model_open(packed, &model, NULL) == SPR_ERROR_IO && !model);
+    CHECK_FAILS(spr_model_open(packed, NULL, &model, err), SPR_ERROR_IO, "No such file");
+    CHECK_FAILS(spr_model_open_fd(-1, 0, 1, NULL, &model, err), SPR_ERROR_IO, "Bad file");
+    CHECK(spr_model_open(packed, NULL, &model, NULL) == SPR_ERROR_IO && !model);
     unlink(path);
     CHECK(!rmdir(folder)); /* no temporary file was left */
     CHECK_FAILS(spr_graph_save(g, path, err), SPR_ERROR_IO, "No such file");
@@ -381,7 +381,7 @@ static void test_encoding(spr_dtype dtype, int64_t n, int64_t k, int sparsity, u
         }
     }
     for (int encoding = SPR_ENC_DENSE; encoding <= SPR_ENC_BITMAP_2X1; encoding++) {
-        spr_graph *g = spr_graph_new();
+        spr_graph *g = spr_graph_new(NULL);
         int index = spr_graph_add_const(g, "w", &d, (spr_encoding)encoding, dense, count * size, err);
         if (!CHECK(index == 0)) return;
         spr_value v = g->values[0];
@@ -446,7 +446,7 @@ static void test_encodings(void) {
 static void test_checks(void) {
     spr_desc d = desc(SPR_FLOAT32, 2, 2, 2, 0, 0), vector = desc(SPR_FLOAT32, 1, 4, 0, 0, 0);
     float data[4] = {0};
-    spr_graph *g = spr_graph_new();
+    spr_graph *g = spr_graph_new(NULL);
     CHECK(spr_graph_add_const(g, "w", &d, SPR_ENC_DENSE, data, 15, err) == -1 && strstr(err->message, "takes 16"));
     CHECK(spr_graph_add_const(g, "w", &vector, SPR_ENC_BITMAP, data, 16, err) == -1 && strstr(err->message, "rank 2"));
     CHECK(spr_graph_add_value(g, "", err) == -1);

@@ -8,8 +8,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/alloc.h"
 
 /* Turns of the waiting loop before a thread sleeps: some tens of microseconds. */
 #define SPINS 4000
@@ -27,6 +28,7 @@ typedef struct share {
 } share;
 
 struct spr_pool {
+    const spr_allocator *allocator;
     int threads;
     uint64_t cpu_mask;
     spr_worker *workers; /* [threads - 1] */
@@ -145,39 +147,36 @@ static void stop_workers(spr_pool *pool, int started) {
     for (int i = 0; i < started; i++) pthread_join(pool->workers[i].thread, NULL);
 }
 
+/* The memory of a pool that has no threads. */
+static void destroy(spr_pool *pool) {
+    if (!pool) return;
+    spr_release(pool->allocator, pool->workers);
+    spr_release(pool->allocator, pool->shares);
+    spr_release(pool->allocator, pool);
+}
+
 void spr_pool_free(spr_pool *pool) {
     if (!pool) return;
     stop_workers(pool, pool->threads - 1);
     pthread_cond_destroy(&pool->done);
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->mutex);
-    free(pool->workers);
-    free(pool->shares);
-    free(pool);
+    destroy(pool);
 }
 
-spr_status spr_pool_create(int threads, uint64_t cpu_mask, spr_pool **out, spr_error *err) {
+spr_status spr_pool_create(int threads, uint64_t cpu_mask, const spr_allocator *allocator, spr_pool **out, spr_error *err) {
     *out = NULL;
     if (threads < 1 || threads > 256)
         return spr_fail(err, SPR_ERROR_ARGUMENT, "threads is %d, it must be from 1 to 256", threads);
-    void *memory = NULL, *shares = NULL;
-    if (posix_memalign(&memory, SPR_LINE, sizeof(spr_pool)) ||
-        posix_memalign(&shares, SPR_LINE, (size_t)threads * sizeof(share))) {
-        free(memory);
-        return spr_fail_memory(err, "the thread pool", sizeof(spr_pool));
+    spr_pool *pool = spr_alloc_lines(allocator, sizeof *pool);
+    if (pool) *pool = (spr_pool){.allocator = allocator, .threads = threads, .cpu_mask = cpu_mask};
+    if (pool) pool->shares = spr_alloc_lines(allocator, (size_t)threads * sizeof(share));
+    if (pool) pool->workers = spr_alloc_zeroed(allocator, (size_t)threads, sizeof *pool->workers);
+    if (!pool || !pool->shares || !pool->workers) {
+        destroy(pool);
+        return spr_fail_memory(err, "the thread pool", sizeof *pool + (size_t)threads * (sizeof(share) + sizeof(spr_worker)));
     }
-    spr_pool *pool = memory;
-    memset(pool, 0, sizeof *pool);
-    memset(shares, 0, (size_t)threads * sizeof(share));
-    pool->shares = shares;
-    pool->threads = threads;
-    pool->cpu_mask = cpu_mask;
-    pool->workers = calloc((size_t)threads, sizeof *pool->workers);
-    if (!pool->workers) {
-        free(pool);
-        free(shares);
-        return spr_fail_memory(err, "the thread pool", (size_t)threads * sizeof(spr_worker));
-    }
+    memset(pool->shares, 0, (size_t)threads * sizeof(share));
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->wake, NULL);
     pthread_cond_init(&pool->done, NULL);

@@ -8,8 +8,8 @@
 
 typedef struct spr_pool spr_pool;
 
-/* threads >= 1, the calling thread included; cpu_mask as in spr_session_options. */
-spr_status spr_pool_create(int threads, uint64_t cpu_mask, spr_pool **pool, spr_error *err);
+/* threads >= 1, the calling thread included; cpu_mask as in spr_session_options. The allocator must outlive the pool. */
+spr_status spr_pool_create(int threads, uint64_t cpu_mask, const spr_allocator *allocator, spr_pool **pool, spr_error *err);
 void spr_pool_free(spr_pool *pool);
 int spr_pool_threads(const spr_pool *pool);
 

@@ -143,7 +143,7 @@ static int by_value(const void *a, const void *b) {
 static void print_profile(const spr_session *session) {
     double total = 0;
     for (int i = 0; i < spr_session_layer_count(session); i++) {
-        spr_layer_info info;
+        spr_layer_info info = {.struct_size = sizeof info};
         spr_session_layer(session, i, &info);
         total += (double)info.ns * 1e-6;
         printf("  %9.4f ms  %-14s %-26s %s\n", (double)info.ns * 1e-6, info.op, info.kernel, info.name);
@@ -155,7 +155,7 @@ int main(int argc, char **argv) {
     options o = parse(argc, argv);
     spr_error err;
     spr_model *model;
-    if (spr_model_open(o.model, &model, &err)) die(err.message);
+    if (spr_model_open(o.model, NULL, &model, &err)) die(err.message);
     config configs[MAX_LIST * MAX_LIST];
     int count = 0;
     for (int t = 0; t < o.thread_count; t++)

@@ -1,6 +1,5 @@
 /* Which kernel multiplies by a matrix of weights: the one estimated to be fastest, or with autotuning the one measured to be. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "model/compress.h"
@@ -136,7 +135,7 @@ static spr_status make_tensor(spr_plan_ctx *ctx, const spr_pointwise_use *use, u
 /* Measures all candidates; returns the fastest, the estimated best where that is about as fast. */
 static spr_status measure(spr_plan_ctx *ctx, const spr_value *weights, const float *bias, const spr_pointwise_use *use,
                           const spr_act *act, const choice *c, int *fastest, double *us) {
-    spr_arena arena = {0};
+    spr_arena arena = {.allocator = ctx->arena->allocator};
     spr_plan_ctx own = *ctx; /* what is made here is gone when it has been measured */
     own.arena = &arena;
     spr_pointwise_use part = *use;

@@ -1,7 +1,6 @@
 #include "runtime/ops/pointwise.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "model/compress.h"
@@ -168,7 +167,7 @@ static spr_status load(spr_plan_ctx *ctx, const spr_value *weights, int sparse, 
     *csr = NULL;
     if (!sparse) return spr_plan_weights_dense(ctx, weights, &w->dense);
     size_t nnz = (size_t)spr_count_sparsity(weights).nonzeros;
-    uint32_t *memory = malloc(((size_t)w->n + 1 + 2 * nnz) * sizeof *memory);
+    uint32_t *memory = spr_alloc(ctx->arena->allocator, ((size_t)w->n + 1 + 2 * nnz) * sizeof *memory);
     if (!memory) return spr_fail_memory(ctx->err, "decoded weights", nnz * 8);
     uint32_t *col = memory + w->n + 1;
     float *val = (float *)(col + nnz);
@@ -198,7 +197,7 @@ spr_status spr_pointwise_make(spr_plan_ctx *ctx, const spr_value *weights, const
         spr_work work = spr_pointwise_work(weights, use);
         status = split(ctx, &w, use, spr_estimate(kernel, ctx->features, &work), out);
     }
-    free(csr);
+    spr_release(ctx->arena->allocator, csr);
     return status;
 }
 

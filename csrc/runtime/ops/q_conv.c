@@ -93,7 +93,7 @@ static spr_status load_weights(spr_plan_ctx *ctx, spr_step *step, int16_t **w) {
     spr_step_note_weights(step, &value);
     size_t count = (size_t)spr_desc_count(&value.desc);
     int zero = (int)SPR_ATTR_OF(step, QConv, w_zero)->i;
-    *w = malloc(count * sizeof **w);
+    *w = spr_alloc(ctx->arena->allocator, count * sizeof **w);
     if (!*w) return spr_fail_memory(ctx->err, "decoded weights", count * sizeof **w);
     int8_t *stored = (int8_t *)*w + count; /* the upper half: read before it is written */
     spr_decode_dense(&value, stored);
@@ -103,7 +103,7 @@ static spr_status load_weights(spr_plan_ctx *ctx, spr_step *step, int16_t **w) {
         fits &= (*w)[i] < 255; /* two int8 hold the others */
     }
     if (fits) return SPR_OK;
-    free(*w);
+    spr_release(ctx->arena->allocator, *w);
     return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': a weight of '%s' is 255 above the zero, at most 254 is supported",
                     step->node->name, value.name);
 }
@@ -126,9 +126,9 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
     size_t taps = (size_t)(s->ic / s->group) * win->kh * win->kw;
     step->macs = (double)spr_desc_count(y) * (double)taps;
     s->x_zero = (spr_q8)(SPR_ATTR_OF(step, QConv, x_zero)->i + SPR_Q8_SHIFT);
-    float *scale = malloc(s->oc * (sizeof(float) + sizeof(int32_t)));
+    float *scale = spr_alloc(ctx->arena->allocator, s->oc * (sizeof(float) + sizeof(int32_t)));
     if (!scale) {
-        free(w);
+        spr_release(ctx->arena->allocator, w);
         return spr_fail_memory(ctx->err, "a layer", s->oc * 8);
     }
     int32_t *bias = (int32_t *)(scale + s->oc);
@@ -140,8 +140,8 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
         s->way = SPR_Q_POINTWISE;
     status = plan_rows(ctx, step, s, w, taps, scale, bias);
     if (!status) status = (s->way == SPR_Q_DEPTHWISE ? plan_depthwise : spr_q_plan_sums)(ctx, step, &(spr_q_weights){w, scale, bias}, s);
-    free(scale);
-    free(w);
+    spr_release(ctx->arena->allocator, scale);
+    spr_release(ctx->arena->allocator, w);
     return status;
 }
 

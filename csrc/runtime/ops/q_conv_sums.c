@@ -1,6 +1,5 @@
 /* QConv on the pointwise kernels: a matrix of weights with a column for each group of input channels and tap of the window. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "runtime/ops/q_conv.h"
 
@@ -111,16 +110,17 @@ static void arrange(const spr_q_conv *s, const int16_t *w, size_t x_stride, cons
 spr_status spr_q_plan_sums(spr_plan_ctx *ctx, spr_step *step, const spr_q_weights *w, spr_q_conv *s) {
     const spr_view *x = &step->in[0];
     uint32_t groups = (s->ic + 3) / 4 * s->win.kh * s->win.kw;
-    uint8_t *second = calloc(groups, 1);
+    const spr_allocator *allocator = ctx->arena->allocator;
+    uint8_t *second = spr_alloc_zeroed(allocator, groups, 1);
     if (!second) return spr_fail_memory(ctx->err, "weights", groups);
     uint32_t total = groups + find_beyond(s, w->w, second);
     if (s->way == SPR_Q_WINDOW) spr_q_plan_band(ctx, s);
     if ((uint64_t)groups * (s->way == SPR_Q_WINDOW ? s->band.plane : (size_t)x->stride[1]) > UINT32_MAX) {
-        free(second);
+        spr_release(allocator, second);
         return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': the input is too large", step->node->name);
     }
-    int8_t *arranged = calloc((size_t)s->oc * total, 4);
-    uint32_t *offset = malloc(total * sizeof *offset);
+    int8_t *arranged = spr_alloc_zeroed(allocator, (size_t)s->oc * total, 4);
+    uint32_t *offset = spr_alloc(allocator, total * sizeof *offset);
     spr_status status = arranged && offset ? SPR_OK : spr_fail_memory(ctx->err, "weights", (size_t)s->oc * total * 4);
     if (!status) {
         arrange(s, w->w, (size_t)x->stride[1], second, total, arranged, offset);
@@ -135,9 +135,9 @@ spr_status spr_q_plan_sums(spr_plan_ctx *ctx, spr_step *step, const spr_q_weight
         if (s->kernel->packing_q8->scratch)
             s->kernel_scratch = spr_round_up(s->kernel->packing_q8->scratch(&weights), SPR_LINE);
     }
-    free(arranged);
-    free(offset);
-    free(second);
+    spr_release(allocator, arranged);
+    spr_release(allocator, offset);
+    spr_release(allocator, second);
     if (status) return status;
     if (s->way == SPR_Q_POINTWISE) split_pointwise(ctx, step, s);
     step->scratch = s->kernel_scratch;
