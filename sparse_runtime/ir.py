@@ -207,6 +207,7 @@ class Graph:
         self.outputs: list[Value] = []
         self._values: dict[str, Value] = {}
         self._integers: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+        self.floats: dict[str, str] = {}  # nodes left in float32 where others compute in 8 bits: why
 
     # ---- integers behind floats ------------------------------------------------------------------------------------
 
@@ -435,7 +436,7 @@ class Graph:
     def clone(self) -> Graph:
         """A copy that can be rewritten on its own; constants' arrays are shared."""
         copy = Graph(self.name)
-        copy._integers = self._integers
+        copy._integers, copy.floats = self._integers, dict(self.floats)
         twin: dict[Value, Value] = {}
         for value in self.values():
             new = twin[value] = copy._add(value.name)

@@ -109,6 +109,7 @@ static const struct {
     AXIS(Gather),
     FLAG(Resize, exclude_outside),
     FLAG(Resize, antialias),
+    FLAG(Resize, truncate),
     RANGE(Resize, axes, 0, SPR_MAX_RANK, -SPR_MAX_RANK, SPR_MAX_RANK - 1),
     RANGE(DepthToSpace, blocksize, 1, 1, 1, 1 << 15),
     RANGE(SpaceToDepth, blocksize, 1, 1, 1, 1 << 15),
@@ -116,6 +117,9 @@ static const struct {
     WINDOW(QConv),
     RANGE(QConv, group, 1, 1, 1, INT32_MAX),
     WINDOW(QPool),
+    RANGE(QConcat, group, 1, 1, 1, INT32_MAX),
+    RANGE(QConcat, begin, 1, 1, 0, INT32_MAX),
+    RANGE(QConcat, count, 1, 1, 0, INT32_MAX),
     RANGE(QPool, kernel_shape, 0, 2, 1, INT32_MAX),
     FLAG(QPool, ceil_mode),
     RANGE(Dequantize, to, 1, 1, SPR_FLOAT32, SPR_INT8),
@@ -226,6 +230,7 @@ static spr_status check_operator(const spr_node *node, spr_error *err) {
     }
     case SPR_OP_Quantize:
     case SPR_OP_Dequantize:
+    case SPR_OP_Resize:
     case SPR_OP_QBinary: return check_quantization(node, err);
     case SPR_OP_Cast:
         if (attr[SPR_ATTR_Cast_to].i == SPR_QUANTIZED || !spr_dtype_size((spr_dtype)attr[SPR_ATTR_Cast_to].i) ||

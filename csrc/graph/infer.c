@@ -169,7 +169,9 @@ spr_dtype spr_infer_dtype(const spr_node *node, const spr_dtype *in, int output)
 }
 
 /* Operators that take quantized tensors, whose layout (kernels/q8.h) all others do not know. */
-static int knows_quantized(spr_op op) { return op >= SPR_OP_Dequantize && op <= SPR_OP_QConcat; }
+static int knows_quantized(spr_op op) {
+    return (op >= SPR_OP_Dequantize && op <= SPR_OP_QConcat) || op == SPR_OP_Resize || op == SPR_OP_Shape;
+}
 
 /* ---- the way in -------------------------------------------------------------------------------------------------- */
 
@@ -192,7 +194,7 @@ spr_status spr_infer_node(const spr_graph *graph, const spr_node *node, spr_infe
             return spr_infer_fail(&c, SPR_ERROR_SHAPE,
                                   "input %s: dimensions should be from 0 to 2^31 - 1, their product at most 2^37",
                                   SPR_TEXT(&c, i));
-        if (in[i].desc.dtype == SPR_QUANTIZED && node->op != SPR_OP_Shape && !knows_quantized(node->op))
+        if (in[i].desc.dtype == SPR_QUANTIZED && !knows_quantized(node->op))
             return spr_infer_fail(&c, SPR_ERROR_UNSUPPORTED, "input %s is quantized, which this operator does not take",
                                   SPR_TEXT(&c, i));
         if (i < SPR_INFER_DTYPE_INPUTS) types[i] = in[i].desc.dtype;

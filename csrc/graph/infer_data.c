@@ -437,7 +437,8 @@ spr_status spr_infer_resize(spr_infer *c) {
     unsigned seen = 0;
     int crops = !strcmp(SPR_INFER_ATTR(c, Resize, coordinate_transformation_mode)->s, "tf_crop_and_resize");
     int copies = !strcmp(SPR_INFER_ATTR(c, Resize, mode)->s, "nearest") && !crops; /* elements of any type */
-    spr_status status = copies ? SPR_OK : spr_infer_type(c, 0, SPR_TYPES_FLOAT32);
+    int quantized = x->dtype == SPR_QUANTIZED;
+    spr_status status = copies || quantized ? SPR_OK : spr_infer_type(c, 0, SPR_TYPES_FLOAT32);
     for (int i = 0; i < n && !status; i++) {
         status = spr_infer_axis(c, attr->ints.n ? attr->ints.v[i] : i, x->rank, &axes[i]);
         if (!status && seen >> axes[i] & 1)
@@ -453,6 +454,12 @@ spr_status spr_infer_resize(spr_infer *c) {
         return spr_infer_fail(c, SPR_ERROR_SHAPE,
                               "tf_crop_and_resize needs the input 'roi' with two elements per resized axis, %d", 2 * n);
     spr_infer_like(c, 0);
-    if (!n) return SPR_OK;
-    return by_sizes ? resize_by_sizes(c, axes, n) : resize_by_scales(c, axes, n);
+    if (n) status = by_sizes ? resize_by_sizes(c, axes, n) : resize_by_scales(c, axes, n);
+    if (status || !quantized) return status;
+    const spr_desc *y = &c->out[0];
+    int linear = !strcmp(SPR_INFER_ATTR(c, Resize, mode)->s, "linear") && !SPR_INFER_ATTR(c, Resize, antialias)->i && !crops;
+    if (x->rank != 4 || y->dim[0] != x->dim[0] || y->dim[1] != x->dim[1] || !(copies || linear))
+        return spr_infer_fail(c, SPR_ERROR_UNSUPPORTED, "quantized input %s: only images by 'nearest' and 'linear' in their planes",
+                              SPR_TEXT(c, 0));
+    return SPR_OK;
 }

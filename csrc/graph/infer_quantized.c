@@ -121,5 +121,11 @@ spr_status spr_infer_q_concat(spr_infer *c) {
         if (status) return status;
         c->out[0].dim[1] += want.dim[1];
     }
+    int64_t all = c->out[0].dim[1], group = SPR_INFER_ATTR(c, QConcat, group)->i, begin = SPR_INFER_ATTR(c, QConcat, begin)->i;
+    int64_t count = SPR_INFER_ATTR(c, QConcat, count)->i;
+    if (all % group || begin > all || count > all - begin)
+        return spr_infer_fail(c, SPR_ERROR_SHAPE, "%lld channels from channel %lld on, in %lld groups: there are %lld channels",
+                              (long long)count, (long long)begin, (long long)group, (long long)all);
+    c->out[0].dim[1] = count ? count : all - begin;
     return SPR_OK;
 }

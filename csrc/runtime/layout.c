@@ -53,6 +53,9 @@ static void place_concat_parts(layout *l) {
         int32_t out = node->out[0];
         const spr_desc *desc = &plan->views[out].desc;
         int quantized = node->op == SPR_OP_QConcat;
+        const spr_attr *attr = node->attr;
+        if (quantized && (attr[SPR_ATTR_QConcat_group].i > 1 || attr[SPR_ATTR_QConcat_begin].i || attr[SPR_ATTR_QConcat_count].i))
+            continue;
         int axis = quantized ? 1 : spr_normalize_axis(node->attr[SPR_ATTR_Concat_axis].i, desc->rank);
         int interleave = !quantized && node->attr[SPR_ATTR_Concat_interleave].i != 0;
         /* Planes may lie further apart; single numbers may not, kernels want vectors of them. */

@@ -22,6 +22,7 @@ from . import (
     fuse_residual,
     fuse_shuffle,
     late,
+    move_integers,
     move_transposes,
     probes,
     remove_noops,
@@ -30,7 +31,11 @@ from . import (
 
 # name -> pass; what one makes possible comes behind it. The first group makes the graph independent of the sizes it
 # was exported with, the second is repeated until nothing changes, the third is run once.
-_FIRST: dict[str, Callable[[Graph], int]] = {"remove_noops": remove_noops.run, "fuse_shuffle": fuse_shuffle.run}
+_FIRST: dict[str, Callable[[Graph], int]] = {
+    "remove_noops": remove_noops.run,
+    "move_integers": move_integers.run,
+    "fuse_shuffle": fuse_shuffle.run,
+}
 _REPEATED: dict[str, Callable[[Graph], int]] = {
     "remove_noops": remove_noops.run,
     "fuse_functions": fuse_functions.run,
@@ -41,7 +46,11 @@ _REPEATED: dict[str, Callable[[Graph], int]] = {
     "fuse_residual": fuse_residual.run,
     "fuse_activation": fuse_activation.run,
 }
-_LAST: dict[str, Callable[[Graph], int]] = {"to_integers": to_integers.run}
+_LAST: dict[str, Callable[[Graph], int]] = {
+    "move_integers": move_integers.run,
+    "fuse_shuffle": fuse_shuffle.run,
+    "to_integers": to_integers.run,
+}
 NAMES = tuple(dict.fromkeys([*_FIRST, "free_shapes", *_REPEATED, *_LAST]))
 _ROUNDS = 8
 

@@ -1,26 +1,8 @@
-/* Quantize, Dequantize, QPool, QBinary, QUnary and QConcat. */
+/* Quantize, Dequantize, QPool, QBinary and QUnary. */
 #include <math.h>
 #include <string.h>
 
 #include "runtime/ops/quantized.h"
-
-/* A function of planes: task i is group i % groups of image i / groups. */
-typedef struct plane_job {
-    const spr_step *step;
-    int64_t groups;
-    void (*fn)(const spr_step *step, int64_t image, int64_t group);
-} plane_job;
-
-static void plane_range(void *arg, int64_t begin, int64_t end) {
-    const plane_job *job = arg;
-    for (int64_t i = begin; i < end; i++) job->fn(job->step, i / job->groups, i % job->groups);
-}
-
-static void each_plane(const spr_run_ctx *ctx, const spr_step *step, void (*fn)(const spr_step *, int64_t, int64_t)) {
-    const spr_desc *y = &step->out[0].desc;
-    plane_job job = {step, spr_q8_groups(&step->out[0]), fn};
-    if (spr_desc_count(y)) spr_parallel_range(ctx, y->dim[0] * job.groups, spr_desc_count(y), plane_range, &job);
-}
 
 /* ---- Quantize, Dequantize ------------------------------------------------------------------------------------------------------ */
 
@@ -50,7 +32,7 @@ static void quantize_plane(const spr_step *step, int64_t image, int64_t group) {
         for (size_t p = 0; p < n; p++) out[4 * p + (size_t)i] = plane[i] ? (spr_q8)((uint8_t)plane[i][p] + add) : 0;
 }
 
-static void quantize_run(const spr_run_ctx *ctx, const spr_step *step) { each_plane(ctx, step, quantize_plane); }
+static void quantize_run(const spr_run_ctx *ctx, const spr_step *step) { spr_q8_each_plane(ctx, step, quantize_plane); }
 
 static spr_status dequantize_plan(spr_plan_ctx *ctx, spr_step *step) {
     if (step->out[0].desc.dtype == SPR_FLOAT32) step->kernel = spr_kernel_best(SPR_K_DEQUANTIZE_Q8, ctx->features);
@@ -77,7 +59,7 @@ static void dequantize_plane(const spr_step *step, int64_t image, int64_t group)
 }
 
 static void dequantize_run(const spr_run_ctx *ctx, const spr_step *step) {
-    each_plane(ctx, step, dequantize_plane);
+    spr_q8_each_plane(ctx, step, dequantize_plane);
     spr_view_zero_padding(&step->out[0]);
 }
 
@@ -113,7 +95,7 @@ static void pool_plane(const spr_step *step, int64_t image, int64_t group) {
     step->kernel->run.pool_q8(&a);
 }
 
-static void pool_run(const spr_run_ctx *ctx, const spr_step *step) { each_plane(ctx, step, pool_plane); }
+static void pool_run(const spr_run_ctx *ctx, const spr_step *step) { spr_q8_each_plane(ctx, step, pool_plane); }
 
 /* ---- QBinary ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -142,7 +124,7 @@ static void binary_plane(const spr_step *step, int64_t image, int64_t group) {
                                 spr_q8_pixels(b) == n, spr_q8_plane(y, image, group), n);
 }
 
-static void binary_run(const spr_run_ctx *ctx, const spr_step *step) { each_plane(ctx, step, binary_plane); }
+static void binary_run(const spr_run_ctx *ctx, const spr_step *step) { spr_q8_each_plane(ctx, step, binary_plane); }
 
 /* ---- QUnary ----------------------------------------------------------------------------------------------------------------------- */
 
@@ -150,6 +132,7 @@ static void binary_run(const spr_run_ctx *ctx, const spr_step *step) { each_plan
 static spr_status unary_plan(spr_plan_ctx *ctx, spr_step *step) {
     const spr_quantum x = SPR_QUANTUM(step, QUnary, x), y = SPR_QUANTUM(step, QUnary, y);
     spr_q8 *table = spr_plan_alloc(ctx, 256, "a table");
+    const float mul = (float)SPR_ATTR_OF(step, QUnary, mul)->f, add = (float)SPR_ATTR_OF(step, QUnary, add)->f;
     spr_act act;
     if (!table) return SPR_ERROR_MEMORY;
     spr_status status = spr_plan_act(ctx, step, SPR_ATTR_OF(step, QUnary, fn), SPR_ATTR_OF(step, QUnary, a),
@@ -157,7 +140,7 @@ static spr_status unary_plan(spr_plan_ctx *ctx, spr_step *step) {
     if (status) return status;
     for (int i = 0; i < 256; i++) {
         spr_q8 q = (spr_q8)i;
-        float v = (float)(x.scale * ((int32_t)q - x.zero));
+        float v = (float)(x.scale * ((int32_t)q - x.zero)) * mul + add;
         if (act.fn != SPR_FN_NONE) spr_unary_f32_ref(&v, &v, 1, &act);
         double quanta = nearbyint(v / (float)y.scale) + y.zero;
         table[i] = (spr_q8)(quanta >= SPR_Q8_MIN ? quanta <= SPR_Q8_MAX ? quanta : SPR_Q8_MAX : SPR_Q8_MIN); /* NaN: the least */
@@ -172,33 +155,10 @@ static void unary_plane(const spr_step *step, int64_t image, int64_t group) {
                                spr_q8_pixels(&step->out[0]), step->state);
 }
 
-static void unary_run(const spr_run_ctx *ctx, const spr_step *step) { each_plane(ctx, step, unary_plane); }
-
-/* ---- QConcat ---------------------------------------------------------------------------------------------------------------------- */
-
-static void concat_run(const spr_run_ctx *ctx, const spr_step *step) {
-    (void)ctx;
-    const spr_view *y = &step->out[0];
-    size_t pixels = spr_q8_pixels(y);
-    int64_t begin = 0;
-    for (int i = 0; i < step->node->in_count; i++) {
-        const spr_view *x = &step->in[i];
-        for (int64_t n = 0; n < x->desc.dim[0]; n++) {
-            /* computed where it belongs by what made it (runtime/layout.c) */
-            if (begin % SPR_Q8_GROUP == 0 && spr_q8_plane(x, n, 0) == spr_q8_plane(y, n, begin / SPR_Q8_GROUP)) continue;
-            for (int64_t c = 0; c < x->desc.dim[1]; c++) {
-                const spr_q8 *from = spr_q8_plane(x, n, c / SPR_Q8_GROUP) + c % SPR_Q8_GROUP;
-                spr_q8 *to = spr_q8_plane(y, n, (begin + c) / SPR_Q8_GROUP) + (begin + c) % SPR_Q8_GROUP;
-                for (size_t p = 0; p < pixels; p++) to[4 * p] = from[4 * p];
-            }
-        }
-        begin += x->desc.dim[1];
-    }
-}
+static void unary_run(const spr_run_ctx *ctx, const spr_step *step) { spr_q8_each_plane(ctx, step, unary_plane); }
 
 const spr_exec spr_exec_Quantize = {.plan = quantize_plan, .run = quantize_run};
 const spr_exec spr_exec_Dequantize = {.plan = dequantize_plan, .run = dequantize_run};
 const spr_exec spr_exec_QPool = {.plan = pool_plan, .run = pool_run};
 const spr_exec spr_exec_QBinary = {.in_place = 3u, .plan = binary_plan, .run = binary_run};
 const spr_exec spr_exec_QUnary = {.in_place = 1u, .plan = unary_plan, .run = unary_run};
-const spr_exec spr_exec_QConcat = {.run = concat_run};

@@ -21,6 +21,10 @@ SPR_INLINE spr_q8 *spr_q8_plane(const spr_view *view, int64_t image, int64_t gro
     return (spr_q8 *)view->data + image * view->stride[0] + group * SPR_Q8_GROUP * view->stride[1];
 }
 
+/* Calls fn for every group of every image of the step's result, on all threads if it is worth it. */
+typedef void spr_q8_plane_fn(const spr_step *step, int64_t image, int64_t group);
+void spr_q8_each_plane(const spr_run_ctx *ctx, const spr_step *step, spr_q8_plane_fn *fn);
+
 /* Bounds of quantized outputs that express the clip of an activation; act->fn becomes NONE. Others keep the whole range. */
 void spr_q8_bounds(spr_act *act, const spr_quantum *y, int32_t *lo, int32_t *hi);
 

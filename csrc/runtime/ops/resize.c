@@ -3,21 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "runtime/ops/ops.h"
-
-/* Output position i of an axis is the sum of weight[i * taps + t] * x[index[i * taps + t]]; index -1: outside, counts as the
-   extrapolation value. */
-typedef struct axis_taps {
-    int taps;
-    int32_t *index;
-    float *weight;
-} axis_taps;
-
-typedef struct resize_state {
-    axis_taps axis[SPR_MAX_RANK];
-    int only_planes; /* only the last two axes of an image change */
-    float extrapolation;
-} resize_state;
+#include "runtime/ops/resize.h"
 
 /* ---- tables ---------------------------------------------------------------------------------------------------------------- */
 
@@ -80,6 +66,15 @@ static void fill_taps(const resampling *r, int64_t i, int taps, int32_t *index, 
         int64_t k = nearest(r->nearest, x);
         index[0] = (int32_t)(k < 0 ? 0 : k >= r->in ? r->in - 1 : k);
         weight[0] = 1;
+        return;
+    }
+    const double last = (double)(r->in - 1);
+    if (strcmp(r->mode, "linear") == 0 && taps == 2 && !r->exclude_outside && !r->antialias && (x < 0 || x >= last)) {
+        /* Weights, of the first or the last position alone, that make it round as onnxruntime does (spr_bilinear). */
+        index[0] = x < 0 ? 0 : (int32_t)last;
+        index[1] = x < 0 && last > 0 ? 1 : index[0];
+        weight[0] = index[0] == index[1] ? 0.5f : 1;
+        weight[1] = 1 - weight[0];
         return;
     }
     double shrink = r->antialias && r->scale < 1 ? r->scale : 1;
@@ -173,7 +168,7 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
 
 /* ---- running ----------------------------------------------------------------------------------------------------------------- */
 
-static void plane_nearest(const resize_state *state, const spr_desc *xd, const spr_desc *yd, const char *x, char *y, size_t size) {
+void spr_resize_nearest(const resize_state *state, const spr_desc *xd, const spr_desc *yd, const char *x, char *y, size_t size) {
     const int32_t *iy = state->axis[2].index, *ix = state->axis[3].index;
     int64_t w = yd->dim[3], row = w * (int64_t)size;
     for (int64_t i = 0; i < yd->dim[2]; i++, y += row) {
@@ -191,6 +186,16 @@ static void plane_nearest(const resize_state *state, const spr_desc *xd, const s
 
 static void plane_weighted(const resize_state *state, const spr_desc *xd, const spr_desc *yd, const float *x, float *y) {
     const axis_taps *v = &state->axis[2], *h = &state->axis[3];
+    if (v->taps == 2 && h->taps == 2) {
+        for (int64_t i = 0; i < yd->dim[2]; i++) {
+            const float *top = x + (int64_t)v->index[2 * i] * xd->dim[3], *low = x + (int64_t)v->index[2 * i + 1] * xd->dim[3];
+            for (int64_t k = 0; k < yd->dim[3]; k++) {
+                const int32_t *at = h->index + 2 * k;
+                y[i * yd->dim[3] + k] = spr_bilinear(v->weight + 2 * i, h->weight + 2 * k, top[at[0]], top[at[1]], low[at[0]], low[at[1]]);
+            }
+        }
+        return;
+    }
     for (int64_t i = 0; i < yd->dim[2]; i++)
         for (int64_t k = 0; k < yd->dim[3]; k++) {
             float sum = 0;
@@ -218,7 +223,7 @@ static void planes_range(void *arg, int64_t begin, int64_t end) {
         const char *from = (const char *)x->data + (image * x->stride[0] + channel * x->stride[1]) * (int64_t)size;
         char *to = (char *)y->data + (image * y->stride[0] + channel * y->stride[1]) * (int64_t)size;
         if (is_nearest(step))
-            plane_nearest(step->state, &x->desc, &y->desc, from, to, size);
+            spr_resize_nearest(step->state, &x->desc, &y->desc, from, to, size);
         else
             plane_weighted(step->state, &x->desc, &y->desc, (const float *)from, (float *)to);
     }
@@ -267,6 +272,10 @@ static void run(const spr_run_ctx *ctx, const spr_step *step) {
     const spr_desc *y = &step->out[0].desc;
     int64_t count = spr_desc_count(y);
     if (!count) return;
+    if (y->dtype == SPR_QUANTIZED) {
+        spr_resize_quantized(ctx, step);
+        return;
+    }
     if (state->only_planes && !is_crop(step))
         spr_parallel_range(ctx, y->dim[0] * y->dim[1], count, planes_range, (void *)(uintptr_t)step);
     else

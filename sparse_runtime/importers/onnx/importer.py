@@ -204,15 +204,18 @@ class _Importer:
             self.values[output] = value
 
     def _remember(self, array: np.ndarray, inputs: list[Any], axis: int) -> None:
-        """Notes which integers a constant was made from, if its scales are by row."""
+        """Notes which integers a constant was made from, if its scales are by row; of a matrix, which may be used turned, by
+        column too."""
         stored, scale, zero = (*inputs, None)[:3]
-        if scale.size > 1 and (axis % stored.ndim != 0 or scale.shape != stored.shape[:1]):
-            return
-        each = (-1,) + (1,) * (stored.ndim - 1)
-        integers = stored.astype(np.int64)
-        if zero is not None:
-            integers = integers - zero.astype(np.int64).reshape(each if zero.size > 1 else ())
-        self.graph.remember(array, integers, scale)
+        for axis_of_rows in (0, 1) if stored.ndim == 2 else (0,):
+            turned = (lambda a: a.T) if axis_of_rows else (lambda a: a)
+            if scale.size > 1 and (axis % stored.ndim != axis_of_rows or scale.shape != turned(stored).shape[:1]):
+                continue
+            integers = turned(stored).astype(np.int64)
+            if zero is not None:
+                each = (-1,) + (1,) * (stored.ndim - 1)
+                integers = integers - zero.astype(np.int64).reshape(each if zero.size > 1 else ())
+            self.graph.remember(turned(array), integers, scale)
 
     def _nothing(self) -> Value:
         return self.graph.add_const("nothing", np.zeros(0, np.float32))

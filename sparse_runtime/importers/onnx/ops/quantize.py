@@ -1,7 +1,5 @@
-"""Quantization, and what computes on quantized tensors: there in float32, between DequantizeLinear and QuantizeLinear.
-
-Products of 8 bit numbers are exact in float32, and so is a sum below 2^24: of 258 products at the least. Longer sums
-are as near as float32's are; the results differ from those in integers where a value lies between two quanta."""
+"""Quantization, and what computes on quantized tensors: as the same operator of float32 between DequantizeLinear and
+QuantizeLinear, which the pass to_integers turns into integers again wherever they have a form of their own."""
 
 from __future__ import annotations
 
@@ -96,25 +94,45 @@ def _integers(c: Call, index: int, zero_index: int, axis: int):
     return c.emit("DequantizeLinear", c.x(index), ones, c.constant(zero.const.reshape(-1), "zeros"), axis=axis)
 
 
-def _weights(c: Call, index: int, scale, zero_point) -> np.ndarray:
-    """A constant [M, ...] less its zero point, times its scale, either one for all or one per row."""
+def _weights(c: Call, index: int, scale, zero_point, turned: bool = False) -> np.ndarray:
+    """A constant [M, ...], or if `turned` [K, M], less its zero point, times its scale, either one for all or one per row of
+    the result, whose integers the graph remembers."""
     stored = c.const(index, "weights")
+    integers = (stored.T if turned else stored).astype(np.int64)
     each = (-1,) + (1,) * (stored.ndim - 1)
-    array = stored.astype(np.float32)
     if zero_point is not None:
-        array = array - zero_point.astype(np.float32).reshape(each if zero_point.size > 1 else ())
-    return array * np.asarray(scale, np.float32).reshape(each if np.size(scale) > 1 else ())
+        integers = integers - zero_point.astype(np.int64).reshape(each if zero_point.size > 1 else ())
+    scale = np.asarray(scale, np.float32).reshape(-1)
+    array = integers.astype(np.float32) * scale.reshape(each if scale.size > 1 else ())
+    c.graph.remember(array, integers, scale)
+    return array
+
+
+def _bias(c: Call, index: int, scale: np.ndarray) -> np.ndarray:
+    """A constant of int32 in quanta of `scale`, one or one per row."""
+    integers = c.const(index, "bias").reshape(-1).astype(np.int64)
+    bias = (integers * scale.astype(np.float64)).astype(np.float32)
+    c.graph.remember(bias, integers, scale)
+    return bias
+
+
+def _product(c: Call, a, index: int, scale, zero_point, turned: bool = True, bias=None):
+    """a times the matrix of integers that is input `index`."""
+    return c.emit("FullyConnected", a, c.constant(_weights(c, index, scale, zero_point, turned), "W"), bias)
+
+
+def _is_matrix(c: Call, *inputs: int) -> bool:
+    """Whether inputs are constants, the first of them a matrix."""
+    given = [c.get(i) for i in inputs]
+    return all(v is None or v.is_const for v in given) and given[0].const.ndim == 2
 
 
 @op("QLinearConv")
 def qlinear_conv(c: Call):
     """x, its scale and zero point; weights, theirs; the result's; bias in quanta of x_scale * w_scale."""
-    x_scale, w_scale = c.const(1, "x_scale"), c.const(4, "w_scale")
+    x_scale, w_scale = c.const(1, "x_scale").reshape(-1), c.const(4, "w_scale").reshape(-1)
     weight = _weights(c, 3, w_scale, c.const(5, "w_zero_point"))
-    bias = None
-    if c.get(8) is not None:
-        bias = c.const(8, "bias").astype(np.float64) * x_scale.astype(np.float64).reshape(-1) * w_scale.reshape(-1)
-        bias = bias.astype(np.float32)
+    bias = None if c.get(8) is None else _bias(c, 8, x_scale.astype(np.float64) * w_scale)
     return quantized(c, conv_of(c, dequantized(c, 0), weight, bias), 6)
 
 
@@ -127,13 +145,20 @@ def conv_integer(c: Call):
 @op("QLinearMatMul")
 def qlinear_matmul(c: Call):
     """Scales of a may be one per row, of b one per column."""
-    a, b = dequantized(c, 0, axis=-2), dequantized(c, 3, axis=-1)
-    return quantized(c, c.emit("MatMul", a, b), 6)
+    a = dequantized(c, 0, axis=-2)
+    if _is_matrix(c, 3, 4, 5):
+        zero = None if c.get(5) is None else c.const(5, "b_zero_point")
+        return quantized(c, _product(c, a, 3, c.const(4, "b_scale"), zero), 6)
+    return quantized(c, c.emit("MatMul", a, dequantized(c, 3, axis=-1)), 6)
 
 
 @op("MatMulInteger")
 def matmul_integer(c: Call):
-    return c.cast(c.emit("MatMul", _integers(c, 0, 2, -2), _integers(c, 1, 3, -1)), "int32")
+    a = _integers(c, 0, 2, -2)
+    if _is_matrix(c, 1, 3):
+        zero = None if c.get(3) is None else c.const(3, "b_zero_point")
+        return c.cast(_product(c, a, 1, 1.0, zero), "int32")
+    return c.cast(c.emit("MatMul", a, _integers(c, 1, 3, -1)), "int32")
 
 
 # ---- onnxruntime's ---------------------------------------------------------------------------------------------------
@@ -189,12 +214,24 @@ def qlinear_average_pool(c: Call):
 @op("com.microsoft.QGemm")
 def qgemm(c: Call):
     """alpha * A' * B' + C, C in quanta of alpha * a_scale * b_scale; without an output scale the result is float32."""
-    alpha, a, b = c.attr("alpha", 1.0), dequantized(c, 0), dequantized(c, 3, axis=-2 if c.attr("transB", 0) else -1)
-    a, b = (c.emit("Transpose", v, perm=(1, 0)) if c.attr(f"trans{n}", 0) else v for v, n in ((a, "A"), (b, "B")))
-    y = c.emit("MatMul", a, b)
-    if alpha != 1:
-        y = c.binary("mul", y, c.constant(np.float32(alpha), "alpha"))
-    if c.get(6) is not None:
+    alpha, a = c.attr("alpha", 1.0), dequantized(c, 0)
+    a = c.emit("Transpose", a, perm=(1, 0)) if c.attr("transA", 0) else a
+    if _is_matrix(c, 3, 1, 4, 5, 6):
+        scale = np.float32(alpha) * c.const(4, "b_scale").reshape(-1)
+        zero = None if c.get(5) is None else c.const(5, "b_zero_point")
+        rows = c.get(3).const.shape[0 if c.attr("transB", 0) else 1]
+        of_rows = c.get(6) is not None and c.get(6).const.shape in ((rows,), (1, rows))
+        bias = None
+        if of_rows:
+            sums = c.const(1, "a_scale").reshape(-1).astype(np.float64) * scale
+            bias = c.constant(_bias(c, 6, np.broadcast_to(sums, (rows,))), "B")
+        y, known = _product(c, a, 3, scale, zero, not c.attr("transB", 0), bias), of_rows or c.get(6) is None
+    else:
+        b = dequantized(c, 3, axis=-2 if c.attr("transB", 0) else -1)
+        y, known = c.emit("MatMul", a, c.emit("Transpose", b, perm=(1, 0)) if c.attr("transB", 0) else b), c.get(6) is None
+        if alpha != 1:
+            y = c.binary("mul", y, c.constant(np.float32(alpha), "alpha"))
+    if not known:
         scale = c.binary("mul", c.binary("mul", c.x(1), c.x(4)), c.constant(np.float32(alpha), "alpha"))
         y = c.binary("add", y, c.binary("mul", c.cast(c.x(6), "float32"), scale))
     return y if c.get(7) is None else quantized(c, y, 7)
