@@ -106,7 +106,8 @@ class _Exporter:
         if method:
             method(node, names, out)
         else:
-            attrs = {k: node[k] for k in node.schema.attrs}
+            known = onnx.defs.get_schema(node.op).attributes
+            attrs = {k: node[k] for k in node.schema.attrs if k in known}
             attrs = {k: list(v) if isinstance(v, tuple) else v for k, v in attrs.items() if v != ()}
             self.node(node.op, names, out, **attrs)
 
