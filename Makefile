@@ -4,6 +4,7 @@ PYTHON ?= python3
 ARGS ?=
 CMAKE_FLAGS ?= -DSPR_WERROR=ON
 CPUS ?= cortex-a53 cortex-a76 max
+ARMV7_CPU ?= cortex-a7
 C_TESTS := $(notdir $(basename $(wildcard csrc/tests/test_*.c)))
 
 VENV := .venv
@@ -13,6 +14,7 @@ ARM64 := build/arm64-python
 PIP := $(PY) -m pip install -q --disable-pip-version-check
 CMAKE := $(VENV)/bin/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(VENV))/bin/ninja
 QEMU = $(shell command -v qemu-aarch64 || command -v qemu-aarch64-static)
+QEMU_ARMV7 = $(shell command -v qemu-arm || command -v qemu-arm-static)
 
 all: build
 
@@ -22,6 +24,7 @@ help:
 	@echo "make test       all tests, native and emulated arm64, with a summary of what ran and what did not"
 	@echo "make check-c    C sweep of every kernel variant, native"
 	@echo "make check-arm  the same for arm64 under qemu, as each of CPUS=\"$(CPUS)\""
+	@echo "make check-armv7  the same for 32-bit ARM under qemu (ARMV7_CPU=cortex-a7 chooses the core)"
 	@echo "make test-py    pytest, native             (ARGS=\"-k name\" goes to pytest)"
 	@echo "make test-arm   pytest under the arm64 Python (ARM64_CPU=cortex-a53 chooses the core)"
 	@echo "make bench      benchmarks                 (ARGS likewise)"
@@ -79,11 +82,19 @@ build/aarch64/build.ninja: $(VENV)/.tools
 	@$(CMAKE) --log-level=WARNING -S . -B $(@D) -DCMAKE_TOOLCHAIN_FILE=tools/cmake/aarch64-linux-gnu.cmake \
 		-DSPR_STATIC_EXECUTABLES=ON $(CMAKE_FLAGS)
 
+build/armv7/build.ninja: $(VENV)/.tools
+	sh tools/arm64-python/host-tools.sh armv7
+	@$(CMAKE) --log-level=WARNING -S . -B $(@D) -DCMAKE_TOOLCHAIN_FILE=tools/cmake/arm-linux-gnueabihf.cmake \
+		-DSPR_STATIC_EXECUTABLES=ON $(CMAKE_FLAGS)
+
 core-native: build/native/build.ninja
 	@$(VENV)/bin/cmake --build build/native
 
 core-arm: build/aarch64/build.ninja
 	@$(VENV)/bin/cmake --build build/aarch64
+
+core-armv7: build/armv7/build.ninja
+	@$(VENV)/bin/cmake --build build/armv7
 
 # ---- runs
 demo: build
@@ -115,6 +126,10 @@ run-arm-%:
 	@set -e; for test in $(C_TESTS); do echo build/aarch64/$$test; $(QEMU) -cpu $* build/aarch64/$$test; done
 	$(QEMU) -cpu $* build/aarch64/spr-check
 
+check-armv7: core-armv7
+	@set -e; for test in $(C_TESTS); do echo build/armv7/$$test; $(QEMU_ARMV7) -cpu $(ARMV7_CPU) build/armv7/$$test; done
+	$(QEMU_ARMV7) -cpu $(ARMV7_CPU) build/armv7/spr-check
+
 PYTEST := -m pytest --durations=8 --durations-min=1
 
 # tests/c links what core-native built.
@@ -129,13 +144,13 @@ test:
 	@MAKE="$(MAKE)" $(PYTHON) tools/test_all.py
 
 clean:
-	rm -rf build/native build/aarch64 build/lib.* build/temp.* build/test-logs build/.extension* dist *.egg-info
+	rm -rf build/native build/aarch64 build/armv7 build/lib.* build/temp.* build/test-logs build/.extension* dist *.egg-info
 	rm -f sparse_runtime/_core.c sparse_runtime/_core*.so
 
 distclean: clean
 	rm -rf build $(VENV)
 
-.PHONY: all help extension build core-native core-arm extension-arm demo bench peers bench-report \
-	bench-arm check-c check-arm test-py test-arm test \
+.PHONY: all help extension build core-native core-arm core-armv7 extension-arm demo bench peers bench-report \
+	bench-arm check-c check-arm check-armv7 test-py test-arm test \
 	clean distclean
 .DELETE_ON_ERROR:

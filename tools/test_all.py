@@ -18,7 +18,7 @@ LOGS = ROOT / "build" / "test-logs"
 MAKE = os.environ.get("MAKE", "make")
 
 # (target, what it is, targets that must have succeeded before). In order of start, the longest first.
-# extension-arm waits for core-arm because both may install Debian packages.
+# What may install Debian packages waits for core-arm, which does it first.
 STEPS = [
     ("build", "venv and Python extension", ()),
     ("core-arm", "C core for arm64", ("build",)),
@@ -27,10 +27,11 @@ STEPS = [
     ("run-arm-max", "C sweep, qemu max", ("core-arm",)),
     ("run-arm-cortex-a76", "C sweep, qemu cortex-a76", ("core-arm",)),
     ("run-arm-cortex-a53", "C sweep, qemu cortex-a53", ("core-arm",)),
+    ("check-armv7", "C sweep, 32-bit ARM, qemu cortex-a7", ("build", "core-arm")),
     ("check-c", "C sweep, native", ("build",)),
     ("test-py", "pytest, native", ("build", "check-c")),
 ]
-SWEEPS = ("check-c", "run-arm-cortex-a53", "run-arm-cortex-a76", "run-arm-max")
+SWEEPS = ("check-c", "check-armv7", "run-arm-cortex-a53", "run-arm-cortex-a76", "run-arm-max")
 
 
 def run(target):

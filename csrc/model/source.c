@@ -41,7 +41,7 @@ spr_status spr_source_open(const char *path, spr_source *source, spr_error *err)
     strcat(strcat(what, length < 500 ? path : path + length - 500), "'");
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return spr_fail(err, SPR_ERROR_IO, "cannot open %s: %s", what, strerror(errno));
-    int64_t size;
+    int64_t size = 0;
     spr_status status = check_file(fd, what, &size, err);
     if (!status && size == 0) status = spr_fail(err, SPR_ERROR_FORMAT, "%s is not a model: it is empty", what);
     if (!status && (uint64_t)size > SIZE_MAX)
@@ -53,7 +53,7 @@ spr_status spr_source_open(const char *path, spr_source *source, spr_error *err)
 
 spr_status spr_source_open_fd(int fd, int64_t offset, size_t length, spr_source *source, spr_error *err) {
     const char *what = "the file descriptor";
-    int64_t size;
+    int64_t size = 0;
     spr_status status = check_file(fd, what, &size, err);
     if (status) return status;
     /* Reading a mapping behind the end of its file would kill the process. */
