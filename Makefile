@@ -25,6 +25,8 @@ help:
 	@echo "make check-c    C sweep of every kernel variant, native"
 	@echo "make check-arm  the same for arm64 under qemu, as each of CPUS=\"$(CPUS)\""
 	@echo "make check-armv7  the same for 32-bit ARM under qemu (ARMV7_CPU=cortex-a7 chooses the core)"
+	@echo "make bench-binaries  spr-bench for this machine, arm64 and 32-bit ARM in build/bench; see docs/boards.md"
+	@echo "make check-boards  tests of spr-bench and of sparse-runtime device-bench"
 	@echo "make test-py    pytest, native             (ARGS=\"-k name\" goes to pytest)"
 	@echo "make test-arm   pytest under the arm64 Python (ARM64_CPU=cortex-a53 chooses the core)"
 	@echo "make bench      benchmarks                 (ARGS likewise)"
@@ -75,7 +77,7 @@ extension-arm: build/.extension-arm
 build: extension $(VENV)/.installed
 
 build/native/build.ninja: $(VENV)/.tools
-	@$(CMAKE) --log-level=WARNING -S . -B $(@D) $(CMAKE_FLAGS)
+	@$(CMAKE) --log-level=WARNING -S . -B $(@D) -DSPR_STATIC_BENCH=ON $(CMAKE_FLAGS)
 
 build/aarch64/build.ninja: $(VENV)/.tools
 	sh tools/arm64-python/host-tools.sh
@@ -95,6 +97,15 @@ core-arm: build/aarch64/build.ninja
 
 core-armv7: build/armv7/build.ninja
 	@$(VENV)/bin/cmake --build build/armv7
+
+# spr-bench for what the build machine is and for both kinds of ARM, to copy to boards and phones.
+bench-binaries: core-native core-arm core-armv7
+	@mkdir -p build/bench
+	@cp build/native/spr-bench build/bench/spr-bench-$$(uname -m)
+	@strip build/bench/spr-bench-$$(uname -m)
+	@aarch64-linux-gnu-strip -o build/bench/spr-bench-aarch64 build/aarch64/spr-bench
+	@arm-linux-gnueabihf-strip -o build/bench/spr-bench-armv7 build/armv7/spr-bench
+	@ls -l build/bench
 
 # ---- runs
 demo: build
@@ -126,6 +137,10 @@ run-arm-%:
 	@set -e; for test in $(C_TESTS); do echo build/aarch64/$$test; $(QEMU) -cpu $* build/aarch64/$$test; done
 	$(QEMU) -cpu $* build/aarch64/spr-check
 
+# spr-bench and `sparse-runtime device-bench`, with stand-ins for adb and ssh that run the programs under qemu.
+check-boards: build bench-binaries
+	SPARSE_RUNTIME_BOARDS=1 $(PY) $(PYTEST) tests/boards $(ARGS)
+
 check-armv7: core-armv7
 	@set -e; for test in $(C_TESTS); do echo build/armv7/$$test; $(QEMU_ARMV7) -cpu $(ARMV7_CPU) build/armv7/$$test; done
 	$(QEMU_ARMV7) -cpu $(ARMV7_CPU) build/armv7/spr-check
@@ -144,13 +159,13 @@ test:
 	@MAKE="$(MAKE)" $(PYTHON) tools/test_all.py
 
 clean:
-	rm -rf build/native build/aarch64 build/armv7 build/lib.* build/temp.* build/test-logs build/.extension* dist *.egg-info
+	rm -rf build/native build/aarch64 build/armv7 build/bench build/lib.* build/temp.* build/test-logs build/.extension* dist *.egg-info
 	rm -f sparse_runtime/_core.c sparse_runtime/_core*.so
 
 distclean: clean
 	rm -rf build $(VENV)
 
-.PHONY: all help extension build core-native core-arm core-armv7 extension-arm demo bench peers bench-report \
-	bench-arm check-c check-arm check-armv7 test-py test-arm test \
+.PHONY: all help extension build core-native core-arm core-armv7 bench-binaries extension-arm demo bench peers bench-report \
+	bench-arm check-c check-arm check-armv7 check-boards test-py test-arm test \
 	clean distclean
 .DELETE_ON_ERROR:
