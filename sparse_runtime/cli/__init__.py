@@ -8,9 +8,9 @@ import sys
 
 from .. import __version__, _core
 from ..errors import SparseRuntimeError
-from . import bench, convert, explain, kernels, run, verify
+from . import bench, convert, device_bench, explain, kernels, run, verify
 
-_COMMANDS = (convert, run, bench, explain, kernels, verify)
+_COMMANDS = (convert, run, bench, device_bench, explain, kernels, verify)
 
 
 def _parser():
