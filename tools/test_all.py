@@ -30,6 +30,7 @@ STEPS = [
     ("check-armv7", "C sweep, 32-bit ARM, qemu cortex-a7", ("build", "core-arm")),
     ("check-c", "C sweep, native", ("build",)),
     ("test-py", "pytest, native", ("build", "check-c")),
+    ("check-boards", "spr-bench and device-bench", ("check-c", "check-armv7")),  # after these, for they build in the same folders
 ]
 SWEEPS = ("check-c", "check-armv7", "run-arm-cortex-a53", "run-arm-cortex-a76", "run-arm-max")
 
@@ -85,7 +86,7 @@ def main():
                 if status:
                     print("\n".join("    | " + line for line in text.rstrip().splitlines()[-80:]), flush=True)
 
-    for target in ("test-py", "test-arm"):
+    for target in ("test-py", "test-arm", "check-boards"):
         if target in logs:
             print(f"\n{titles[target]}:", *closing_lines(logs[target]), sep="\n")
     sweeps = [target for target in logs if target in SWEEPS]

@@ -60,31 +60,30 @@ def executable(path, text):
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
 
-def need(condition, what):
-    """Skips a test that needs what `make check-boards` builds; under that, fails it."""
-    if not condition:
-        (pytest.fail if os.environ.get("SPARSE_RUNTIME_BOARDS") else pytest.skip)(f"{what}: see `make check-boards`")
+@pytest.fixture(name="programs", scope="session")
+def programs_fixture():
+    """The folder of the programs. Only `make check-boards`, which builds them, says that they are whole."""
+    if not os.environ.get("SPARSE_RUNTIME_BOARDS"):
+        pytest.skip("`make check-boards` runs this")
+    return BUILT
 
 
 @pytest.fixture(name="native", scope="session")
-def native_fixture():
+def native_fixture(programs):
     """spr-bench for this machine."""
-    path = BUILT / f"spr-bench-{os.uname().machine}"
-    need(path.exists(), "spr-bench is not built")
-    return path
+    return programs / f"spr-bench-{os.uname().machine}"
 
 
 @pytest.fixture(name="lab")
-def lab_fixture(tmp_path, monkeypatch):
+def lab_fixture(programs, tmp_path, monkeypatch):  # pylint: disable=unused-argument
     """Function (name, what `uname -m` says, ABIs of Android or None, qemu command) that adds a device to a stub lab."""
-    need(all((BUILT / f"spr-bench-{abi}").exists() for abi in ("aarch64", "armv7")), "spr-bench is not built")
     monkeypatch.setenv("PATH", f"{tmp_path / 'stubs'}{os.pathsep}{os.environ['PATH']}")
     for name, text in (("adb", ADB), ("ssh", SSH)):
         executable(tmp_path / "stubs" / name, text.replace("{folder}", str(tmp_path)).replace("{shell}", SHELL))
 
     def add(name, machine, abis, emulator):
         program = shutil.which(emulator[0]) or shutil.which(f"{emulator[0]}-static")
-        need(program, f"{emulator[0]} is missing")
+        assert program, f"{emulator[0]} is missing"
         executable(tmp_path / name / "bin" / "uname", f"#!/bin/sh\necho {machine}\n")
         if abis:
             executable(tmp_path / name / "bin" / "getprop", f"#!/bin/sh\necho {abis}\n")

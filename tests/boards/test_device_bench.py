@@ -8,7 +8,7 @@ import shutil
 
 import onnx
 import pytest
-from bench_lab import BUILT, executable, lab_fixture, native_fixture  # noqa: F401
+from bench_lab import BUILT, executable, lab_fixture, native_fixture, programs_fixture  # noqa: F401
 
 import sparse_runtime as sr
 from sparse_runtime import devices

@@ -8,7 +8,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from bench_lab import native_fixture  # noqa: F401
+from bench_lab import native_fixture, programs_fixture  # noqa: F401
 from conftest import make_model
 from onnx import helper
 
