@@ -88,7 +88,6 @@ def test_one_of_two_fails(lab, net, capsys):
         (["--adb", "phone", "--binary", "missing"], "missing: there is no such file or folder"),
         (["--adb", "phone", "--binary", "net.onnx"], "net.onnx: not a program for aarch64"),
         (["--adb", "phone", "--remote-dir", "/proc"], "adb:phone: cannot make a folder"),
-        (["--adb", "phone", "--timeout", "0.01"], "no end after 0.01 s"),
     ],
 )
 def test_errors(lab, net, capsys, options, message):
@@ -97,6 +96,12 @@ def test_errors(lab, net, capsys, options, message):
     said = bench(capsys, net, *given, status=2)
     assert said.out == "" and message in said.err
     assert left_behind(phone) == []
+
+
+def test_timeout(lab, net, capsys):
+    executable(lab(*PHONE) / "bin" / "uname", "#!/bin/sh\nsleep 1\n")
+    said = bench(capsys, net, *binaries("--adb", "phone", "--timeout", "0.3"), status=2)
+    assert "adb:phone: no end after 0.3 s (--timeout)" in said.err
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="needs a machine that does not run ARM programs")
