@@ -30,7 +30,7 @@ STEPS = [
     ("check-armv7", "C sweep, 32-bit ARM, qemu cortex-a7", ("build", "core-arm")),
     ("check-c", "C sweep, native", ("build",)),
     ("test-py", "pytest, native", ("build", "check-c")),
-    ("check-boards", "spr-bench and device-bench", ("check-c", "check-armv7")),  # after these, for they build in the same folders
+    ("check-boards", "spr-bench and device-bench", ("check-c", "check-armv7")),  # they build in the same folders
 ]
 SWEEPS = ("check-c", "check-armv7", "run-arm-cortex-a53", "run-arm-cortex-a76", "run-arm-max")
 
