@@ -53,7 +53,7 @@ public final class LayerInfo {
         return kernel;
     }
 
-    /** Why that kernel. */
+    /** Why that kernel; empty where there was no choice. */
     public String reason() {
         return reason;
     }
@@ -95,6 +95,6 @@ public final class LayerInfo {
 
     @Override
     public String toString() {
-        return op + " " + name + (kernel.isEmpty() ? "" : " by " + kernel) + ": " + reason;
+        return op + " " + name + (kernel.isEmpty() ? "" : " by " + kernel) + (reason.isEmpty() ? "" : ": " + reason);
     }
 }
