@@ -29,6 +29,7 @@ help:
 	@echo "make check-boards  tests of spr-bench and of sparse-runtime device-bench"
 	@echo "make test-py    pytest, native             (ARGS=\"-k name\" goes to pytest)"
 	@echo "make test-arm   pytest under the arm64 Python (ARM64_CPU=cortex-a53 chooses the core)"
+	@echo "make test-android  the Java API on this machine's Java, the library for Android, its AAR"
 	@echo "make bench      benchmarks                 (ARGS likewise)"
 	@echo "make bench-report  networks on this machine, ours and other runtimes side by side: docs/benchmarks.md"
 	@echo "make bench-arm  cycles estimated for ARM cores, for the same page"
@@ -76,10 +77,17 @@ extension-arm: build/.extension-arm
 
 build: extension $(VENV)/.installed
 
-build/native/build.ninja: $(VENV)/.tools
+# CMake builds the library for Java where it finds a JDK; without one all else works.
+build/.jdk:
+	@mkdir -p build
+	@command -v javac >/dev/null || sh tools/apt-install.sh openjdk-17-jdk-headless || \
+		echo "No JDK: the library for Java is not built, and its tests are skipped." >&2
+	@touch $@
+
+build/native/build.ninja: $(VENV)/.tools | build/.jdk
 	@$(CMAKE) --log-level=WARNING -S . -B $(@D) -DSPR_STATIC_BENCH=ON $(CMAKE_FLAGS)
 
-build/aarch64/build.ninja: $(VENV)/.tools
+build/aarch64/build.ninja: $(VENV)/.tools | build/.jdk
 	sh tools/arm64-python/host-tools.sh
 	@$(CMAKE) --log-level=WARNING -S . -B $(@D) -DCMAKE_TOOLCHAIN_FILE=tools/cmake/aarch64-linux-gnu.cmake \
 		-DSPR_STATIC_EXECUTABLES=ON $(CMAKE_FLAGS)
@@ -155,6 +163,9 @@ test-py: build core-native
 test-arm: extension-arm
 	PYTHONPATH=$(CURDIR) $(ARM64)/bin/python $(PYTEST) -p no:cacheprovider -m "not slow" $(ARGS)
 
+test-android: build core-native core-arm
+	$(PY) $(PYTEST) android/tests $(ARGS)
+
 test:
 	@MAKE="$(MAKE)" $(PYTHON) tools/test_all.py
 
@@ -166,6 +177,6 @@ distclean: clean
 	rm -rf build $(VENV)
 
 .PHONY: all help extension build core-native core-arm core-armv7 bench-binaries extension-arm demo bench peers bench-report \
-	bench-arm check-c check-arm check-armv7 check-boards test-py test-arm test \
+	bench-arm check-c check-arm check-armv7 check-boards test-py test-arm test-android test \
 	clean distclean
 .DELETE_ON_ERROR:

@@ -22,6 +22,11 @@ install() {
     $SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" </dev/null >"$log" 2>&1
 }
 echo "installing Debian packages: $*" >&2
+# Targets of make that run at once take turns; apt-get itself does not wait.
+if command -v flock >/dev/null 2>&1; then
+    exec 9>"${TMPDIR:-/tmp}/sparse-runtime-apt.lock"
+    flock 9
+fi
 # Package lists may be missing or old: fetch them only then.
 install "$@" || { $SUDO apt-get update -q </dev/null >"$log" 2>&1 && install "$@"; } || {
     tail -n 20 "$log" >&2

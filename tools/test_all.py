@@ -29,6 +29,7 @@ STEPS = [
     ("run-arm-cortex-a53", "C sweep, qemu cortex-a53", ("core-arm",)),
     ("check-armv7", "C sweep, 32-bit ARM, qemu cortex-a7", ("build", "core-arm")),
     ("check-c", "C sweep, native", ("build",)),
+    ("test-android", "Java API, library for Android", ("core-arm", "check-c")),
     ("test-py", "pytest, native", ("build", "check-c")),
     ("check-boards", "spr-bench and device-bench", ("check-c", "check-armv7")),  # they build in the same folders
 ]
@@ -86,7 +87,7 @@ def main():
                 if status:
                     print("\n".join("    | " + line for line in text.rstrip().splitlines()[-80:]), flush=True)
 
-    for target in ("test-py", "test-arm", "check-boards"):
+    for target in ("test-py", "test-arm", "test-android", "check-boards"):
         if target in logs:
             print(f"\n{titles[target]}:", *closing_lines(logs[target]), sep="\n")
     sweeps = [target for target in logs if target in SWEEPS]
