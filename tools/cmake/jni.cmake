@@ -5,6 +5,9 @@
 if(ANDROID)
   set(jni_target sparse_runtime)
 else()
+  if(SPR_SANITIZE OR NOT CMAKE_SOURCE_DIR STREQUAL PROJECT_SOURCE_DIR) # not for programs that take the core as a part of theirs
+    return()
+  endif()
   file(GLOB jdk_folders /usr/lib/jvm/*/include)
   find_path(SPR_JNI_INCLUDE_DIR jni.h HINTS $ENV{JAVA_HOME}/include ${jdk_folders} NO_CMAKE_FIND_ROOT_PATH)
   if(NOT SPR_JNI_INCLUDE_DIR)
