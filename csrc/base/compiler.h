@@ -12,6 +12,7 @@
 #else
 #define SPR_ARM32 0
 #endif
+#define SPR_NEON (SPR_AARCH64 || SPR_ARM32)
 #if defined(__x86_64__)
 #define SPR_X86_64 1
 #else

@@ -1,12 +1,14 @@
 /* Functions of two variables by NEON. */
 #include "base/compiler.h"
 
-#if SPR_AARCH64
+#if SPR_NEON
 
-#include <arm_neon.h>
 #include <string.h>
 
+#include "base/neon.h"
 #include "kernels/kernel.h"
+
+SPR_NEON_PUSH
 
 SPR_INLINE float32x4_t load_tail(const float *p, size_t n) {
     float lanes[4] = {0};
@@ -30,9 +32,11 @@ SPR_INLINE void store_tail(float *p, size_t n, float32x4_t v) {
 #define V_ADD vaddq_f32
 #define V_SUB vsubq_f32
 #define V_MUL vmulq_f32
-#define V_DIV vdivq_f32
+#define V_DIV spr_neon_div
 #define V_MIN vminq_f32
 #define V_MAX vmaxq_f32
 #include "kernels/binary/binary.tmpl.h"
+
+SPR_NEON_POP
 
 #endif

@@ -2,10 +2,10 @@
 #ifndef SPR_KERNELS_CONV_VEC_NEON_H
 #define SPR_KERNELS_CONV_VEC_NEON_H
 
-#include <arm_neon.h>
-
 #include "kernels/conv/vec.h"
 #include "kernels/unary/act_neon.h"
+
+SPR_NEON_PUSH
 
 #define SPR_VL 4
 #define SPR_MIN_WIDTH 0
@@ -36,15 +36,15 @@ SPR_INLINE void spr_vstore_n(float *p, spr_v v, size_t n) {
     if (n == 1) vst1q_lane_f32(p, v, 0);
     if (n == 3) vst1q_lane_f32(p + 2, v, 2);
 }
-SPR_INLINE spr_v spr_vfma(spr_v acc, spr_v a, spr_v b) { return vfmaq_f32(acc, a, b); }
+SPR_INLINE spr_v spr_vfma(spr_v acc, spr_v a, spr_v b) { return spr_neon_fma(acc, a, b); }
 SPR_INLINE spr_v spr_vadd(spr_v a, spr_v b) { return vaddq_f32(a, b); }
 SPR_INLINE spr_v spr_vmul(spr_v a, spr_v b) { return vmulq_f32(a, b); }
-SPR_INLINE spr_v spr_vdiv(spr_v a, spr_v b) { return vdivq_f32(a, b); }
+SPR_INLINE spr_v spr_vdiv(spr_v a, spr_v b) { return spr_neon_div(a, b); }
 SPR_INLINE spr_v spr_vmaxc(spr_v x, spr_v c) { return vmaxq_f32(x, c); }
 SPR_INLINE spr_v spr_vmaxn(spr_v acc, spr_v x) { return vmaxq_f32(acc, x); }
 SPR_INLINE void spr_vsplit(spr_v a, spr_v b, spr_v *even, spr_v *odd) {
-    *even = vuzp1q_f32(a, b);
-    *odd = vuzp2q_f32(a, b);
+    *even = spr_neon_even(a, b);
+    *odd = spr_neon_odd(a, b);
 }
 
 /* n zeros, then the first lanes of v; n is 1 or 2. */
@@ -69,6 +69,7 @@ typedef struct spr_w {
     SPR_UNROLL                                     \
     for (int w_i = 0; w_i < ((n) + 3) / 4; w_i++) \
         (w).q[w_i] = vld1q_f32((p) + 4 * w_i);
+#if SPR_AARCH64
 /* Compilers are not shown the lanes: gcc 12 would hoist a broadcast of each out of loops, spill them, and line up
    dependent products; clang would spill sums. They keep these in order. */
 #define SPR_FMA_LANE(acc, x, q, lane) \
@@ -89,7 +90,18 @@ SPR_INLINE spr_v spr_vmul_w0(spr_v x, const spr_w *w) {
     return product;
 }
 
+#else /* no fused multiply-add by a lane */
+SPR_INLINE spr_v spr_w_all(const spr_w *w, int i) {
+    const float32x2_t half = i % 4 < 2 ? vget_low_f32(w->q[i / 4]) : vget_high_f32(w->q[i / 4]);
+    return i % 2 ? vdupq_lane_f32(half, 1) : vdupq_lane_f32(half, 0);
+}
+SPR_INLINE spr_v spr_vfma_w(spr_v acc, spr_v x, const spr_w *w, int i) { return spr_neon_fma(acc, x, spr_w_all(w, i)); }
+SPR_INLINE spr_v spr_vmul_w0(spr_v x, const spr_w *w) { return vmulq_f32(x, spr_w_all(w, 0)); }
+#endif
+
 #define SPR_ACT(x) x##_neon
 #include "kernels/conv/vec_finish.h"
+
+SPR_NEON_POP
 
 #endif

@@ -62,7 +62,7 @@ SPR_INLINE void dw_fixed(const int k, const int st, const dw_task *t) {
     SPR_W_LOAD(w, t->packed, k * k);
     const spr_v bias = spr_vset(t->packed[k * k]);
     for (uint32_t r = 0, rows; r < t->n; r += rows) {
-        rows = spr_dwconv_step(t->n - r, 1);
+        rows = spr_dwconv_step(t->n - r, SPR_AARCH64); /* 32-bit ARM has half the registers */
         if (rows == 7)
             dw_rows(k, st, 7, t, r, &w, bias);
         else if (rows == 4)

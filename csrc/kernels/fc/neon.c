@@ -1,12 +1,14 @@
 /* FC for NEON: dense and CSR. Lanes and sums side by side are output rows; see pack.h. */
 #include "base/compiler.h"
 
-#if SPR_AARCH64
+#if SPR_NEON
 #include <math.h>
 
 #include "kernels/fc/pack.h"
 #include "kernels/unary/act.h"
 #include "kernels/unary/act_neon.h"
+
+SPR_NEON_PUSH
 
 enum { VECTORS = SPR_FC_SLICE / 4 };
 
@@ -44,7 +46,7 @@ SPR_INLINE void dense_slice(const spr_fc_args *a, uint32_t m, uint32_t row, cons
         for (int r = 0; r < rows; r++) {
             const float32x4_t input = vld1q_dup_f32(x + r * a->x_stride + k);
 #pragma GCC unroll 4
-            for (int i = 0; i < VECTORS; i++) acc[r][i] = vfmaq_f32(acc[r][i], weight[i], input);
+            for (int i = 0; i < VECTORS; i++) acc[r][i] = spr_neon_fma(acc[r][i], weight[i], input);
         }
     }
     const uint32_t count = a->row1 - row < SPR_FC_SLICE ? a->row1 - row : SPR_FC_SLICE;
@@ -100,5 +102,7 @@ void spr_fc_csr_f32_neon(const spr_fc_args *a) {
         }
     }
 }
+
+SPR_NEON_POP
 
 #endif

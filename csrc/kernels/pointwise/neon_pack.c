@@ -3,7 +3,7 @@
 
 #include "kernels/pointwise/neon_sparse.h"
 
-#if SPR_AARCH64
+#if SPR_NEON
 
 /* Fewest and most channels of a panel, and between them as many as give a row that many records on average: where one
    row ends and the next begins costs time. With few records per channel, panels larger than L1 pay for that. */
@@ -191,11 +191,16 @@ spr_neon_2x1 spr_neon_2x1_view(const void *packed) {
     }                                                                              \
     const spr_pw_packing spr_pack_pw_##name = {size_##name, pack_##name};
 
+#if SPR_AARCH64
 PACKING(csr_neon, csr_layout, csr_pack, 128, 512, 96)
 PACKING(2x1_neon, block_layout, block_pack, 128, 512, 96)
 PACKING(csr_neon_inorder, csr_layout, csr_pack, 128, 128, 28)
 PACKING(2x1_neon_inorder, block_layout, block_pack, 128, 256, 28)
 PACKING(csr_neon_inorder_dotprod, csr_layout, csr_pack, 128, 176, 28)
 PACKING(2x1_neon_inorder_dotprod, block_layout, block_pack, 128, 256, 28)
+#else
+PACKING(csr_neon32, csr_layout, csr_pack, 128, 256, 28)
+PACKING(2x1_neon32, block_layout, block_pack, 128, 256, 28)
+#endif
 
 #endif

@@ -2,9 +2,10 @@
 #ifndef SPR_KERNELS_UNARY_ACT_NEON_H
 #define SPR_KERNELS_UNARY_ACT_NEON_H
 
-#include <arm_neon.h>
-
+#include "base/neon.h"
 #include "kernels/kernel.h"
+
+SPR_NEON_PUSH
 
 #define V float32x4_t
 #define M uint32x4_t
@@ -14,22 +15,24 @@
 #define V_ADD(a, b) vaddq_f32(a, b)
 #define V_SUB(a, b) vsubq_f32(a, b)
 #define V_MUL(a, b) vmulq_f32(a, b)
-#define V_DIV(a, b) vdivq_f32(a, b)
-#define V_FMA(a, b, c) vfmaq_f32(c, a, b)
+#define V_DIV(a, b) spr_neon_div(a, b)
+#define V_FMA(a, b, c) spr_neon_fma(c, a, b)
 #define V_MAXC(x, c) vmaxq_f32(x, c)
 #define V_MINC(x, c) vminq_f32(x, c)
 #define V_LT(a, b) vcltq_f32(a, b)
 #define V_SELECT(m, a, b) vbslq_f32(m, a, b)
 #define V_ABS(x) vabsq_f32(x)
 #define V_NEG(x) vnegq_f32(x)
-#define V_SQRT(x) vsqrtq_f32(x)
-#define V_FLOOR(x) vrndmq_f32(x)
-#define V_CEIL(x) vrndpq_f32(x)
-#define V_ROUND(x) vrndnq_f32(x)
+#define V_SQRT(x) spr_neon_sqrt(x)
+#define V_FLOOR(x) spr_neon_floor(x)
+#define V_CEIL(x) spr_neon_ceil(x)
+#define V_ROUND(x) spr_neon_round(x)
 #define V_COPYSIGN(m, s) vbslq_f32(vdupq_n_u32(0x80000000u), s, m)
 #define V_POW2(t) \
     vreinterpretq_f32_u32(vaddq_u32(vshlq_n_u32(vreinterpretq_u32_f32(t), 23), vdupq_n_u32(0x3f800000u)))
 
 #include "kernels/unary/act.tmpl.h"
+
+SPR_NEON_POP
 
 #endif

@@ -1,11 +1,13 @@
 /* Functions of one variable by NEON. */
 #include "base/compiler.h"
 
-#if SPR_AARCH64
+#if SPR_NEON
 
 #include <string.h>
 
 #include "kernels/unary/act_neon.h"
+
+SPR_NEON_PUSH
 
 /* Several vectors at once hide latency: four of functions that are short, two of the others. */
 SPR_INLINE void loop(const float *x, float *y, size_t n, spr_act_consts_neon c) {
@@ -36,5 +38,7 @@ SPR_INLINE void loop(const float *x, float *y, size_t n, spr_act_consts_neon c) 
 #define ACT spr_act_consts_neon
 #define ACT_LOAD spr_act_load_neon
 #include "kernels/unary/unary.tmpl.h"
+
+SPR_NEON_POP
 
 #endif
