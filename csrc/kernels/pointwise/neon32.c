@@ -1,8 +1,7 @@
 /* Pointwise convolution for NEON on 32-bit ARM: dense, CSR and 2x1.
  *
  * Sixteen registers hold a row of eight vectors, two rows of six or four rows of three, with inputs and weights beside them.
- * There is no fused multiply-add by a lane, so weights are broadcast: from memory where there is one row (by the loads of
- * a core that has little else to do), within registers where there are more. Sums wait in the output between panels. */
+ * There is no fused multiply-add by a lane, so weights are broadcast by their loads. Sums wait in the output between panels. */
 #include "base/compiler.h"
 
 #if SPR_ARM32
@@ -15,6 +14,14 @@
 SPR_NEON_PUSH
 
 #define UNROLL _Pragma("GCC unroll 8")
+
+/* The loops of the widest tiles are assembly: compilers would spill sums. They take these registers for themselves. */
+#define FMA(sum, x, w) "vfma.f32 %q[s" #sum "], " x ", " w "\n"
+#define SUMS8(s)                                                                                                \
+    [s0] "+w"((s)[0]), [s1] "+w"((s)[1]), [s2] "+w"((s)[2]), [s3] "+w"((s)[3]), [s4] "+w"((s)[4]),               \
+        [s5] "+w"((s)[5]), [s6] "+w"((s)[6]), [s7] "+w"((s)[7])
+#define SUMS12(s) SUMS8(s), [s8] "+w"((s)[8]), [s9] "+w"((s)[9]), [s10] "+w"((s)[10]), [s11] "+w"((s)[11])
+#define TAKEN "d24", "d25", "d26", "d27", "d28", "d29", "d30", "d31", "cc", "memory"
 
 /* One pixel tile of one panel. */
 typedef struct tile {
@@ -77,6 +84,25 @@ static uint32_t make_tile(const spr_pw_args *a, uint32_t px, uint32_t most, tile
 
 typedef void csr_fn(const tile *t, const char *x, const spr_neon_csr *w, const uint32_t *ptr, uint32_t row, uint32_t count);
 
+/* Records [p, stop), at least one, for eight vectors. */
+SPR_INLINE void csr_loop8(float32x4_t *sum, const char *x, const spr_neon_record *p, const spr_neon_record *stop) {
+    const char *in, *value;
+    __asm__ volatile(".fpu neon-vfpv4\n"
+                     "1: ldr %[in], [%[p]], #8\n"
+                     "add %[value], %[p], #4\n"
+                     "vld1.32 {d24[], d25[]}, [%[value]]\n"
+                     "add %[in], %[in], %[x]\n"
+                     "vld1.32 {d26-d29}, [%[in]]!\n"
+                     "cmp %[p], %[stop]\n" FMA(0, "q13", "q12") FMA(1, "q14", "q12")
+                     "vld1.32 {d26-d29}, [%[in]]!\n" FMA(2, "q13", "q12") FMA(3, "q14", "q12")
+                     "vld1.32 {d26-d29}, [%[in]]!\n" FMA(4, "q13", "q12") FMA(5, "q14", "q12")
+                     "vld1.32 {d26-d29}, [%[in]]\n" FMA(6, "q13", "q12") FMA(7, "q14", "q12")
+                     "blo 1b\n"
+                     : SUMS8(sum), [p] "+r"(p), [in] "=&r"(in), [value] "=&r"(value)
+                     : [x] "r"(x), [stop] "r"(stop)
+                     : TAKEN);
+}
+
 /* `count` rows from `row` on, whose records lie between the count + 1 positions at ptr. */
 SPR_INLINE void csr_rows(const int V, const tile *t, const char *x, const spr_neon_csr *w, const uint32_t *ptr, uint32_t row,
                          uint32_t count) {
@@ -84,6 +110,10 @@ SPR_INLINE void csr_rows(const int V, const tile *t, const char *x, const spr_ne
         float32x4_t sum[8];
         begin(t, 1, V, row + r, w->bias + 4 * (size_t)(row + r), sum);
         const spr_neon_record *p = w->records + ptr[r], *const stop = w->records + ptr[r + 1];
+        if (V == 8 && p < stop) {
+            csr_loop8(sum, x, p, stop);
+            p = stop;
+        }
         for (; p < stop; p++) {
             const float *in = (const float *)(x + p->offset);
             const float32x4_t weight = vld1q_dup_f32(&p[1].value);
@@ -125,6 +155,27 @@ void spr_pw_csr_f32_neon32(const spr_pw_args *a) {
 
 typedef void pair_fn(const tile *t, const char *x, const spr_neon_2x1 *w, const uint32_t *ptr, uint32_t row, uint32_t count);
 
+/* Records [p, stop), at least one, for two rows of six vectors. */
+SPR_INLINE void pair_loop6(float32x4_t *sum, const char *x, const spr_neon_pair_record *p, const spr_neon_pair_record *stop) {
+    const char *in, *value;
+    __asm__ volatile(".fpu neon-vfpv4\n"
+                     "1: ldr %[in], [%[p]], #12\n"
+                     "add %[value], %[p], #4\n"
+                     "vld1.32 {d24[], d25[]}, [%[value]]!\n"
+                     "vld1.32 {d26[], d27[]}, [%[value]]\n"
+                     "add %[in], %[in], %[x]\n"
+                     "vld1.32 {d28-d31}, [%[in]]!\n"
+                     "cmp %[p], %[stop]\n" FMA(0, "q14", "q12") FMA(6, "q14", "q13") FMA(1, "q15", "q12") FMA(7, "q15", "q13")
+                     "vld1.32 {d28-d31}, [%[in]]!\n" FMA(2, "q14", "q12") FMA(8, "q14", "q13") FMA(3, "q15", "q12")
+                     FMA(9, "q15", "q13")
+                     "vld1.32 {d28-d31}, [%[in]]\n" FMA(4, "q14", "q12") FMA(10, "q14", "q13") FMA(5, "q15", "q12")
+                     FMA(11, "q15", "q13")
+                     "blo 1b\n"
+                     : SUMS12(sum), [p] "+r"(p), [in] "=&r"(in), [value] "=&r"(value)
+                     : [x] "r"(x), [stop] "r"(stop)
+                     : TAKEN);
+}
+
 /* `count` pairs of rows from `row` on. */
 SPR_INLINE void pair_rows(const int V, const tile *t, const char *x, const spr_neon_2x1 *w, const uint32_t *ptr, uint32_t row,
                           uint32_t count) {
@@ -133,6 +184,10 @@ SPR_INLINE void pair_rows(const int V, const tile *t, const char *x, const spr_n
         const float bias[2] = {w->bias[4 * (size_t)row], w->bias[4 * (size_t)row + 4]};
         begin(t, 2, V, row, bias, sum);
         const spr_neon_pair_record *p = w->records + ptr[i], *const stop = w->records + ptr[i + 1];
+        if (V == 6 && p < stop) {
+            pair_loop6(sum, x, p, stop);
+            p = stop;
+        }
         for (; p < stop; p++) {
             const float *in = (const float *)(x + p->offset);
             const float32x4_t w0 = vld1q_dup_f32(&p[1].value[0]), w1 = vld1q_dup_f32(&p[1].value[1]);
@@ -198,6 +253,21 @@ const spr_pw_packing spr_pack_pw_dense_neon32 = {dense_size, dense_pack};
 
 typedef void dense_fn(const tile *t, const float *x, const float *w, uint32_t channels, const float *bias, uint32_t row);
 
+/* All channels, at least one, for four rows of three vectors. */
+SPR_INLINE void dense_loop3(float32x4_t *sum, const float *x, size_t stride, const float *w, uint32_t channels) {
+    const float *const stop = w + (size_t)channels * DENSE_ROWS;
+#define ROW(a, b, c) "vld1.32 {d24[], d25[]}, [%[w]]!\n" FMA(a, "q13", "q12") FMA(b, "q14", "q12") FMA(c, "q15", "q12")
+    __asm__ volatile(".fpu neon-vfpv4\n"
+                     "1: vld1.32 {d26-d29}, [%[x]]!\n"
+                     "vld1.32 {d30-d31}, [%[x]], %[step]\n" ROW(0, 1, 2) ROW(3, 4, 5) ROW(6, 7, 8) ROW(9, 10, 11)
+                     "cmp %[w], %[stop]\n"
+                     "blo 1b\n"
+                     : SUMS12(sum), [x] "+r"(x), [w] "+r"(w)
+                     : [step] "r"(stride * sizeof *x - 32), [stop] "r"(stop)
+                     : TAKEN);
+#undef ROW
+}
+
 /* Four rows, of which those beyond row1 are not stored. */
 SPR_INLINE void dense_rows(const int V, const tile *t, const float *x, const float *w, uint32_t channels, const float *bias,
                            uint32_t row) {
@@ -208,6 +278,10 @@ SPR_INLINE void dense_rows(const int V, const tile *t, const float *x, const flo
         begin(t, DENSE_ROWS, V, row, bias, sum);
     else
         for (uint32_t r = 0; r < DENSE_ROWS; r++) begin(t, 1, V, row + (r < rows ? r : 0), bias + r, sum + r * (uint32_t)V);
+    if (V == 3) {
+        dense_loop3(sum, x, a->x_stride, w, channels);
+        channels = 0;
+    }
     for (; channels; channels--, w += DENSE_ROWS, x += a->x_stride) {
         const float32x4_t weights = vld1q_f32(w);
         float32x4_t in[3];
