@@ -9,6 +9,10 @@
 
 #if SPR_X86_64
 #include <cpuid.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif (SPR_AARCH64 || SPR_ARM32) && defined(__linux__)
 #include <fcntl.h>
 #include <sys/auxv.h>
@@ -29,6 +33,7 @@ static const struct {
     {SPR_ISA_AVX512, SPR_ISA_AVX2, "avx512"},
     {SPR_ISA_VNNI, SPR_ISA_AVX512 | SPR_ISA_AVX2, "vnni"},
     {SPR_ISA_VBMI, SPR_ISA_AVX512 | SPR_ISA_AVX2, "vbmi"},
+    {SPR_ISA_AMX, SPR_ISA_VNNI | SPR_ISA_AVX512 | SPR_ISA_AVX2, "amx"},
 };
 
 #if SPR_X86_64
@@ -39,19 +44,32 @@ static uint64_t xgetbv0(void) {
     return (uint64_t)hi << 32 | lo;
 }
 
+/* Asks the system to save the tiles of AMX for the threads of this process, which it does on demand only: they are 8 KB. */
+static int may_use_tiles(void) {
+#if defined(__linux__) && defined(SYS_arch_prctl)
+    enum { REQUEST = 0x1023, TILE_DATA = 18 };
+    return syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
+#else
+    return 0;
+#endif
+}
+
 /* Not __builtin_cpu_supports: that needs a constructor of libgcc to have run. */
 static uint32_t detect(void) {
     enum { FMA = 1 << 12, OSXSAVE = 1 << 27, AVX2 = 1 << 5, AVX512_VBMI = 1 << 1, AVX512_VNNI = 1 << 11 };
     const uint32_t avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31; /* F, DQ, BW, VL */
+    const uint32_t amx = 1u << 24 | 1u << 25;                         /* TILE, INT8 */
     uint32_t a, b, c, d, features = 0;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & FMA) || !(c & OSXSAVE)) return 0;
-    uint64_t state = xgetbv0(); /* which registers the system saves: bits 1, 2 for ymm; 5, 6, 7 for zmm and masks */
+    uint64_t state = xgetbv0(); /* which registers the system saves: bits 1, 2 for ymm; 5, 6, 7 for zmm and masks; 17, 18
+                                     for tiles */
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & AVX2) || (state & 0x6) != 0x6) return 0;
     features = SPR_ISA_AVX2;
     if ((b & avx512) == avx512 && (state & 0xe6) == 0xe6) {
         features |= SPR_ISA_AVX512;
         if (c & AVX512_VNNI) features |= SPR_ISA_VNNI;
         if (c & AVX512_VBMI) features |= SPR_ISA_VBMI;
+        if ((c & AVX512_VNNI) && (d & amx) == amx && (state & 0x60000) == 0x60000 && may_use_tiles()) features |= SPR_ISA_AMX;
     }
     return features;
 }

@@ -20,7 +20,7 @@ typedef struct spr_pw_q8_packed {
     const uint32_t *offset;
     const int8_t *w;
     const uint32_t *ptr; /* sparse only */
-    uint32_t groups;     /* dense only */
+    uint32_t groups;     /* of the input */
 } spr_pw_q8_packed;
 
 spr_pw_q8_packed spr_pw_q8_packed_of(const void *packed);
