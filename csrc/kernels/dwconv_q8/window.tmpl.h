@@ -35,8 +35,10 @@ static size_t NAME(channels_of)(const spr_dw_q8_weights *w) { return spr_round_u
 /* How many weights a weight is the sum of. */
 static int32_t NAME(parts)(const spr_dw_q8_weights *w) {
     int32_t parts = 1;
-    for (size_t i = 0; i < (size_t)w->channels * w->win.kh * w->win.kw; i++)
-        if (w->w[i] > TAP_MAX || w->w[i] < TAP_MIN) parts = w->w[i] > 2 * TAP_MAX || parts == 3 ? 3 : 2;
+    for (size_t i = 0; i < (size_t)w->channels * w->win.kh * w->win.kw; i++) {
+        const int32_t v = w->w[i];
+        if (v > TAP_MAX || v < TAP_MIN) parts = v > 2 * TAP_MAX || parts == 3 ? 3 : 2;
+    }
     return parts;
 }
 

@@ -68,7 +68,7 @@ static void pack(const spr_pw_q8_weights *w, void *dst) {
     }
 }
 
-const spr_pw_q8_packing spr_pack_pw_dense_q8_amx = {size, pack};
+const spr_pw_q8_packing spr_pack_pw_dense_q8_amx = {size, pack, NULL};
 
 SPR_TARGET_PUSH("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-int8")
 

@@ -9,43 +9,54 @@ typedef struct head {
     uint32_t groups;
 } head;
 
+/* What is stored, and how. */
+typedef struct form {
+    uint32_t height; /* rows of a sparse block, 0: dense */
+    uint32_t bytes;  /* of four weights: 4, or 8 in the order 0, 2, 1, 3 */
+    int even;        /* blocks of some rows are made an even number by one of zeros */
+} form;
+
 /* Rows rounded up to groups. */
 static uint32_t rows_of(const spr_pw_q8_weights *w) { return (uint32_t)spr_round_up(w->n, SPR_Q8_GROUP); }
 
-static int32_t load4(const int8_t *p) {
-    int32_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
+/* The four weights of a row, all 0 for rows beyond the last. */
+static const int8_t *weights_at(const spr_pw_q8_weights *w, uint32_t row, uint32_t group) {
+    static const int8_t none[SPR_Q8_GROUP];
+    return row < w->n ? w->w + ((size_t)row * w->groups + group) * SPR_Q8_GROUP : none;
 }
 
-/* The four weights of a row, all 0 for rows beyond the last. */
-static int32_t weights_at(const spr_pw_q8_weights *w, uint32_t row, uint32_t group) {
-    return row < w->n ? load4(w->w + ((size_t)row * w->groups + group) * SPR_Q8_GROUP) : 0;
+/* Appends four weights. */
+static char *put(const form *f, const int8_t *four, char *out) {
+    const int16_t wide[SPR_Q8_GROUP] = {four[0], four[2], four[1], four[3]};
+    memcpy(out, f->bytes == 8 ? (const void *)wide : four, f->bytes);
+    return out + f->bytes;
 }
 
 static int is_stored(const spr_pw_q8_weights *w, uint32_t height, uint32_t row, uint32_t group) {
-    int32_t any = 0;
-    for (uint32_t r = 0; r < height; r++) any |= weights_at(w, row + r, group);
+    int any = 0;
+    for (uint32_t r = 0; r < height; r++)
+        for (int i = 0; i < SPR_Q8_GROUP; i++) any |= weights_at(w, row + r, group)[i];
     return any != 0;
 }
 
-static size_t count_blocks(const spr_pw_q8_weights *w, uint32_t height) {
+static size_t count_blocks(const spr_pw_q8_weights *w, const form *f) {
     size_t count = 0;
-    for (uint32_t row = 0; row < rows_of(w); row += height)
-        for (uint32_t g = 0; g < w->groups; g++) count += (size_t)is_stored(w, height, row, g);
+    for (uint32_t row = 0; row < rows_of(w); row += f->height) {
+        for (uint32_t g = 0; g < w->groups; g++) count += (size_t)is_stored(w, f->height, row, g);
+        if (f->even) count += count % 2;
+    }
     return count;
 }
 
-/* height 0: dense. */
-static head head_of(const spr_pw_q8_weights *w, uint32_t height) {
-    const size_t rows = rows_of(w), blocks = height ? count_blocks(w, height) : w->groups;
+static head head_of(const spr_pw_q8_weights *w, const form *f) {
+    const size_t rows = rows_of(w), blocks = f->height ? count_blocks(w, f) : w->groups;
     head h = {.groups = w->groups};
     h.bias = spr_round_up(sizeof h, SPR_LINE);
     h.scale = h.bias + spr_round_up(rows * sizeof(int32_t), SPR_LINE);
     h.ptr = h.scale + spr_round_up(rows * sizeof(float), SPR_LINE);
-    h.offset = h.ptr + (height ? spr_round_up((rows / height + 1) * sizeof(uint32_t), SPR_LINE) : 0);
+    h.offset = h.ptr + (f->height ? spr_round_up((rows / f->height + 1) * sizeof(uint32_t), SPR_LINE) : 0);
     h.w = h.offset + spr_round_up(blocks * sizeof(uint32_t), SPR_LINE);
-    h.end = h.w + (height ? blocks * height : rows * w->groups) * SPR_Q8_GROUP;
+    h.end = h.w + (f->height ? blocks * f->height : rows * w->groups) * f->bytes;
     return h;
 }
 
@@ -59,38 +70,38 @@ static void pack_rows(const spr_pw_q8_weights *w, const head *h, char *dst) {
     }
 }
 
-static size_t dense_size(const spr_pw_q8_weights *w) { return (size_t)head_of(w, 0).end; }
+static size_t size(const spr_pw_q8_weights *w, form f) { return (size_t)head_of(w, &f).end; }
 
-static void dense_pack(const spr_pw_q8_weights *w, void *dst) {
-    const head h = head_of(w, 0);
+static void dense_pack(const spr_pw_q8_weights *w, form f, void *dst) {
+    const head h = head_of(w, &f);
     pack_rows(w, &h, dst);
     memcpy((char *)dst + h.offset, w->offset, w->groups * sizeof *w->offset);
-    int32_t *out = (int32_t *)((char *)dst + h.w);
+    char *out = (char *)dst + h.w;
     for (uint32_t row = 0; row < rows_of(w); row += SPR_Q8_GROUP)
         for (uint32_t g = 0; g < w->groups; g++)
-            for (uint32_t r = 0; r < SPR_Q8_GROUP; r++) *out++ = weights_at(w, row + r, g);
+            for (uint32_t r = 0; r < SPR_Q8_GROUP; r++) out = put(&f, weights_at(w, row + r, g), out);
 }
 
-static void sparse_pack(const spr_pw_q8_weights *w, uint32_t height, void *dst) {
-    const head h = head_of(w, height);
+static void sparse_pack(const spr_pw_q8_weights *w, form f, void *dst) {
+    const head h = head_of(w, &f);
     pack_rows(w, &h, dst);
     uint32_t *ptr = (uint32_t *)((char *)dst + h.ptr), *offset = (uint32_t *)((char *)dst + h.offset), count = 0;
-    int32_t *out = (int32_t *)((char *)dst + h.w);
-    for (uint32_t row = 0; row < rows_of(w); row += height) {
+    char *out = (char *)dst + h.w;
+    for (uint32_t row = 0; row < rows_of(w); row += f.height) {
         *ptr++ = count;
         for (uint32_t g = 0; g < w->groups; g++) {
-            if (!is_stored(w, height, row, g)) continue;
+            if (!is_stored(w, f.height, row, g)) continue;
             offset[count++] = w->offset[g];
-            for (uint32_t r = 0; r < height; r++) *out++ = weights_at(w, row + r, g);
+            for (uint32_t r = 0; r < f.height; r++) out = put(&f, weights_at(w, row + r, g), out);
+        }
+        if (f.even && count % 2) {
+            offset[count] = offset[count - 1];
+            count++;
+            for (uint32_t r = 0; r < f.height; r++) out = put(&f, weights_at(w, w->n, 0), out);
         }
     }
     *ptr = count;
 }
-
-static size_t size_1(const spr_pw_q8_weights *w) { return (size_t)head_of(w, 1).end; }
-static size_t size_2(const spr_pw_q8_weights *w) { return (size_t)head_of(w, 2).end; }
-static void pack_1(const spr_pw_q8_weights *w, void *dst) { sparse_pack(w, 1, dst); }
-static void pack_2(const spr_pw_q8_weights *w, void *dst) { sparse_pack(w, 2, dst); }
 
 spr_pw_q8_packed spr_pw_q8_packed_of(const void *packed) {
     const char *p = packed;
@@ -102,6 +113,15 @@ spr_pw_q8_packed spr_pw_q8_packed_of(const void *packed) {
     };
 }
 
-const spr_pw_q8_packing spr_pack_pw_dense_q8 = {dense_size, dense_pack, NULL};
-const spr_pw_q8_packing spr_pack_pw_1x4_q8 = {size_1, pack_1, NULL};
-const spr_pw_q8_packing spr_pack_pw_2x4_q8 = {size_2, pack_2, NULL};
+#define PACKING(name, pack, ...)                                                                             \
+    static size_t size_##name(const spr_pw_q8_weights *w) { return size(w, (form){__VA_ARGS__}); }            \
+    static void pack_##name(const spr_pw_q8_weights *w, void *dst) { pack(w, (form){__VA_ARGS__}, dst); }     \
+    const spr_pw_q8_packing spr_pack_pw_##name = {size_##name, pack_##name, NULL};
+PACKING(dense_q8, dense_pack, 0, 4, 0)
+PACKING(1x4_q8, sparse_pack, 1, 4, 0)
+PACKING(2x4_q8, sparse_pack, 2, 4, 0)
+PACKING(1x4_q8_even, sparse_pack, 1, 4, 1)
+PACKING(2x4_q8_even, sparse_pack, 2, 4, 1)
+PACKING(dense_q8_wide, dense_pack, 0, 8, 0)
+PACKING(1x4_q8_wide, sparse_pack, 1, 8, 1)
+PACKING(2x4_q8_wide, sparse_pack, 2, 8, 1)

@@ -21,6 +21,7 @@ SPR_TARGET_PUSH("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
 #define LOAD_X(p) _mm512_loadu_si512(p)
 #define W __m512i
 #define FOUR 4
+#define SETS(sums) ((sums) <= 8 ? 2 : 1)
 #define LOAD_W(p) weights(p)
 /* gcc 12 moves and spills the sums if it is left the choice of registers. */
 #define DOT(sum, x, w) __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w))

@@ -5,7 +5,8 @@
  *   VECTORS_1X4, VECTORS_2X4   most vectors of pixels of a sparse tile
  *   X, LOAD_X(p)      a vector of pixels as DOT takes it
  *   W, FOUR, LOAD_W(p)   four weights as DOT takes them; bytes that they are packed in
- *   DOT(sum, x, w)    sum += the four products of each pixel */
+ *   DOT(sum, x, w)    sum += the four products of each pixel
+ *   SETS(sums)        2 if so many sums are too few to hide the latency of DOT, else 1 */
 
 /* A tile's inputs are to stay in L1 while all rows pass. */
 enum { NAME(TILE_BYTES) = 36 << 10 };
@@ -62,29 +63,37 @@ SPR_INLINE void NAME(dense)(const spr_pw_q8_args *a) {
 
 /* ---- sparse ---- */
 
-/* All rows of the call, blocks of h rows, times v vectors. */
+/* All rows of the call, blocks of h rows, times v vectors. Two blocks at a time: where there are few sums each block has its own, as
+   one has to wait for the other. */
 SPR_INLINE void NAME(sparse_tile)(const uint32_t h, const uint32_t v, const spr_pw_q8_args *a, const spr_pw_q8_packed *p,
                                   const NAME(finish) * f, uint32_t px) {
     const spr_q8 *const x = a->x + (size_t)px * SPR_Q8_GROUP;
+    const uint32_t sets = SETS(h * v);
     for (uint32_t first = a->row0; first < a->row1; first += 4) {
         I sums[VECTORS_1X4][4];
         for (uint32_t row = first; row < first + 4; row += h) {
-            I sum[2][VECTORS_1X4];
+            I sum[2][2][VECTORS_1X4]; /* [set][row][vector] */
             UNROLL for (uint32_t r = 0; r < h; r++)
-                UNROLL for (uint32_t j = 0; j < v; j++) sum[r][j] = MM(set1_epi32)(p->bias[row + r]);
+                UNROLL for (uint32_t j = 0; j < v; j++) {
+                    sum[0][r][j] = MM(set1_epi32)(p->bias[row + r]);
+                    sum[1][r][j] = MI(setzero)();
+                }
             const uint32_t begin = p->ptr[row / h], end = p->ptr[row / h + 1];
             const int8_t *w = p->w + (size_t)begin * h * FOUR;
-            for (uint32_t i = begin; i < end; i++, w += h * FOUR) {
-                const spr_q8 *const at = x + (size_t)p->offset[i] * SPR_Q8_GROUP;
-                const W w_0 = LOAD_W(w), w_1 = LOAD_W(w + (h - 1) * FOUR);
-                UNROLL for (uint32_t j = 0; j < v; j++) {
-                    const X pixels = LOAD_X(at + j * LANES * 4);
-                    DOT(sum[0][j], pixels, w_0);
-                    if (h == 2) DOT(sum[1][j], pixels, w_1);
+            for (uint32_t i = begin; i < end; i += 2, w += 2 * h * FOUR)
+                UNROLL for (uint32_t k = 0; k < 2; k++) {
+                    const spr_q8 *const at = x + (size_t)p->offset[i + k] * SPR_Q8_GROUP;
+                    const uint32_t set = sets == 2 ? k : 0;
+                    const W w_0 = LOAD_W(w + k * h * FOUR), w_1 = LOAD_W(w + (k * h + h - 1) * FOUR);
+                    UNROLL for (uint32_t j = 0; j < v; j++) {
+                        const X pixels = LOAD_X(at + j * LANES * 4);
+                        DOT(sum[set][0][j], pixels, w_0);
+                        if (h == 2) DOT(sum[set][1][j], pixels, w_1);
+                    }
                 }
-            }
             UNROLL for (uint32_t r = 0; r < h; r++)
-                UNROLL for (uint32_t j = 0; j < v; j++) sums[j][row - first + r] = sum[r][j];
+                UNROLL for (uint32_t j = 0; j < v; j++)
+                    sums[j][row - first + r] = sets == 2 ? MM(add_epi32)(sum[0][r][j], sum[1][r][j]) : sum[0][r][j];
         }
         NAME(finish_rows)(a, f, v, sums[0], 4, p->scale, first, px);
     }
