@@ -6,7 +6,11 @@
 static double stored_weights(const spr_kernel *kernel, const spr_work *work) {
     switch (kernel->cls) {
     case SPR_K_PW_CSR:
-    case SPR_K_FC_CSR: return work->nonzeros;
+    case SPR_K_FC_CSR:
+    case SPR_K_PW_1X4_Q8:
+    case SPR_K_PW_2X4_Q8:
+    case SPR_K_PW_CSR_Q8:
+    case SPR_K_PW_2X1_Q8: return work->nonzeros;
     case SPR_K_PW_2X1: return work->elements;
     default: return work->rows * work->channels;
     }
@@ -14,8 +18,9 @@ static double stored_weights(const spr_kernel *kernel, const spr_work *work) {
 
 /* Share of the input channels that any weight asks for, with patterns at random. */
 static double used_channels(const spr_kernel *kernel, const spr_work *work, double stored) {
-    if (kernel->cls == SPR_K_PW_DENSE || kernel->cls == SPR_K_FC_DENSE) return 1;
-    return 1 - exp(-stored / (kernel->cls == SPR_K_PW_2X1 ? 2 : 1) / work->channels);
+    if (kernel->cls == SPR_K_PW_DENSE || kernel->cls == SPR_K_FC_DENSE || kernel->cls == SPR_K_PW_DENSE_Q8) return 1;
+    const int pairs = kernel->cls == SPR_K_PW_2X1 || kernel->cls == SPR_K_PW_2X4_Q8 || kernel->cls == SPR_K_PW_2X1_Q8;
+    return 1 - exp(-stored / (pairs ? 2 : 1) / work->channels);
 }
 
 /* Bytes of L2 that a thread can count on, taken to be those of the cores that the coefficients are from. */
@@ -30,7 +35,7 @@ double spr_estimate(const spr_kernel *kernel, uint32_t features, const spr_work 
     double parts = (double)work->pixels / (double)part * (double)work->images;
     double tiles = (double)((part + cost->tile - 1) / cost->tile), pixels = (double)spr_round_up(part, cost->vector);
     double panels = cost->panel ? ceil(work->channels / cost->panel) : 1, stored = stored_weights(kernel, work);
-    double input = sizeof(float) * work->channels * pixels, l2 = l2_bytes(features);
+    double input = (kernel->packing_q8 ? 1 : sizeof(float)) * work->channels * pixels, l2 = l2_bytes(features);
     double far = fmin(1, fmax(0, 2 * input / l2 - 1)) * input * used_channels(kernel, work, stored);
     return cost->per_fetch * stored +
            parts * (stored * (cost->per_weight * tiles + cost->per_mac * pixels) +

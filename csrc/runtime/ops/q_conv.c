@@ -76,11 +76,22 @@ static spr_status plan_depthwise(spr_plan_ctx *ctx, spr_step *step, const spr_q_
     s->packed = spr_plan_alloc(ctx, step->packed_bytes, "packed weights");
     if (!s->packed) return SPR_ERROR_MEMORY;
     s->kernel->dw_q8->pack(&weights, s->packed);
-    uint32_t groups = (s->oc + 3) / 4, want = ctx->threads > 1 ? SPR_TASKS_PER_THREAD * (uint32_t)ctx->threads : 1;
-    s->rows_per_task = (groups + want - 1) / want;
+    const uint32_t groups = (s->oc + 3) / 4, tasks = ctx->threads > 1 ? SPR_TASKS_PER_THREAD * (uint32_t)ctx->threads : 1;
+    const size_t images = (size_t)step->out[0].desc.dim[0];
+    double best = 0;
+    /* Channels first; where they are few, rows of the image too, as many together as kernels like. */
+    for (uint32_t parts = 1; best < SPR_EVEN && parts <= (tasks > 1 ? s->win.oh / 4 + 1 : 1); parts++) {
+        const uint32_t wanted = (tasks + parts - 1) / parts, per_task = (groups + wanted - 1) / wanted;
+        const uint32_t lines = parts > 1 ? (uint32_t)spr_round_up((s->win.oh + parts - 1) / parts, 4) : s->win.oh;
+        const double balance = spr_q_balance(ctx->threads, images, groups, per_task, s->win.oh, lines);
+        if (balance <= best) continue;
+        best = balance;
+        s->rows_per_task = per_task;
+        s->px_per_task = lines;
+    }
     s->row_tasks = (groups + s->rows_per_task - 1) / s->rows_per_task;
-    s->px_per_task = s->win.oh;
-    s->px_tasks = 1;
+    s->px_tasks = (s->win.oh + s->px_per_task - 1) / s->px_per_task;
+    step->balance = ctx->threads > 1 ? best : 0;
     return SPR_OK;
 }
 
@@ -152,14 +163,15 @@ typedef struct job {
     const spr_step *step;
 } job;
 
-static void depthwise_task(const spr_q_conv *s, const spr_step *step, int64_t image, uint32_t group0, char *scratch) {
+static void depthwise_task(const spr_q_conv *s, const spr_step *step, int64_t image, uint32_t group0, uint32_t oy0, char *scratch) {
     const spr_view *x = &step->in[0], *y = &step->out[0], *z = spr_step_has(step, 4) ? &step->in[4] : NULL;
-    uint32_t groups = (s->oc + 3) / 4, group1 = group0 + s->rows_per_task;
+    uint32_t groups = (s->oc + 3) / 4, group1 = group0 + s->rows_per_task, oy1 = oy0 + s->px_per_task;
     spr_dw_q8_args args = {
         .x = spr_q8_plane(x, image, 0), .y = spr_q8_plane(y, image, 0), .z = z ? spr_q8_plane(z, image, 0) : NULL,
         .x_stride = (size_t)x->stride[1], .y_stride = (size_t)y->stride[1], .z_stride = z ? (size_t)z->stride[1] : 0,
         .packed = s->packed, .channels = s->oc, .win = &s->win, .x_zero = s->x_zero, .group0 = group0,
-        .group1 = group1 < groups ? group1 : groups, .oy0 = 0, .oy1 = s->win.oh, .finish = &s->finish, .scratch = scratch,
+        .group1 = group1 < groups ? group1 : groups, .oy0 = oy0, .oy1 = oy1 < s->win.oh ? oy1 : s->win.oh,
+        .finish = &s->finish, .scratch = scratch,
     };
     s->kernel->run.dw_q8(&args);
 }
@@ -171,11 +183,11 @@ static void task(void *arg, int index, int thread) {
     int64_t image = rest / s->row_tasks;
     char *scratch = spr_scratch(j->run, thread);
     if (s->way == SPR_Q_POINTWISE)
-        spr_q_run_pointwise(s, j->step, image, row * s->rows_per_task, px * s->px_per_task, scratch);
+        spr_q_run_pointwise(s, j->step, image, row, px * s->px_per_task, scratch);
     else if (s->way == SPR_Q_WINDOW)
         spr_q_run_band(s, j->step, image, px * s->px_per_task, scratch);
     else
-        depthwise_task(s, j->step, image, row * s->rows_per_task, scratch);
+        depthwise_task(s, j->step, image, row * s->rows_per_task, px * s->px_per_task, scratch);
 }
 
 static void run(const spr_run_ctx *ctx, const spr_step *step) {

@@ -28,8 +28,12 @@ typedef struct spr_q_conv {
     spr_q8_finish finish;
     spr_q8 x_zero;
     spr_q_band band;
-    uint32_t rows_per_task, row_tasks; /* of output channels (pointwise), of groups (depthwise) or of the image (windows) */
-    uint32_t px_per_task, px_tasks;    /* pixels, or rows of the image (depthwise) */
+    int form;               /* of the weights, an index that q_conv_choose.c knows */
+    double balance;         /* see spr_layer_info */
+    uint32_t *row_bound;    /* pointwise: [row_tasks + 1] rows at which tasks begin */
+    uint32_t rows_per_task; /* groups (depthwise) */
+    uint32_t px_per_task;   /* pixels, or rows of the image (depthwise, windows) */
+    uint32_t row_tasks, px_tasks;
 } spr_q_conv;
 
 /* Weights of a layer as planning sees them, before they are packed for a kernel. */
@@ -39,9 +43,23 @@ typedef struct spr_q_weights {
     const int32_t *bias; /* [oc], with what the zero of x contributes */
 } spr_q_weights;
 
+/* Pixels that a matrix of weights is multiplied with. */
+typedef struct spr_q_pixels {
+    size_t all;  /* of an image */
+    size_t part; /* computed at a time */
+    size_t images;
+} spr_q_pixels;
+
+/* q_conv_choose.c: the kernel for a matrix of weights, and its tasks for a pointwise layer. */
+spr_status spr_q_choose(spr_plan_ctx *ctx, spr_step *step, const spr_pw_q8_weights *w, const spr_q_pixels *pixels, spr_q_conv *s);
+spr_status spr_q_split(spr_plan_ctx *ctx, const spr_pw_q8_weights *w, const spr_q_pixels *pixels, spr_q_conv *s);
+
+/* How evenly tasks of so many groups and lines of the output fall to threads. */
+double spr_q_balance(int threads, size_t images, uint32_t groups, uint32_t groups_per_task, uint32_t lines, uint32_t lines_per_task);
+
 /* q_conv_sums.c: layers on the pointwise kernels, those with a window too. Chooses the kernel, packs the weights, splits the work. */
 spr_status spr_q_plan_sums(spr_plan_ctx *ctx, spr_step *step, const spr_q_weights *w, spr_q_conv *s);
-void spr_q_run_pointwise(const spr_q_conv *s, const spr_step *step, int64_t image, uint32_t row0, uint32_t px0,
+void spr_q_run_pointwise(const spr_q_conv *s, const spr_step *step, int64_t image, uint32_t row_task, uint32_t px0,
                          char *scratch);
 
 /* q_conv_band.c: the sizes of a band, and the layer over output rows oy0 ... of as many as fit it. */

@@ -33,7 +33,7 @@ void spr_q_plan_band(const spr_plan_ctx *ctx, spr_q_conv *s) {
 }
 
 /* Row `line` of a phase of a group's input, from pixel 0 of the padded row on: every sw-th pixel, the zero outside. */
-static void fill_line(const spr_q_conv *s, const spr_q8 *x, int64_t iy, uint32_t phase_x, uint32_t *out) {
+static void fill_line(const spr_q_conv *s, const spr_q8 *x, int64_t iy, uint32_t phase_x, uint32_t *restrict out) {
     const spr_window *w = &s->win;
     const uint32_t pattern = (uint8_t)s->x_zero * 0x01010101u, width = s->band.width;
     uint32_t i = 0;
@@ -41,16 +41,20 @@ static void fill_line(const spr_q_conv *s, const spr_q8 *x, int64_t iy, uint32_t
         for (; i < width; i++) out[i] = pattern;
         return;
     }
-    const spr_q8 *row = x + (size_t)iy * w->iw * 4;
     int64_t ix = (int64_t)phase_x - w->pl;
     for (; i < width && ix < 0; i++, ix += w->sw) out[i] = pattern;
-    if (w->sw == 1 && ix < w->iw) {
-        uint32_t n = (uint32_t)(w->iw - ix) < width - i ? (uint32_t)(w->iw - ix) : width - i;
-        memcpy(out + i, row + ix * 4, (size_t)n * 4);
+    if (ix < w->iw) {
+        const uint32_t *row = (const uint32_t *)(const void *)x + (size_t)iy * w->iw + ix;
+        uint32_t n = ((uint32_t)(w->iw - ix) + w->sw - 1) / w->sw;
+        if (n > width - i) n = width - i;
+        if (w->sw == 1)
+            memcpy(out + i, row, (size_t)n * 4);
+        else if (w->sw == 2)
+            for (size_t k = 0; k < n; k++) out[i + k] = row[2 * k];
+        else
+            for (size_t k = 0; k < n; k++) out[i + k] = row[k * w->sw];
         i += n;
-        ix += n;
     }
-    for (; i < width && ix < w->iw; i++, ix += w->sw) memcpy(out + i, row + ix * 4, 4);
     for (; i < width; i++) out[i] = pattern;
 }
 

@@ -1,58 +1,6 @@
 /* QConv on the pointwise kernels: a matrix of weights with a column for each group of input channels and tap of the window. */
-#include <stdio.h>
 
 #include "runtime/ops/q_conv.h"
-
-/* Weights in blocks of `height` rows and `width` channels that hold anything but zeros. */
-static double stored_in(const spr_pw_q8_weights *w, uint32_t height, uint32_t width) {
-    double count = 0;
-    for (uint32_t row = 0; row < w->n; row += height)
-        for (uint32_t c = 0; c < w->groups * SPR_Q8_GROUP; c += width) {
-            int any = 0;
-            for (uint32_t r = row; r < row + height && r < w->n; r++)
-                for (uint32_t i = c; i < c + width; i++) any |= w->w[(size_t)r * w->groups * SPR_Q8_GROUP + i];
-            count += any != 0;
-        }
-    return count * height * width;
-}
-
-/* The cheapest of dense and the forms without zeros, by what the kernels say a stored weight costs. */
-static void choose(spr_plan_ctx *ctx, spr_step *step, const spr_pw_q8_weights *w, spr_q_conv *s) {
-    static const struct {
-        spr_kernel_class cls;
-        uint32_t height, width;
-    } forms[] = {{SPR_K_PW_DENSE_Q8, 0, 0}, {SPR_K_PW_1X4_Q8, 1, 4}, {SPR_K_PW_2X4_Q8, 2, 4}, {SPR_K_PW_CSR_Q8, 1, 1},
-                 {SPR_K_PW_2X1_Q8, 2, 1}};
-    enum { FORMS = SPR_COUNTOF(forms) };
-    double cost[FORMS], share[FORMS], all = (double)spr_round_up(w->n, SPR_Q8_GROUP) * w->groups * SPR_Q8_GROUP;
-    int best = -1;
-    for (int i = 0; i < FORMS; i++) {
-        const spr_kernel *kernel = spr_kernel_best(forms[i].cls, ctx->features);
-        share[i] = i ? stored_in(w, forms[i].height, forms[i].width) / all : 1;
-        cost[i] = kernel->cost.per_mac * share[i];
-        if ((ctx->sparse == SPR_SPARSE_NEVER && i > 0) || (ctx->sparse == SPR_SPARSE_ALWAYS && i == 0)) continue;
-        if (best >= 0 && cost[i] >= cost[best]) continue;
-        best = i;
-        s->kernel = kernel;
-    }
-    step->kernel = s->kernel;
-    snprintf(step->reason, sizeof step->reason,
-             "8 bits: blocks of 1x4 hold %.0f%%, of 2x4 %.0f%%; estimated %.2f dense, %.2f, %.2f; CSR %.2f, 2x1 %.2f", 100 * share[1],
-             100 * share[2], cost[0], cost[1], cost[2], cost[3], cost[4]);
-}
-
-static void split_pointwise(const spr_plan_ctx *ctx, const spr_step *step, spr_q_conv *s) {
-    uint32_t pixels = s->win.oh * s->win.ow, want = SPR_TASKS_PER_THREAD * (uint32_t)ctx->threads, quads = (s->oc + 3) / 4;
-    s->px_per_task = pixels;
-    s->rows_per_task = s->oc;
-    if (ctx->threads > 1 && step->macs >= SPR_PARALLEL_MACS) {
-        s->px_per_task = (uint32_t)spr_round_up((pixels + want - 1) / want, spr_round_up(s->kernel->cost.tile, SPR_PX));
-        uint32_t blocks = (pixels + s->px_per_task - 1) / s->px_per_task, rows = (want + blocks - 1) / blocks;
-        s->rows_per_task = (quads + rows - 1) / rows * 4;
-    }
-    s->px_tasks = (pixels + s->px_per_task - 1) / s->px_per_task;
-    s->row_tasks = (s->oc + s->rows_per_task - 1) / s->rows_per_task;
-}
 
 /* Weights less their zero may take nine bits. What is beyond int8 goes to a second copy of its group of channels. */
 static int32_t beyond(int32_t w) { return w > 127 ? w - 127 : w < -128 ? w + 128 : 0; }
@@ -107,6 +55,29 @@ static void arrange(const spr_q_conv *s, const int16_t *w, size_t x_stride, cons
     }
 }
 
+/* Chooses the kernel, packs the weights for it and splits the work. */
+static spr_status make(spr_plan_ctx *ctx, spr_step *step, const spr_pw_q8_weights *w, spr_q_conv *s) {
+    const size_t pixels = (size_t)s->win.oh * s->win.ow, images = (size_t)step->out[0].desc.dim[0];
+    const spr_q_band *b = &s->band;
+    spr_q_pixels use = {.all = pixels, .part = pixels, .images = images};
+    if (s->way == SPR_Q_WINDOW)
+        use = (spr_q_pixels){.all = (size_t)s->win.oh * b->width, .part = (size_t)b->rows * b->width, .images = images};
+    spr_status status = spr_q_choose(ctx, step, w, &use, s);
+    if (!status && s->way == SPR_Q_POINTWISE) status = spr_q_split(ctx, w, &use, s);
+    if (status) return status;
+    if (s->way == SPR_Q_WINDOW && ctx->threads > 1) s->balance = spr_q_balance(ctx->threads, images, 1, 1, s->win.oh, b->rows);
+    step->balance = s->balance;
+    const spr_pw_q8_packing *packing = s->kernel->packing_q8;
+    step->packed_bytes = packing->size(w);
+    s->packed = spr_plan_alloc(ctx, step->packed_bytes, "packed weights");
+    if (!s->packed) return SPR_ERROR_MEMORY;
+    packing->pack(w, s->packed);
+    if (packing->scratch) s->kernel_scratch = spr_round_up(packing->scratch(w), SPR_LINE);
+    step->scratch = s->kernel_scratch;
+    if (s->way == SPR_Q_WINDOW) step->scratch += b->x_bytes + b->y_bytes + (spr_step_has(step, 4) ? b->z_bytes : 0);
+    return SPR_OK;
+}
+
 spr_status spr_q_plan_sums(spr_plan_ctx *ctx, spr_step *step, const spr_q_weights *w, spr_q_conv *s) {
     const spr_view *x = &step->in[0];
     uint32_t groups = (s->ic + 3) / 4 * s->win.kh * s->win.kw;
@@ -125,35 +96,23 @@ spr_status spr_q_plan_sums(spr_plan_ctx *ctx, spr_step *step, const spr_q_weight
     if (!status) {
         arrange(s, w->w, (size_t)x->stride[1], second, total, arranged, offset);
         spr_pw_q8_weights weights = {.n = s->oc, .groups = total, .w = arranged, .offset = offset, .bias = w->bias, .scale = w->scale};
-        choose(ctx, step, &weights, s);
-        step->packed_bytes = s->kernel->packing_q8->size(&weights);
-        s->packed = spr_plan_alloc(ctx, step->packed_bytes, "packed weights");
-        if (!s->packed)
-            status = SPR_ERROR_MEMORY;
-        else
-            s->kernel->packing_q8->pack(&weights, s->packed);
-        if (s->kernel->packing_q8->scratch)
-            s->kernel_scratch = spr_round_up(s->kernel->packing_q8->scratch(&weights), SPR_LINE);
+        status = make(ctx, step, &weights, s);
     }
     spr_release(allocator, arranged);
     spr_release(allocator, offset);
     spr_release(allocator, second);
-    if (status) return status;
-    if (s->way == SPR_Q_POINTWISE) split_pointwise(ctx, step, s);
-    step->scratch = s->kernel_scratch;
-    if (s->way == SPR_Q_WINDOW) step->scratch += s->band.x_bytes + s->band.y_bytes + (spr_step_has(step, 4) ? s->band.z_bytes : 0);
-    return SPR_OK;
+    return status;
 }
 
-void spr_q_run_pointwise(const spr_q_conv *s, const spr_step *step, int64_t image, uint32_t row0, uint32_t px0,
+void spr_q_run_pointwise(const spr_q_conv *s, const spr_step *step, int64_t image, uint32_t row_task, uint32_t px0,
                          char *scratch) {
     const spr_view *x = &step->in[0], *y = &step->out[0], *z = spr_step_has(step, 4) ? &step->in[4] : NULL;
-    uint32_t pixels = s->win.oh * s->win.ow, row1 = row0 + s->rows_per_task, px1 = px0 + s->px_per_task;
+    uint32_t pixels = s->win.oh * s->win.ow, px1 = px0 + s->px_per_task;
     spr_pw_q8_args args = {
         .x = spr_q8_plane(x, image, 0), .y = spr_q_output(y, image), .z = z ? spr_q8_plane(z, image, 0) : NULL,
         .y_stride = (size_t)y->stride[1], .z_stride = z ? (size_t)z->stride[1] : 0, .packed = s->packed, .n = s->oc,
-        .row0 = row0, .row1 = row1 < s->oc ? row1 : s->oc, .px0 = px0, .px1 = px1 < pixels ? px1 : pixels, .finish = &s->finish,
-        .scratch = scratch,
+        .row0 = s->row_bound[row_task], .row1 = s->row_bound[row_task + 1], .px0 = px0, .px1 = px1 < pixels ? px1 : pixels,
+        .finish = &s->finish, .scratch = scratch,
     };
     s->kernel->run.pw_q8(&args);
 }
