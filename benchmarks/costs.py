@@ -35,11 +35,17 @@ CORES = {
     "a55": ("neon,inorder,dotprod", "neon_inorder_dotprod", ("neon", "neon"), 384 << 10),
     "a76": ("neon", "neon", ("neon", "neon"), 512 << 10),
     "v1": ("neon", "neon", ("neon", "neon"), 512 << 10),
+    "vnni": ("vnni", "vnni", None, 2048 << 10),
+    "amx": ("amx", "amx", None, 2048 << 10),
+    "avx2_q8": ("avx2", "avx2", None, 2048 << 10),
 }
 # measured together, and whose fit the kernels get
-GROUPS = {"avx512": ["avx512"], "avx2": ["avx2"], "inorder": ["a53"], "dotprod": ["a55"], "ooo": ["a76", "v1"]}
+GROUPS = {"avx512": ["avx512"], "avx2": ["avx2"], "inorder": ["a53"], "dotprod": ["a55"], "ooo": ["a76", "v1"],
+          "vnni": ["vnni"], "amx": ["amx"], "avx2_q8": ["avx2_q8"]}
 FITTED = GROUPS | {"ooo": ["a76"]}
 FORMATS = ("dense", "csr", "2x1")
+QUANTIZED = {"vnni": ("dense", "1x4", "2x4"), "amx": ("dense",), "avx2_q8": ("dense", "1x4", "2x4")}  # their forms
+X86 = ("avx512", "avx2", *QUANTIZED)
 
 
 # ---- measuring -----------------------------------------------------------------------------------------------------
@@ -47,15 +53,24 @@ FORMATS = ("dense", "csr", "2x1")
 
 def grid(core):
     """[(kernel, (pixels, rows, channels), sparsity)]: 1x1 layers as mobile networks have them, and FC layers."""
-    _, ending, (fc_dense, fc_csr), _ = CORES[core]
+    _, ending, fc, _ = CORES[core]
     pick = random.Random(7)
     pixels = [49, 81, 100, 196, 361, 400, 784, 1444, 1600, 3136, 5776, 12544]
     channels = [16, 24, 32, 58, 64, 96, 128, 160, 192, 256, 384, 512, 768, 1024]
     shapes, points = [], []
     while len(shapes) < 44:
         shape = (pick.choice(pixels), pick.choice(channels), pick.choice(channels))
-        if 4e5 < math.prod(shape) < (2e8 if core.startswith("avx") else 3e7) and shape not in shapes:
+        if 4e5 < math.prod(shape) < (2e8 if core in X86 else 3e7) and shape not in shapes:
             shapes.append(shape)
+    if core in QUANTIZED:
+        for shape in shapes:
+            points.append((f"pw_dense_q8_{ending}", shape, 0.0))
+            for zeros in pick.sample([0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95], 3):
+                points += [(f"pw_{form}_q8_{ending}", shape, zeros) for form in QUANTIZED[core][1:]]
+                if "2x4" in QUANTIZED[core]:  # and what weights pruned one by one leave
+                    points.append((f"pw_2x4_q8_{ending}", shape, round(zeros * zeros, 4)))
+        return list(dict.fromkeys(points))
+    fc_dense, fc_csr = fc
     for shape in shapes:
         points.append((f"pw_dense_f32_{ending}", shape, 0.0))
         for zeros in sorted(pick.sample([0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95], 3)):
@@ -85,7 +100,7 @@ def measure(group):
         for i, (kernel, shape, zeros) in enumerate(points):
             print(f"\r{group}: {i + 1} of {len(points)}", end="", flush=True)
             arguments = ["--kernel", kernel, "--shape", ",".join(map(str, shape)), "--sparsity", str(zeros)]
-            if group.startswith("avx"):
+            if group in X86:
                 program = ROOT / "build" / "native" / "spr-bench-kernels"
                 text = subprocess.run([program, *arguments, "--cold", str(8 << 20), "--repeat", "15"], env=dict(os.environ, SPR_ISA=isa), capture_output=True,
                                       text=True, check=True).stdout
@@ -94,7 +109,7 @@ def measure(group):
                 cycles, text = armcycles.run(cores, isa, [f"spr_{kernel}"], program, "10000")
             line = next(line.split() for line in text.splitlines() if line.startswith(kernel + " "))
             row = {"kernel": kernel, "shape": shape, "sparsity": zeros, "macs": float(line[3]) * 1e6}
-            if group.startswith("avx"):
+            if group in X86:
                 row[group] = float(line[4]) * 1e3 * GHZ
             else:
                 row.update({core: cycles[core]["mem"] for core in cores})
@@ -109,7 +124,7 @@ def measure(group):
 
 def _costs():
     text = KERNELS.read_text(encoding="utf-8")
-    found = re.findall(r'(?:PW|FC)\(\w+, "(\w+)".*?COST\(([^)]*)\)', text, re.DOTALL)
+    found = re.findall(r'(?:PW|FC|PW_Q8)\(\w+, "(\w+)".*?COST\(([^)]*)\)', text, re.DOTALL)
     return {name: [part.strip(" \nf") for part in cost.split(",")] for name, cost in found}
 
 
@@ -127,12 +142,15 @@ def terms(row, structure, l2):
     """What per_mac, per_weight, per_row, per_far and per_fetch are multiplied with."""
     pixels, rows, channels = row["shape"]
     tile, vector, panel = structure[row["kernel"]]
+    quantized = "_q8_" in row["kernel"]
     stored = row["macs"] / pixels
+    if quantized:  # blocks of four channels that are not all zero
+        stored = rows * channels * (1 - row["sparsity"] ** 4)
     tiles, panels = math.ceil(pixels / tile), math.ceil(channels / panel) if panel else 1
     pixels = math.ceil(pixels / vector) * vector
     fmt = row["kernel"].split("_")[1]
-    used = 1 if fmt == "dense" else 1 - math.exp(-stored / channels / (2 if fmt == "2x1" else 1))
-    size = 4.0 * channels * pixels
+    used = 1 if fmt == "dense" else 1 - math.exp(-stored / channels / (2 if fmt in ("2x1", "2x4") else 1))
+    size = (1.0 if quantized else 4.0) * channels * pixels
     return stored * pixels, stored * tiles, rows * tiles * panels, min(1, max(0, 2 * size / l2 - 1)) * size * used, stored
 
 
@@ -155,6 +173,8 @@ def fit(rows, cores, structure):
     for kernel in sorted({row["kernel"] for row in rows}):
         pairs = [(row, core) for row in rows if row["kernel"] == kernel for core in cores]
         matrix = np.array([np.array(terms(row, structure, CORES[core][3])) / row[core] for row, core in pairs])
+        if "_q8_" in kernel:
+            matrix[:, 3] = 0  # inputs of bytes are hardly ever larger than L2: too few to tell
         found[kernel] = least_squares(matrix, np.ones(len(pairs)))
     return found
 
@@ -177,11 +197,12 @@ def evaluate(rows, core, costs, structure):
     known = {(row["kernel"].split("_")[1], tuple(row["shape"]), row["sparsity"]): row for row in rows
              if row["kernel"].startswith("pw")}
     found = []
+    dense, single, pairs = QUANTIZED.get(core, FORMATS)
     for (fmt, shape, zeros), row in known.items():
-        if fmt != "csr":
+        if fmt != single:
             continue
         for blocks in (zeros, round(zeros * zeros, 4)):
-            options = [known.get(("dense", shape, 0.0)), row, known.get(("2x1", shape, blocks))]
+            options = [known.get((dense, shape, 0.0)), row, known.get((pairs, shape, blocks))]
             if None in options:
                 continue
             true = [option[core] for option in options]
@@ -194,11 +215,12 @@ def evaluate(rows, core, costs, structure):
 
 def crossover(core, costs, structure, fmt, shape=(784, 256, 256)):
     """The sparsity from which a format is estimated to beat dense."""
-    ending = CORES[core][1]
-    dense = {"kernel": f"pw_dense_f32_{ending}", "shape": shape, "macs": math.prod(shape)}
+    ending = ("q8_" if core in QUANTIZED else "f32_") + CORES[core][1]
+    dense = {"kernel": f"pw_dense_{ending}", "shape": shape, "macs": math.prod(shape), "sparsity": 0.0}
     limit = np.dot(terms(dense, structure, CORES[core][3]), costs[dense["kernel"]])
     for percent in range(100):
-        row = {"kernel": f"pw_{fmt}_f32_{ending}", "shape": shape, "macs": math.prod(shape) * (1 - percent / 100)}
+        row = {"kernel": f"pw_{fmt}_{ending}", "shape": shape, "macs": math.prod(shape) * (1 - percent / 100),
+               "sparsity": percent / 100}
         if np.dot(terms(row, structure, CORES[core][3]), costs[row["kernel"]]) < MARGIN * limit:
             return percent / 100
     return 1.0
@@ -227,7 +249,8 @@ def report(group, verbose, write):
             text = KERNELS.read_text(encoding="utf-8")
             text = re.sub(rf'("{kernel}"[^"]*?)COST\([^)]*\)', lambda found, new=cost: found[1] + new, text)
             KERNELS.write_text(text, encoding="utf-8")
-    for core in GROUPS[group]:
+    for core in GROUPS[group] if len(QUANTIZED.get(group, FORMATS)) == 3 else ():
+        forms = QUANTIZED.get(core, FORMATS)
         for name, part in (("fitted", training), ("held out", [row for row in rows if tuple(row["shape"]) in held])):
             choices = evaluate(part, core, costs, structure)
             regret = np.array([choice[0] for choice in choices])
@@ -237,10 +260,10 @@ def report(group, verbose, write):
                   f"than dense at 50 % or more: {len(worse)} times, at worst {max(worse, default=1):.3f}")
             if verbose:
                 for regret_, picked, best, by_dense, shape, zeros in sorted(choices, reverse=True)[:12]:
-                    print(f"        {regret_:.1%} {shape} {zeros}: {FORMATS[picked]} for {FORMATS[best]}, "
+                    print(f"        {regret_:.1%} {shape} {zeros}: {forms[picked]} for {forms[best]}, "
                           f"{by_dense:.2f} of dense")
         print(f"    {core}: sparse from a sparsity of "
-              f"{crossover(core, costs, structure, 'csr'):.2f} (CSR), {crossover(core, costs, structure, '2x1'):.2f} (2x1)")
+              + ", ".join(f"{crossover(core, costs, structure, form):.2f} ({form})" for form in forms[1:]))
 
 
 def main():

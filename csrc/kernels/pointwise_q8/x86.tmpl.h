@@ -8,8 +8,8 @@
  *   DOT(sum, x, w)    sum += the four products of each pixel
  *   SETS(sums)        2 if so many sums are too few to hide the latency of DOT, else 1 */
 
-/* A tile's inputs are to stay in L1 while all rows pass. */
-enum { NAME(TILE_BYTES) = 36 << 10 };
+/* More of a tile's inputs than this is too much for L1 while all rows pass. */
+enum { NAME(TILE_BYTES) = 72 << 10 };
 
 /* ---- dense ---- */
 
