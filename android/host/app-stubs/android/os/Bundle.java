@@ -1,0 +1,4 @@
+package android.os;
+
+/** Declares what the sample uses. */
+public final class Bundle {}
