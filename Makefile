@@ -92,7 +92,7 @@ build/aarch64/build.ninja: $(VENV)/.tools | build/.jdk
 	@$(CMAKE) --log-level=WARNING -S . -B $(@D) -DCMAKE_TOOLCHAIN_FILE=tools/cmake/aarch64-linux-gnu.cmake \
 		-DSPR_STATIC_EXECUTABLES=ON $(CMAKE_FLAGS)
 
-build/armv7/build.ninja: $(VENV)/.tools
+build/armv7/build.ninja: $(VENV)/.tools | build/.jdk
 	sh tools/arm64-python/host-tools.sh armv7
 	@$(CMAKE) --log-level=WARNING -S . -B $(@D) -DCMAKE_TOOLCHAIN_FILE=tools/cmake/arm-linux-gnueabihf.cmake \
 		-DSPR_STATIC_EXECUTABLES=ON $(CMAKE_FLAGS)
@@ -163,7 +163,7 @@ test-py: build core-native
 test-arm: extension-arm
 	PYTHONPATH=$(CURDIR) $(ARM64)/bin/python $(PYTEST) -p no:cacheprovider -m "not slow" $(ARGS)
 
-test-android: build core-native core-arm
+test-android: build core-native core-arm core-armv7
 	$(PY) $(PYTEST) android/tests $(ARGS)
 
 test:

@@ -29,7 +29,7 @@ STEPS = [
     ("run-arm-cortex-a53", "C sweep, qemu cortex-a53", ("core-arm",)),
     ("check-armv7", "C sweep, 32-bit ARM, qemu cortex-a7", ("build", "core-arm")),
     ("check-c", "C sweep, native", ("build",)),
-    ("test-android", "Java API, library for Android", ("core-arm", "check-c")),
+    ("test-android", "Java API, library for Android", ("core-arm", "check-armv7", "check-c")),
     ("test-py", "pytest, native", ("build", "check-c")),
     ("check-boards", "spr-bench and device-bench", ("check-c", "check-armv7")),  # they build in the same folders
 ]

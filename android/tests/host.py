@@ -1,4 +1,4 @@
-"""What the tests of the Android part share: a JDK, and libraries that `make core-native core-arm` built."""
+"""What the tests of the Android part share: a JDK, and libraries that `make core-native core-arm core-armv7` built."""
 
 import os
 import re
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ANDROID = ROOT / "android"
 
 def built(folder):
-    """A library made by CMake for a target: "native" or "aarch64" (SPARSE_RUNTIME_BUILD: other folder than build/)."""
+    """A library made by CMake for a target: "native", "aarch64" or "armv7" (SPARSE_RUNTIME_BUILD: other folder than build/)."""
     path = Path(os.environ.get("SPARSE_RUNTIME_BUILD", ROOT / "build")) / folder / "jni" / "libsparse_runtime.so"
     if not path.exists():
         pytest.skip(f"{folder}/jni/libsparse_runtime.so is not built: `make test-android` does it where there is a JDK")

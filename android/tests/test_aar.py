@@ -23,24 +23,30 @@ def build(*args, **variables):
                           env={**clean, **variables})
 
 
+def libraries():
+    return {"arm64-v8a": built("aarch64"), "armeabi-v7a": built("armv7"), "x86_64": built("native")}
+
+
+def given_libraries():
+    return [part for abi, path in libraries().items() for part in ("--library", f"{abi}={path}")]
+
+
 @pytest.fixture(scope="module")
 def aar(tmp_path_factory):
     made = tmp_path_factory.mktemp("aar") / "sparse-runtime.aar"
-    libraries = [f"arm64-v8a={built('aarch64')}", f"x86_64={built('native')}"]
-    done = build("-o", made, *(part for library in libraries for part in ("--library", library)))
+    done = build("-o", made, *given_libraries())
     assert done.returncode == 0, done.stderr
-    assert "arm64-v8a, x86_64" in done.stdout and "stubs (ANDROID_HOME has no platform)" in done.stdout
+    assert "arm64-v8a, armeabi-v7a, x86_64" in done.stdout and "stubs (ANDROID_HOME has no platform)" in done.stdout
     return made
 
 
 def test_structure(aar):
     module = "prefab/modules/sparse_runtime"
-    libraries = {"arm64-v8a": built("aarch64"), "x86_64": built("native")}
     with zipfile.ZipFile(aar) as archive:
         assert archive.testzip() is None
         expected = {"AndroidManifest.xml", "R.txt", "classes.jar", "proguard.txt", "prefab/prefab.json", f"{module}/module.json",
                     f"{module}/include/spr/spr.h", "META-INF/com/android/build/gradle/aar-metadata.properties"}
-        for abi, path in libraries.items():
+        for abi, path in libraries().items():
             library, folder = f"jni/{abi}/libsparse_runtime.so", f"{module}/libs/android.{abi}"
             expected |= {library, f"{folder}/abi.json", f"{folder}/libsparse_runtime.so"}
             assert archive.read(library) == archive.read(f"{folder}/libsparse_runtime.so") == path.read_bytes()
@@ -74,7 +80,7 @@ def test_classes(aar, tmp_path):
 
 def test_same_again(aar, tmp_path):
     again = tmp_path / "again.aar"
-    assert build("-o", again, "--library", f"arm64-v8a={built('aarch64')}", "--library", f"x86_64={built('native')}").returncode == 0
+    assert build("-o", again, *given_libraries()).returncode == 0
     assert hashlib.sha256(again.read_bytes()).digest() == hashlib.sha256(aar.read_bytes()).digest()
 
 

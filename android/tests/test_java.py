@@ -1,11 +1,12 @@
 """The Java API on the host's Java machine, with -Xcheck:jni; results against onnxruntime's."""
 
+import re
 import zipfile
 
 import numpy as np
 import onnxruntime as ort
 import pytest
-from host import ANDROID, built, compile_java, run_java
+from host import ANDROID, ROOT, built, compile_java, run_java
 from onnx import TensorProto, helper
 
 from sparse_runtime import convert
@@ -87,7 +88,7 @@ def folder(tmp_path_factory):
 
 def test_java_api(folder, tmp_path):
     library = built("native")
-    classes = compile_java(tmp_path, SOURCES, ANDROID / "host")
+    classes = compile_java(tmp_path, SOURCES, ANDROID / "host/stubs", ANDROID / "host/test")
     status, lines = run_java(f"-Djava.library.path={library.parent}", "-cp", classes, "dev.sparseruntime.HostTest", folder)
     # One line is all: -Xcheck:jni writes its warnings beside it.
     assert status == 0 and len(lines) == 1, "\n".join(lines)
@@ -99,3 +100,17 @@ def test_only_one_file_needs_android(tmp_path):
     assert [f.name for f in sources] == ["AndroidSupport.java"]
     compile_java(tmp_path, *(f for f in SOURCES.rglob("*.java") if f not in sources))
     assert (tmp_path / "dev/sparseruntime/Session.class").exists()
+
+
+def test_examples_of_the_docs_compile(tmp_path):
+    text = (ROOT / "docs/android.md").read_text(encoding="utf-8")
+    lines = [line for block in re.findall(r"^```java\n(.*?)^```", text, re.M | re.S) for line in block.splitlines() if line != "..."]
+    imports = [line for line in lines if line.startswith("import ")]
+    assert imports and len(lines) > len(imports) + 5
+    (tmp_path / "Docs.java").write_text("\n".join([
+        *imports, "import android.content.res.AssetManager;", "import android.graphics.Bitmap;", "import dev.sparseruntime.Timing;",
+        "import java.nio.FloatBuffer;", "class Docs {", "interface Context { AssetManager getAssets(); }",
+        "static class Log { static void i(String tag, String message) {} }",
+        "static void docs(Context context, Bitmap bitmap, float[] mean, float[] deviation) {",
+        *(line for line in lines if line not in imports), "}", "}"]), encoding="utf-8")
+    compile_java(tmp_path / "classes", SOURCES, ANDROID / "host/stubs", tmp_path / "Docs.java")

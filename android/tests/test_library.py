@@ -62,7 +62,7 @@ def declared():
     return set(re.findall(r"^SPR_API [^;(]*?\b(spr_\w+)\(", header, re.MULTILINE))
 
 
-@pytest.fixture(params=["aarch64", "native"])
+@pytest.fixture(params=["aarch64", "armv7", "native"])
 def library(request):
     return built(request.param)
 
@@ -75,7 +75,8 @@ def test_needs_only_what_api_24_has(library):
 
 def test_needs_only_libraries_that_android_has(library):
     names = re.findall(r"\(NEEDED\).*\[(.*)\]", read_elf("-d", str(library)))
-    assert {name.split(".so")[0] for name in names} <= {"libc", "libm", "libdl", "liblog", "ld-linux-x86-64", "ld-linux-aarch64"}
+    assert {name.split(".so")[0] for name in names} <= {"libc", "libm", "libdl", "liblog", "ld-linux-x86-64", "ld-linux-aarch64",
+                                                      "ld-linux-armhf"}
     assert re.findall(r"\(SONAME\).*\[(.*)\]", read_elf("-d", str(library))) == ["libsparse_runtime.so"]
 
 

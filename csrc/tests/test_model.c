@@ -296,7 +296,28 @@ static void check_model(const spr_model *model) {
     CHECK(spr_model_find_output(model, "s") == 1 && spr_model_find_output(model, "") == -1);
 }
 
+/* Runs it on numbers of ours; the first output's bytes, to be freed. */
+static void *run_model(const spr_model *model, size_t *bytes) {
+    spr_session *session = NULL;
+    spr_tensor_info info;
+    float x[1 * 3 * 8 * 8];
+    unsigned char flag = 1;
+    void *out = NULL;
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++) x[i] = (float)(i % 13) / 4 - 1;
+    if (!CHECK(!spr_session_create(model, NULL, &session, err))) return NULL;
+    CHECK(!spr_session_set_input_shape(session, 0, 4, (int64_t[]){1, 3, 8, 8}, err));
+    CHECK(!spr_session_set_input(session, 0, x, sizeof x, err) && !spr_session_set_input(session, 1, &flag, 1, err));
+    if (CHECK(!spr_session_run(session, err)) && CHECK(!spr_session_output(session, 0, &info))) {
+        *bytes = spr_tensor_bytes(&info);
+        out = malloc(*bytes);
+        CHECK(*bytes > 0 && !spr_session_get_output(session, 0, out, *bytes, err));
+    }
+    spr_session_free(session);
+    return out;
+}
+
 static void test_sources(const unsigned char *file, size_t size, const spr_graph *g) {
+    static const int offsets[] = {0, 1, 3, 4, 12, 20, 62, 64, 1028, 4095, 4096, 4100, 8188};
     char folder[] = P_tmpdir "/spr-test-XXXXXX", path[64], packed[64];
     spr_model *model = NULL;
     if (!CHECK(mkdtemp(folder) != NULL)) return;
@@ -304,9 +325,12 @@ static void test_sources(const unsigned char *file, size_t size, const spr_graph
     snprintf(packed, sizeof(packed), "%s/packed", folder);
     for (int i = 0; i < 2; i++) /* over an existing file too */
         CHECK(!spr_graph_save(g, path, err));
+    size_t bytes = 0, again = 0;
     if (CHECK(!spr_model_open(path, NULL, &model, err))) check_model(model);
+    void *expected = model ? run_model(model, &bytes) : NULL;
     spr_model_close(model);
-    for (int offset = 0; offset < 9000; offset += 1 + offset * 3 / 2) { /* somewhere in another file, as in an APK */
+    for (size_t k = 0; k < sizeof offsets / sizeof *offsets; k++) { /* somewhere in another file, as in an APK */
+        const int offset = offsets[k];
         FILE *f = fopen(packed, "wb");
         for (int i = 0; i < offset; i++) fputc(i, f);
         fwrite(file, 1, size, f);
@@ -320,9 +344,16 @@ static void test_sources(const unsigned char *file, size_t size, const spr_graph
         CHECK_FAILS(spr_model_open_fd(fd, offset, size - 1, NULL, &(spr_model *){NULL}, err), SPR_ERROR_FORMAT, "truncated");
         CHECK_FAILS(spr_model_open_fd(fd, offset, 0, NULL, &(spr_model *){NULL}, err), SPR_ERROR_FORMAT, "0 bytes");
         close(fd);
-        if (CHECK(!status)) check_model(model);
+        if (CHECK(!status)) {
+            check_model(model);
+            exercise(spr_model_graph(model));
+            void *out = run_model(model, &again);
+            CHECK(out && expected && again == bytes && !memcmp(out, expected, bytes));
+            free(out);
+        }
         spr_model_close(model);
     }
+    free(expected);
     unsigned char *memory = malloc(size + 8);
     for (int shift = 0; shift < 8; shift++) {
         memcpy(memory + shift, file, size);

@@ -4,6 +4,8 @@
 # the Android library needs.
 if(ANDROID)
   set(jni_target sparse_runtime)
+  set_property(TARGET sparse_runtime PROPERTY VERSION) # System.loadLibrary wants the plain name
+  set_property(TARGET sparse_runtime PROPERTY SOVERSION)
 else()
   if(SPR_SANITIZE OR NOT CMAKE_SOURCE_DIR STREQUAL PROJECT_SOURCE_DIR) # not for programs that take the core as a part of theirs
     return()
