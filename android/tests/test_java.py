@@ -104,7 +104,8 @@ def test_only_one_file_needs_android(tmp_path):
 
 def test_examples_of_the_docs_compile(tmp_path):
     text = (ROOT / "docs/android.md").read_text(encoding="utf-8")
-    lines = [line for block in re.findall(r"^```java\n(.*?)^```", text, re.M | re.S) for line in block.splitlines() if line != "..."]
+    blocks = re.findall(r"^```java\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line != "..."]
     imports = [line for line in lines if line.startswith("import ")]
     assert imports and len(lines) > len(imports) + 5
     (tmp_path / "Docs.java").write_text("\n".join([
