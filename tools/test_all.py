@@ -31,6 +31,7 @@ STEPS = [
     ("check-c", "C sweep, native", ("build",)),
     ("test-android", "Java API, library for Android", ("core-arm", "check-armv7", "check-c")),
     ("test-py", "pytest, native", ("build", "check-c")),
+    ("check-packages", "sdist and wheels, native and arm64", ("extension-arm",)),
     ("check-boards", "spr-bench and device-bench", ("check-c", "check-armv7")),  # they build in the same folders
 ]
 SWEEPS = ("check-c", "check-armv7", "run-arm-cortex-a53", "run-arm-cortex-a76", "run-arm-max")

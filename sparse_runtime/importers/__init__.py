@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError
-from ..ir import Graph
+
+if TYPE_CHECKING:
+    from ..ir import Graph
 
 _PADDLE = (".pdmodel", ".json")
 SUFFIXES = (".onnx", *_PADDLE)  # of the files that convert() reads
