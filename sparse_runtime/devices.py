@@ -124,7 +124,8 @@ class Device:
         self._send(local, remote)
         size = self.check(f"cannot send {local.name}", f"wc -c < {shlex.quote(remote)}").strip()
         if size != str(local.stat().st_size):
-            raise DeviceError(f"{self.name}: {size} of {local.stat().st_size} bytes of {local.name} arrived: disk full?")
+            whole = f"{local.stat().st_size} bytes of {local.name}"
+            raise DeviceError(f"{self.name}: {size} of {whole} arrived: disk full?")
 
     def __enter__(self) -> Device:
         self.check("cannot make a folder", f"mkdir -p {shlex.quote(self.folder)}")
@@ -137,7 +138,9 @@ class Device:
             if exc[0] is None:
                 raise
 
-    def bench(self, program: Path, models: Sequence[str | os.PathLike[str]], arguments: Sequence[str]) -> dict[str, Any]:
+    def bench(
+        self, program: Path, models: Sequence[str | os.PathLike[str]], arguments: Sequence[str]
+    ) -> dict[str, Any]:
         """What spr-bench's --format json prints for the models, whose names are "0.spr", "1.spr" ... there.
 
         "notes": lines that it wrote to stderr, about what it left out."""

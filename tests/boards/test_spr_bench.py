@@ -127,7 +127,8 @@ def test_nothing_is_told(native, model, tmp_path):
 def test_inputs_of_every_type(native, tmp_path, dtype):
     """Free dimensions: the first is 1, others as --free says, or --input-shape."""
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    net = make_model([helper.make_node("Concat", ["x", "x"], ["y"], axis=1)], {"x": (np.dtype(dtype), ("n", "m"))}, {"y": kind})
+    node = helper.make_node("Concat", ["x", "x"], ["y"], axis=1)
+    net = make_model([node], {"x": (np.dtype(dtype), ("n", "m"))}, {"y": kind})
     sr.convert(net, tmp_path / "net.spr")
     done = call(native, tmp_path / "net.spr")
     assert done.returncode == 2 and "dimension 1 of input 'x' is free: give --free N" in done.stderr

@@ -1,5 +1,5 @@
-/* Parts of spr-bench; main.c says what it does. Nothing here begins with spr_: tools/armcycles tells the library from the
- * program by that. */
+/* Parts of spr-bench; main.c says what it does. Nothing here begins with spr_: tools/armcycles tells the library from
+ * the program by that. */
 #ifndef SPR_TOOLS_BENCH_H
 #define SPR_TOOLS_BENCH_H
 
@@ -62,24 +62,27 @@ typedef struct bench_device {
 } bench_device;
 
 void bench_device_read(bench_device *device, const char *sys);
-/* The CPUs that "big" (all but the slowest kind), "little" (the slowest), "prime" (the fastest) or "0-3+6" name; 0 for "any".
-   Ends the program where the text is none of these or names a CPU that cannot be used. */
+/* The CPUs that "big" (all but the slowest kind), "little" (the slowest), "prime" (the fastest) or "0-3+6" name; 0 for
+   "any". Ends the program where the text is none of these or names a CPU that cannot be used. */
 uint64_t bench_cores(const bench_device *device, const char *text);
 /* Lets the calling thread run on these CPUs only; 0: on all it could at first. */
 void bench_pin(const bench_device *device, uint64_t cpus);
 /* Highest clock at the moment of these CPUs (0: all) in MHz, 0 where it cannot be read. */
 long bench_mhz(const bench_device *device, uint64_t cpus);
-/* Highest of the temperatures of zones that are named after CPU or SoC, else of all, in Celsius; NAN where none can be read. */
+/* Highest of the temperatures of zones that are named after CPU or SoC, else of all, in Celsius; NAN where none can be
+   read. */
 double bench_celsius(const bench_device *device);
 
 /* ---- tensors.c */
 
-/* Gives the session the shapes of the options; free dimensions that are left: 1 if the first, else options->free_size. */
+/* Gives the session the shapes of the options; free dimensions that are left: 1 if the first, else
+   options->free_size. */
 void bench_set_shapes(const spr_model *model, spr_session *session, const bench_options *options);
-/* Random values of a fixed seed: floats in [-1, 1), 8 bit integers of their whole range, booleans; other integers are 1. */
+/* Random values of a fixed seed: floats in [-1, 1), 8 bit integers of their whole range, booleans; other integers are
+   1. */
 void bench_fill_inputs(const spr_model *model, spr_session *session);
-/* Largest difference of the outputs of two sessions after a run, as a share of the largest value of `expected`; INFINITY where shapes
-   or places of NaNs differ. */
+/* Largest difference of the outputs of two sessions after a run, as a share of the largest value of `expected`;
+   INFINITY where shapes or places of NaNs differ. */
 double bench_difference(const spr_model *model, const spr_session *got, const spr_session *expected);
 
 /* ---- print.c */

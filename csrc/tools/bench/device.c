@@ -1,4 +1,4 @@
-/* What device this is, from Linux' files: kinds of cores, clocks, temperatures. What a system does not tell is left out. */
+/* What device this is, from Linux' files: kinds of cores, clocks, temperatures. What is not told there is left out. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <math.h>
@@ -39,12 +39,14 @@ static long read_cpu(const bench_device *device, int cpu, const char *name) {
 /* From Arm's technical reference manuals of the cores: their part numbers. */
 static void core_name(char *name, size_t size, unsigned implementer, unsigned part) {
     static const struct { unsigned part; const char *name; } arm[] = {
-        {0xc05, "Cortex-A5"},   {0xc07, "Cortex-A7"},   {0xc08, "Cortex-A8"},   {0xc09, "Cortex-A9"},   {0xc0e, "Cortex-A17"},
-        {0xc0f, "Cortex-A15"},  {0xd03, "Cortex-A53"},  {0xd04, "Cortex-A35"},  {0xd05, "Cortex-A55"},  {0xd07, "Cortex-A57"},
-        {0xd08, "Cortex-A72"},  {0xd09, "Cortex-A73"},  {0xd0a, "Cortex-A75"},  {0xd0b, "Cortex-A76"},  {0xd0c, "Neoverse N1"},
-        {0xd0d, "Cortex-A77"},  {0xd40, "Neoverse V1"}, {0xd41, "Cortex-A78"},  {0xd44, "Cortex-X1"},   {0xd46, "Cortex-A510"},
-        {0xd47, "Cortex-A710"}, {0xd48, "Cortex-X2"},   {0xd49, "Neoverse N2"}, {0xd4d, "Cortex-A715"}, {0xd4e, "Cortex-X3"},
-        {0xd4f, "Neoverse V2"}, {0xd80, "Cortex-A520"}, {0xd81, "Cortex-A720"}, {0xd82, "Cortex-X4"},
+        {0xc05, "Cortex-A5"}, {0xc07, "Cortex-A7"}, {0xc08, "Cortex-A8"}, {0xc09, "Cortex-A9"},
+        {0xc0e, "Cortex-A17"}, {0xc0f, "Cortex-A15"}, {0xd03, "Cortex-A53"}, {0xd04, "Cortex-A35"},
+        {0xd05, "Cortex-A55"}, {0xd07, "Cortex-A57"}, {0xd08, "Cortex-A72"}, {0xd09, "Cortex-A73"},
+        {0xd0a, "Cortex-A75"}, {0xd0b, "Cortex-A76"}, {0xd0c, "Neoverse N1"}, {0xd0d, "Cortex-A77"},
+        {0xd40, "Neoverse V1"}, {0xd41, "Cortex-A78"}, {0xd44, "Cortex-X1"}, {0xd46, "Cortex-A510"},
+        {0xd47, "Cortex-A710"}, {0xd48, "Cortex-X2"}, {0xd49, "Neoverse N2"}, {0xd4d, "Cortex-A715"},
+        {0xd4e, "Cortex-X3"}, {0xd4f, "Neoverse V2"}, {0xd80, "Cortex-A520"}, {0xd81, "Cortex-A720"},
+        {0xd82, "Cortex-X4"},
     };
     for (size_t i = 0; i < sizeof arm / sizeof *arm; i++)
         if (implementer == 0x41 && arm[i].part == part) {
@@ -69,9 +71,11 @@ static void read_cpuinfo(bench_device *device, char names[BENCH_CPUS][64]) {
         if (strncmp(line, "processor", 9) == 0) cpu = strtol(value, NULL, 10);
         if (cpu < 0 || cpu >= BENCH_CPUS) continue;
         if (strncmp(line, "CPU implementer", 15) == 0) implementer = (unsigned)strtoul(value, NULL, 0);
-        if (strncmp(line, "CPU part", 8) == 0) core_name(names[cpu], 64, implementer, (unsigned)strtoul(value, NULL, 0));
+        if (strncmp(line, "CPU part", 8) == 0)
+            core_name(names[cpu], 64, implementer, (unsigned)strtoul(value, NULL, 0));
         if (strncmp(line, "model name", 10) == 0 && !names[cpu][0]) snprintf(names[cpu], 64, "%.63s", value);
-        if (strncmp(line, "Hardware", 8) == 0 && !device->model[0]) snprintf(device->model, sizeof device->model, "%.127s", value);
+        if (strncmp(line, "Hardware", 8) == 0 && !device->model[0])
+            snprintf(device->model, sizeof device->model, "%.127s", value);
     }
     fclose(file);
 }
@@ -82,6 +86,10 @@ static int by_speed(const void *a, const void *b) {
     const bench_cluster *x = a, *y = b;
     if (speed(x) != speed(y)) return speed(x) < speed(y) ? 1 : -1;
     return (x->cpus > y->cpus) - (x->cpus < y->cpus);
+}
+
+static int same_kind(const bench_cluster *a, const bench_cluster *b) {
+    return a->capacity == b->capacity && a->max_mhz == b->max_mhz && strcmp(a->core, b->core) == 0;
 }
 
 static void read_clusters(bench_device *device) {
@@ -95,9 +103,7 @@ static void read_clusters(bench_device *device) {
         if (midr) core_name(found.core, sizeof found.core, midr >> 24 & 0xff, midr >> 4 & 0xfff);
         else memcpy(found.core, names[cpu], sizeof found.core);
         int i = 0;
-        while (i < device->cluster_count && (device->clusters[i].capacity != found.capacity || device->clusters[i].max_mhz != found.max_mhz ||
-                                             strcmp(device->clusters[i].core, found.core) != 0))
-            i++;
+        while (i < device->cluster_count && !same_kind(&device->clusters[i], &found)) i++;
         if (i == BENCH_CLUSTERS) continue;
         if (i == device->cluster_count) device->clusters[device->cluster_count++] = found;
         device->clusters[i].cpus |= (uint64_t)1 << cpu;
@@ -118,7 +124,8 @@ void bench_device_read(bench_device *device, const char *sys) {
     read_text(device->model, sizeof device->model, "/proc/device-tree", "model");
     read_clusters(device);
     struct utsname name;
-    if (uname(&name) == 0) snprintf(device->system, sizeof device->system, "%.40s %.60s %.40s", name.sysname, name.release, name.machine);
+    if (uname(&name) == 0)
+        snprintf(device->system, sizeof device->system, "%.40s %.60s %.40s", name.sysname, name.release, name.machine);
     spr_cpu_describe(device->features, sizeof device->features);
     device->memory_mb = (long)((double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 1048576.0);
 }
@@ -150,8 +157,8 @@ uint64_t bench_cores(const bench_device *device, const char *text) {
         if (!device->cluster_count) bench_die("--cores %s: this system does not tell its cores", text);
         const long fastest = speed(&c[0]), slowest = speed(&c[device->cluster_count - 1]);
         for (int i = 0; i < device->cluster_count; i++)
-            if (fastest == slowest || (text[0] == 'b' && speed(&c[i]) > slowest) || (text[0] == 'l' && speed(&c[i]) == slowest) ||
-                (text[0] == 'p' && speed(&c[i]) == fastest))
+            if (fastest == slowest || (text[0] == 'b' && speed(&c[i]) > slowest) ||
+                (text[0] == 'l' && speed(&c[i]) == slowest) || (text[0] == 'p' && speed(&c[i]) == fastest))
                 cpus |= c[i].cpus;
         return cpus;
     }

@@ -1,9 +1,9 @@
 /* spr-bench: times models on the machine it runs on; one static binary to copy to a board or phone.
  *
- *   spr-bench MODEL.spr... [--threads 1,2] [--sparse auto,never] [--cores big,little] [--profile] [--verify] [--format json] ...
+ *   spr-bench MODEL.spr... [--threads 1,2] [--sparse auto,never] [--cores big,little] [--profile] [--verify] ...
  *
- * `spr-bench --help` has all options, docs/boards.md tells how to use it. Inputs are random (fixed seed). What is timed for one choice
- * of cores takes turns, run by run, so that a change of clock hits all alike. */
+ * `spr-bench --help` has all options, docs/boards.md tells how to use it. Inputs are random (fixed seed). What is timed
+ * for one choice of cores takes turns, run by run, so that a change of clock hits all alike. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,9 +36,10 @@ static int by_value(const void *a, const void *b) {
 static spr_session *open_session(const bench_state *s, int model, const spr_session_options *options) {
     spr_error err;
     spr_session *session;
-    if (spr_session_create(s->models[model], options, &session, &err)) bench_die("%s: %s", s->options->models[model], err.message);
+    const char *name = s->options->models[model];
+    if (spr_session_create(s->models[model], options, &session, &err)) bench_die("%s: %s", name, err.message);
     bench_set_shapes(s->models[model], session, s->options);
-    if (spr_session_prepare(session, &err)) bench_die("%s: %s", s->options->models[model], err.message);
+    if (spr_session_prepare(session, &err)) bench_die("%s: %s", name, err.message);
     bench_fill_inputs(s->models[model], session);
     return session;
 }
@@ -101,7 +102,8 @@ static void profile(const bench_state *s, bench_result *r, int model) {
     free(ms);
 }
 
-/* Times the results from `first` on, which are all for the same cores. Model m's are those with index m modulo the number of models. */
+/* Times the results from `first` on, which are all for the same cores. Model m's are those with index m modulo the
+   number of models. */
 static void measure(bench_state *s, int first) {
     const bench_options *o = s->options;
     const int models = o->model_count;
@@ -158,8 +160,8 @@ static void add_results(bench_state *s, const char *cores, uint64_t cpus) {
         }
         for (int k = 0; k < o->sparse_count; k++)
             for (int m = 0; m < o->model_count; m++)
-                s->results[s->count++] =
-                    (bench_result){.model = o->models[m], .cores = cores, .threads = o->threads[t], .sparse = o->sparse[k], .cpus = cpus};
+                s->results[s->count++] = (bench_result){.model = o->models[m], .cores = cores, .cpus = cpus,
+                                                        .threads = o->threads[t], .sparse = o->sparse[k]};
     }
 }
 
@@ -173,7 +175,7 @@ int main(int argc, char **argv) {
     s.sessions = bench_alloc(most, sizeof *s.sessions);
     s.ms = bench_alloc(most, sizeof *s.ms);
     uint64_t cpus[BENCH_LIST];
-    for (int c = 0; c < o.cores_count; c++) cpus[c] = bench_cores(&device, o.cores[c]); /* errors before anything takes time */
+    for (int c = 0; c < o.cores_count; c++) cpus[c] = bench_cores(&device, o.cores[c]); /* errors come early */
     open_models(&s);
     for (int c = 0; c < o.cores_count && o.model_count; c++) {
         const int first = s.count;

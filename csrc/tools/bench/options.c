@@ -47,7 +47,8 @@ const char *bench_sparse_name(spr_sparse sparse) { return sparse_names[sparse]; 
 static int parse_number(const char *text, int low, const char *what) {
     char *end;
     long n = strtol(text, &end, 10);
-    if (end == text || *end || n < low || n > 1000000) bench_die("%s takes a number from %d, not '%s'", what, low, text);
+    if (end == text || *end || n < low || n > 1000000)
+        bench_die("%s takes a number from %d, not '%s'", what, low, text);
     return (int)n;
 }
 
@@ -88,7 +89,8 @@ bench_options bench_parse(int argc, char **argv) {
         if (arg[0] != '-') { add(o.models, &o.model_count, arg, "models"); continue; }
         if (!value) bench_die("%s needs a value, or is no option\n%s", arg, usage);
         i++;
-        if (strcmp(arg, "--threads") == 0 || strcmp(arg, "--sparse") == 0 || strcmp(arg, "--cores") == 0) parse_list(&o, arg, value);
+        if (strcmp(arg, "--threads") == 0 || strcmp(arg, "--sparse") == 0 || strcmp(arg, "--cores") == 0)
+            parse_list(&o, arg, value);
         else if (strcmp(arg, "--repeat") == 0) o.repeat = parse_number(value, 1, arg);
         else if (strcmp(arg, "--warmup") == 0) o.warmup = parse_number(value, 0, arg);
         else if (strcmp(arg, "--free") == 0) o.free_size = parse_number(value, 1, arg);

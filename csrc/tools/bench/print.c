@@ -28,7 +28,8 @@ static const char *cpus_text(uint64_t cpus, char *text, size_t size) {
 
 static void print_device(const bench_device *d) {
     char text[256];
-    printf("device: %s%s%s, %ld MB, features: %s\n", d->model, d->model[0] ? ", " : "", d->system, d->memory_mb, d->features);
+    printf("device: %s%s%s, %ld MB, features: %s\n", d->model, d->model[0] ? ", " : "", d->system, d->memory_mb,
+           d->features);
     for (int i = 0; i < d->cluster_count; i++) {
         const bench_cluster *c = &d->clusters[i];
         printf("  CPU %s: %s", cpus_text(c->cpus, text, sizeof text), c->core[0] ? c->core : "unknown core");
@@ -41,11 +42,13 @@ static void print_device(const bench_device *d) {
 static void print_layers(const bench_result *r) {
     double total = 0;
     for (int i = 0; i < r->layer_count; i++) total += r->layers[i].ms;
-    printf("\n%s, sparse %s, threads %d, cores %s: median times of the layers\n%10s %6s  %-14s %-28s %s\n", file_name(r->model),
-           bench_sparse_name(r->sparse), r->threads, r->cores, "ms", "share", "op", "kernel", "layer");
+    printf("\n%s, sparse %s, threads %d, cores %s: median times of the layers\n", file_name(r->model),
+           bench_sparse_name(r->sparse), r->threads, r->cores);
+    printf("%10s %6s  %-14s %-28s %s\n", "ms", "share", "op", "kernel", "layer");
     for (int i = 0; i < r->layer_count; i++) {
         const bench_layer *l = &r->layers[i];
-        printf("%10.4f %5.1f%%  %-14s %-28s %s\n", l->ms, total > 0 ? 100 * l->ms / total : 0.0, l->info.op, l->info.kernel, l->info.name);
+        const double share = total > 0 ? l->ms / total : 0.0;
+        printf("%10.4f %5.1f%%  %-14s %-28s %s\n", l->ms, 100 * share, l->info.op, l->info.kernel, l->info.name);
     }
     printf("%10.4f together\n", total);
 }
@@ -55,20 +58,21 @@ static void print_table(const bench_options *o, const bench_device *device, cons
     for (int i = 0; i < count; i++) width = (int)fmax(width, (double)strlen(file_name(results[i].model)));
     print_device(device);
     if (!count) return;
-    printf("\n%-*s  %-6s %7s %-8s %10s %9s %10s %8s%s  %s\n", width, "model", "sparse", "threads", "cores", "median ms", "+-", "best ms",
-           "x first", o->verify ? " difference" : "", "MHz, Celsius");
+    printf("\n%-*s  %-6s %7s %-8s %10s %9s %10s %8s%s  %s\n", width, "model", "sparse", "threads", "cores", "median ms",
+           "+-", "best ms", "x first", o->verify ? " difference" : "", "MHz, Celsius");
     for (int i = 0; i < count; i++) {
         const bench_result *r = &results[i];
-        printf("%-*s  %-6s %7d %-8s %10.3f %9.3f %10.3f %8.2f", width, file_name(r->model), bench_sparse_name(r->sparse), r->threads, r->cores,
-               r->median, (r->q3 - r->q1) / 2, r->min, results[0].median / r->median);
+        printf("%-*s  %-6s %7d %-8s %10.3f %9.3f %10.3f %8.2f", width, file_name(r->model),
+               bench_sparse_name(r->sparse), r->threads, r->cores, r->median, (r->q3 - r->q1) / 2, r->min, results[0].median / r->median);
         if (o->verify) printf(" %10.1e", r->difference);
         if (r->mhz_high) printf("  %ld-%ld", r->mhz_low, r->mhz_high);
         else printf("  -");
         if (isfinite(r->celsius_before)) printf(", %.0f-%.0f\n", r->celsius_before, r->celsius_after);
         else printf(", -\n");
     }
-    printf("\nmedians of %d rounds after %d unmeasured, the combinations for one choice of cores in turns; +-: half the distance of the quartiles;\n"
-           "x first: median of the first row / this one's\n", o->repeat, o->warmup);
+    printf("\nmedians of %d rounds after %d unmeasured, the combinations for one choice of cores in turns\n"
+           "+-: half the distance of the quartiles; x first: median of the first row / this one's\n",
+           o->repeat, o->warmup);
     if (o->verify) printf("difference: from the outputs of the plain C kernels, as a share of the largest output\n");
     for (int i = 0; i < count; i++)
         if (results[i].layers) print_layers(&results[i]);
@@ -87,7 +91,8 @@ static void print_csv(const bench_options *o, const bench_result *results, int c
     for (int i = 0; i < count; i++) {
         const bench_result *r = &results[i];
         csv_text(r->model);
-        printf(",%d,%s,%s,%.4f,%.4f,%.4f,%.4f,%d,", r->threads, bench_sparse_name(r->sparse), r->cores, r->median, r->q1, r->q3, r->min, o->repeat);
+        printf(",%d,%s,%s,%.4f,%.4f,%.4f,%.4f,%d,", r->threads, bench_sparse_name(r->sparse), r->cores, r->median,
+               r->q1, r->q3, r->min, o->repeat);
         if (o->verify) printf("%.3g", r->difference);
         printf("\n");
     }
@@ -197,13 +202,14 @@ static void json_result(const bench_options *o, const bench_result *r) {
         printf(", ");
         json_real("difference", r->difference);
     }
-    printf(",\n   \"memory\": {\"activations\": %zu, \"weights\": %zu, \"scratch\": %zu}", r->memory.activations, r->memory.weights,
-           r->memory.scratch);
+    printf(",\n   \"memory\": {\"activations\": %zu, \"weights\": %zu, \"scratch\": %zu}", r->memory.activations,
+           r->memory.weights, r->memory.scratch);
     if (r->layers) json_layers(r);
 }
 
 static void print_json(const bench_options *o, const bench_device *device, const bench_result *results, int count) {
-    printf("{\"program\": \"spr-bench\", \"version\": \"%s\", \"repeat\": %d, \"warmup\": %d,\n ", spr_version(), o->repeat, o->warmup);
+    printf("{\"program\": \"spr-bench\", \"version\": \"%s\", \"repeat\": %d, \"warmup\": %d,\n ", spr_version(),
+           o->repeat, o->warmup);
     json_device(device);
     printf(",\n \"results\": [");
     for (int i = 0; i < count; i++) {

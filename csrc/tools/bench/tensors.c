@@ -31,7 +31,8 @@ void bench_set_shapes(const spr_model *model, spr_session *session, const bench_
         const char *equals = strrchr(o->shapes[i], '='); /* names may hold one */
         const size_t length = equals ? (size_t)(equals - o->shapes[i]) : sizeof name;
         int rank = equals ? parse_shape(equals + 1, dim) : -1;
-        if (rank < 0 || length >= sizeof name) bench_die("--input-shape takes NAME=1x3x224x224, not '%s'", o->shapes[i]);
+        if (rank < 0 || length >= sizeof name)
+            bench_die("--input-shape takes NAME=1x3x224x224, not '%s'", o->shapes[i]);
         memcpy(name, o->shapes[i], length);
         name[length] = '\0';
         int index = spr_model_find_input(model, name);
@@ -45,7 +46,8 @@ void bench_set_shapes(const spr_model *model, spr_session *session, const bench_
         for (int k = 0; k < info.rank; k++) {
             if (info.dim[k] >= 0) continue;
             if (k > 0 && !o->free_size)
-                bench_die("dimension %d of input '%s' is free: give --free N, or --input-shape %s=...", k, info.name, info.name);
+                bench_die("dimension %d of input '%s' is free: give --free N, or --input-shape %s=...", k, info.name,
+                          info.name);
             info.dim[k] = k > 0 ? o->free_size : 1;
             open = 1;
         }
