@@ -160,7 +160,7 @@ check-armv7: core-armv7
 
 PYTEST := -m pytest --durations=8 --durations-min=1
 
-# tests/c links what core-native built.
+# tests/c links what core-native built, and core-arm, if it did.
 test-py: build core-native
 	$(PY) $(PYTEST) $(ARGS)
 

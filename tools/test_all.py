@@ -30,7 +30,7 @@ STEPS = [
     ("check-armv7", "C sweep, 32-bit ARM, qemu cortex-a7", ("build", "core-arm")),
     ("check-c", "C sweep, native", ("build",)),
     ("test-android", "Java API, library for Android", ("core-arm", "check-armv7", "check-c")),
-    ("test-py", "pytest, native", ("build", "check-c")),
+    ("test-py", "pytest, native", ("build", "check-c", "core-arm")),  # which leave libraries for tests/c
     ("check-packages", "sdist and wheels, native and arm64", ("extension-arm",)),
     ("check-boards", "spr-bench and device-bench", ("check-c", "check-armv7")),  # they build in the same folders
 ]

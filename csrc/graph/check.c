@@ -265,6 +265,9 @@ static spr_status check_node(const spr_graph *graph, int index, unsigned char *k
     if ((int)node->op < 0 || node->op >= SPR_OP_COUNT)
         return spr_fail(err, SPR_ERROR_UNSUPPORTED, "node %d: unknown operator %d", index, (int)node->op);
     const spr_op_schema *schema = spr_op_get_schema(node->op);
+    if (!spr_op_is_here(node->op))
+        return spr_fail(err, SPR_ERROR_UNSUPPORTED, "node '%.200s': this library was tailored to other models, without the operator %s",
+                        node->name, schema->name);
     spr_status status =
         check_count(node, "inputs", node->in_count, schema->min_inputs, schema->max_inputs, schema->inputs, err);
     if (!status)

@@ -45,6 +45,8 @@ typedef struct spr_op_schema {
 
 /* op in [0, SPR_OP_COUNT). */
 const spr_op_schema *spr_op_get_schema(spr_op op);
+/* Whether this build has the operator (base/tailor.h). */
+int spr_op_is_here(spr_op op);
 /* -1 if there is no such operator. */
 int spr_op_find(const char *name);
 

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/tailor.h"
+
 /* ---- small things that the executor needs too -------------------------------------------------------------------- */
 
 int spr_normalize_axis(int64_t axis, int rank) {
@@ -176,12 +178,14 @@ static int knows_quantized(spr_op op) {
 /* ---- the way in -------------------------------------------------------------------------------------------------- */
 
 static spr_infer_fn *const functions[SPR_OP_COUNT] = {
-#define SPR_OP(name, inputs, outputs, infer, attrs) [SPR_OP_##name] = spr_infer_##infer,
+#define SPR_OP(name, inputs, outputs, infer, attrs) [SPR_OP_##name] = SPR_KEPT(op_##name, spr_infer_##infer, NULL),
 #define SPR_ATTR(op, name, type, value)
 #include "spr/ops.inc"
 #undef SPR_OP
 #undef SPR_ATTR
 };
+
+int spr_op_is_here(spr_op op) { return functions[op] != NULL; }
 
 spr_status spr_infer_node(const spr_graph *graph, const spr_node *node, spr_infer_input *in, spr_desc *out,
                           spr_error *err) {

@@ -1,23 +1,24 @@
 /* The kernel table and the choice from it. */
 #include <string.h>
 
+#include "base/tailor.h"
 #include "kernels/kernel.h"
 
 /* A kernel's function, or NULL where the architecture is another. */
 #define HERE(fn) fn
 #define ELSEWHERE(fn) NULL
 #define FN_REF HERE
-#if SPR_NEON
+#if SPR_NEON && !defined(SPR_PLAIN_C)
 #define FN_NEON HERE
 #else
 #define FN_NEON ELSEWHERE
 #endif
-#if SPR_AARCH64
+#if SPR_AARCH64 && !defined(SPR_PLAIN_C)
 #define FN_NEON64 HERE
 #else
 #define FN_NEON64 ELSEWHERE
 #endif
-#if SPR_ARM32
+#if SPR_ARM32 && !defined(SPR_PLAIN_C)
 #define FN_NEON32 HERE
 #else
 #define FN_NEON32 ELSEWHERE
@@ -26,7 +27,7 @@
 #define FN_INORDER_DOTPROD FN_NEON64
 #define FN_DOTPROD FN_NEON64
 #define FN_FP16 FN_NEON64
-#if SPR_X86_64
+#if SPR_X86_64 && !defined(SPR_PLAIN_C)
 #define FN_AVX2 HERE
 #else
 #define FN_AVX2 ELSEWHERE
@@ -71,29 +72,30 @@
 #undef ONE_Q8
 
 #define COST(...) { __VA_ARGS__ }
+#define HAVE(fn, value) SPR_KEPT(fn, value, NULL)
 #define PW(cls_, name_, isa_, fn, packing_, step, cost_) \
-    {.name = name_, .cls = SPR_K_##cls_, .isa = ISA_##isa_, .row_step = step, .run.pw = FN_##isa_(fn), \
-     .packing = FN_##isa_(&packing_), .cost = cost_},
+    {.name = name_, .cls = SPR_K_##cls_, .isa = ISA_##isa_, .row_step = step, .run.pw = HAVE(fn, FN_##isa_(fn)), \
+     .packing = HAVE(fn, FN_##isa_(&packing_)), .cost = cost_},
 #define FC(cls_, name_, isa_, fn, packing_, step, cost_) \
-    {.name = name_, .cls = SPR_K_##cls_, .isa = ISA_##isa_, .row_step = step, .run.fc = FN_##isa_(fn), \
-     .packing = FN_##isa_(&packing_), .cost = cost_},
+    {.name = name_, .cls = SPR_K_##cls_, .isa = ISA_##isa_, .row_step = step, .run.fc = HAVE(fn, FN_##isa_(fn)), \
+     .packing = HAVE(fn, FN_##isa_(&packing_)), .cost = cost_},
 #define CONV(cls_, name_, isa_, fn, traits_, step) \
-    {.name = name_, .cls = SPR_K_##cls_, .isa = ISA_##isa_, .row_step = step, .run.conv = FN_##isa_(fn), \
-     .conv = FN_##isa_(&traits_)},
+    {.name = name_, .cls = SPR_K_##cls_, .isa = ISA_##isa_, .row_step = step, .run.conv = HAVE(fn, FN_##isa_(fn)), \
+     .conv = HAVE(fn, FN_##isa_(&traits_))},
 #define POOL(name_, isa_, fn) \
-    {.name = name_, .cls = SPR_K_POOL, .isa = ISA_##isa_, .row_step = 1, .run.pool = FN_##isa_(fn)},
+    {.name = name_, .cls = SPR_K_POOL, .isa = ISA_##isa_, .row_step = 1, .run.pool = HAVE(fn, FN_##isa_(fn))},
 #define UNARY(name_, isa_, fn) \
-    {.name = name_, .cls = SPR_K_UNARY, .isa = ISA_##isa_, .row_step = 1, .run.unary = FN_##isa_(fn)},
+    {.name = name_, .cls = SPR_K_UNARY, .isa = ISA_##isa_, .row_step = 1, .run.unary = HAVE(fn, FN_##isa_(fn))},
 #define BINARY(name_, isa_, fn) \
-    {.name = name_, .cls = SPR_K_BINARY, .isa = ISA_##isa_, .row_step = 1, .run.binary = FN_##isa_(fn)},
+    {.name = name_, .cls = SPR_K_BINARY, .isa = ISA_##isa_, .row_step = 1, .run.binary = HAVE(fn, FN_##isa_(fn))},
 #define PW_Q8(cls_, name_, isa_, fn, packing_, cost_) \
-    {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = SPR_Q8_GROUP, .run.pw_q8 = FN_##isa_(fn), \
-     .packing_q8 = FN_##isa_(&packing_), .cost = cost_},
+    {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = SPR_Q8_GROUP, .run.pw_q8 = HAVE(fn, FN_##isa_(fn)), \
+     .packing_q8 = HAVE(fn, FN_##isa_(&packing_)), .cost = cost_},
 #define DW_Q8(name_, isa_, fn, traits) \
-    {.name = name_, .cls = SPR_K_DWCONV_Q8, .isa = ISA_##isa_, .row_step = SPR_Q8_GROUP, .run.dw_q8 = FN_##isa_(fn), \
-     .dw_q8 = FN_##isa_(&traits)},
+    {.name = name_, .cls = SPR_K_DWCONV_Q8, .isa = ISA_##isa_, .row_step = SPR_Q8_GROUP, .run.dw_q8 = HAVE(fn, FN_##isa_(fn)), \
+     .dw_q8 = HAVE(fn, FN_##isa_(&traits))},
 #define ONE_Q8(cls_, type, name_, isa_, fn) \
-    {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = 1, .run.type##_q8 = FN_##isa_(fn)},
+    {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = 1, .run.type##_q8 = HAVE(fn, FN_##isa_(fn))},
 
 const spr_kernel spr_kernels[] = {
 #include "kernels/kernels.inc"

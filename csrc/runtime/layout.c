@@ -16,7 +16,7 @@ typedef struct block {
     int32_t value, step; /* one of them is -1 */
 } block;
 
-typedef struct layout {
+typedef struct spr_layout {
     spr_plan *plan;
     int32_t *parent;      /* by value: the concatenation it is part of, or -1 */
     int64_t *part_offset; /* by value: first index along the axis within the parent */
@@ -25,7 +25,7 @@ typedef struct layout {
     place *places;        /* by value; root -1: not placed (constants, dead values) */
     int32_t *merged;      /* by value: root whose memory this root takes over, or itself */
     int32_t *first, *last;
-} layout;
+} spr_layout;
 
 static int64_t value_bytes(const spr_view *view) {
     int64_t count = view->desc.rank == 4 ? view->stride[0] * view->desc.dim[0] : spr_desc_count(&view->desc);
@@ -45,7 +45,7 @@ static int axis_divides(const spr_desc *desc, int axis) {
 
 /* Lets the inputs of concatenations be computed in place. From the last step to the first, so that a concatenation of
    concatenations is placed before its parts. */
-static void place_concat_parts(layout *l) {
+static void place_concat_parts(spr_layout *l) {
     spr_plan *plan = l->plan;
     for (int s = plan->step_count - 1; s >= 0; s--) {
         const spr_node *node = plan->steps[s].node;
@@ -83,7 +83,7 @@ static void place_concat_parts(layout *l) {
 /* ---- strides and places ------------------------------------------------------------------------------------------------ */
 
 /* Strides and place of a value that is not a view: its own memory, or a part of its parent's. */
-static void place_value(layout *l, int32_t v) {
+static void place_value(spr_layout *l, int32_t v) {
     spr_view *view = &l->plan->views[v];
     if (l->places[v].root >= 0) return;
     int32_t parent = l->parent[v];
@@ -102,7 +102,7 @@ static void place_value(layout *l, int32_t v) {
                            .offset = l->places[parent].offset + skip * (int64_t)spr_dtype_size(view->desc.dtype)};
 }
 
-static void place_all(layout *l) {
+static void place_all(spr_layout *l) {
     spr_plan *plan = l->plan;
     for (int i = 0; i < plan->graph->input_count; i++) place_value(l, plan->graph->inputs[i]);
     for (int s = 0; s < plan->step_count; s++) {
@@ -130,14 +130,14 @@ static void place_all(layout *l) {
 
 /* ---- lifetimes and reuse in place -------------------------------------------------------------------------------------- */
 
-static void live(layout *l, int32_t v, int step) {
+static void live(spr_layout *l, int32_t v, int step) {
     int32_t root = l->places[v].root;
     if (root < 0) return;
     if (l->first[root] > step) l->first[root] = step;
     if (l->last[root] < step) l->last[root] = step;
 }
 
-static void find_lifetimes(layout *l) {
+static void find_lifetimes(spr_layout *l) {
     spr_plan *plan = l->plan;
     const spr_graph *graph = plan->graph;
     for (int v = 0; v < graph->value_count; v++) {
@@ -158,7 +158,7 @@ static void find_lifetimes(layout *l) {
     }
 }
 
-static int32_t memory_of(const layout *l, int32_t v) {
+static int32_t memory_of(const spr_layout *l, int32_t v) {
     int32_t root = l->places[v].root;
     while (root >= 0 && l->merged[root] != root) root = l->merged[root];
     return root;
@@ -172,7 +172,7 @@ static int same_layout(const spr_view *a, const spr_view *b) {
 }
 
 /* Whether output 0 of the step may overwrite its input i. */
-static int may_overwrite(const layout *l, int s, int i) {
+static int may_overwrite(const spr_layout *l, int s, int i) {
     const spr_plan *plan = l->plan;
     const spr_node *node = plan->steps[s].node;
     int32_t v = node->in[i], out = node->out[0];
@@ -190,7 +190,7 @@ static int may_overwrite(const layout *l, int s, int i) {
     return 1;
 }
 
-static void reuse_in_place(layout *l) {
+static void reuse_in_place(spr_layout *l) {
     const spr_plan *plan = l->plan;
     for (int s = 0; s < plan->step_count; s++) {
         const spr_step *step = &plan->steps[s];
@@ -297,7 +297,7 @@ static spr_status allocate(spr_plan *plan, int64_t bytes, spr_error *err) {
     return SPR_OK;
 }
 
-static spr_status assign_memory(layout *l, block *blocks, spr_error *err) {
+static spr_status assign_memory(spr_layout *l, block *blocks, spr_error *err) {
     spr_plan *plan = l->plan;
     int count = 0;
     for (int v = 0; v < plan->graph->value_count; v++)
@@ -331,9 +331,9 @@ static spr_status assign_memory(layout *l, block *blocks, spr_error *err) {
 
 spr_status spr_plan_layout(spr_plan *plan, spr_error *err) {
     size_t values = (size_t)plan->graph->value_count + 1;
-    layout *l = spr_arena_alloc(&plan->arena, sizeof *l);
+    spr_layout *l = spr_arena_alloc(&plan->arena, sizeof *l);
     if (!l) return spr_fail_memory(err, "the memory plan", sizeof *l);
-    *l = (layout){.plan = plan,
+    *l = (spr_layout){.plan = plan,
                   .parent = spr_arena_array(&plan->arena, values, sizeof *l->parent),
                   .part_offset = spr_arena_array(&plan->arena, values, sizeof *l->part_offset),
                   .part_step = spr_arena_array(&plan->arena, values, sizeof *l->part_step),

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/tailor.h"
 #include "model/compress.h"
 #include "runtime/chain.h"
 
@@ -12,7 +13,7 @@ const spr_exec *spr_exec_get(spr_op op) {
 #define SPR_OP(name, inputs, outputs, infer, attrs) extern const spr_exec spr_exec_##name;
 #include "spr/ops.inc"
 #undef SPR_OP
-#define SPR_OP(name, inputs, outputs, infer, attrs) &spr_exec_##name,
+#define SPR_OP(name, inputs, outputs, infer, attrs) SPR_KEPT(op_##name, &spr_exec_##name, NULL),
     static const spr_exec *const table[] = {
 #include "spr/ops.inc"
     };

@@ -7,7 +7,7 @@
 typedef struct spr_plan {
     const spr_graph *graph;
     spr_arena arena;  /* steps, packed weights, folded constants */
-    struct layout *layout; /* of layout.c */
+    struct spr_layout *layout; /* of layout.c */
     spr_view *views;  /* by value */
     uint8_t *known;   /* by value: constant or computed while planning */
     spr_step *steps;  /* nodes that were not folded, in order */

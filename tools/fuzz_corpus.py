@@ -1,0 +1,83 @@
+"""Writes small model files for the fuzzer to start from: ONNX's own node cases, as far as they convert, and layers that are stored
+sparse or run in integers.  python tools/fuzz_corpus.py FOLDER"""
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from onnx.backend.test.case.node import collect_testcases
+
+import sparse_runtime as sr
+
+LARGEST = 6000  # bytes: small files are changed and run faster
+
+
+def node_cases():
+    """Some cases of each operator."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # making the cases, ONNX divides by zero on purpose
+        cases = collect_testcases(None)
+    seen = {}
+    for case in cases:
+        if case.model is None or case.name.endswith("_expanded"):
+            continue
+        kind = case.model.graph.node[0].op_type
+        seen[kind] = seen.get(kind, 0) + 1
+        if seen[kind] <= 4:
+            yield case.name, case.model, {}
+
+
+def layers():
+    """A network with convolutions of every kind, sparse, in 2x1 blocks, and in integers."""
+    rng = np.random.default_rng(1)
+
+    def weights(*shape, zeros=0.0, block=1):
+        mask = rng.random((-(-shape[0] // block), *shape[1:])) >= zeros
+        return (rng.standard_normal(shape) * mask.repeat(block, axis=0)[:shape[0]]).astype(np.float32)
+
+    constants = {"w0": weights(4, 2, 3, 3), "w1": weights(4, 1, 3, 3), "w2": weights(8, 4, 1, 1, zeros=0.7),
+                 "w3": weights(8, 8, 1, 1, zeros=0.7, block=2), "w4": weights(4, 8, 3, 3, zeros=0.8), "w5": weights(5, 4, zeros=0.6),
+                 "shape": np.array([0, -1])}
+    nodes = [helper.make_node("Conv", ["x", "w0"], ["a"], strides=[2, 2], pads=[1, 1, 1, 1]),
+             helper.make_node("HardSwish", ["a"], ["b"]),
+             helper.make_node("Conv", ["b", "w1"], ["c"], group=4, pads=[1, 1, 1, 1]),
+             helper.make_node("Conv", ["c", "w2"], ["d"]),
+             helper.make_node("Conv", ["d", "w3"], ["e"]),
+             helper.make_node("Add", ["d", "e"], ["f"]),
+             helper.make_node("Conv", ["f", "w4"], ["g"], pads=[1, 1, 1, 1]),
+             helper.make_node("GlobalAveragePool", ["g"], ["h"]),
+             helper.make_node("Reshape", ["h", "shape"], ["i"]),
+             helper.make_node("Gemm", ["i", "w5"], ["y"], transB=1)]
+    graph = helper.make_graph(
+        nodes, "layers", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 2, None, None])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    for sparse in ("always", "never"):
+        yield f"layers_{sparse}", model, {"sparse": sparse}
+    data = [{"x": rng.standard_normal((1, 2, 8, 8)).astype(np.float32)} for _ in range(4)]
+    yield "layers_int8", model, {"sparse": "always", "int8": True, "calibration": data, "int8_min_sqnr": None}
+
+
+def main():
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    written = 0
+    for name, model, options in [*layers(), *node_cases()]:
+        try:
+            data = sr.convert(model, **options).data
+        except (sr.SparseRuntimeError, onnx.checker.ValidationError) as problem:
+            if name.startswith("layers"):
+                raise
+            assert str(problem)  # an operator that is not supported
+            continue
+        if len(data) <= LARGEST:
+            (folder / f"{name}.spr").write_bytes(data)
+            written += 1
+    print(f"{written} models in {folder}")
+
+
+if __name__ == "__main__":
+    main()
