@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+SECONDS ?= 20
 CMAKE_FLAGS ?= -DSPR_WERROR=ON
 CPUS ?= cortex-a53 cortex-a76 max
 ARMV7_CPU ?= cortex-a7
@@ -31,6 +32,8 @@ help:
 	@echo "make test-py    pytest, native             (ARGS=\"-k name\" goes to pytest)"
 	@echo "make test-arm   pytest under the arm64 Python (ARM64_CPU=cortex-a53 chooses the core)"
 	@echo "make test-android  the Java API on this machine's Java, the library for Android, its AAR"
+	@echo "make sanitize   C tests under sanitizers"
+	@echo "make fuzz       random changes of model files for SECONDS=$(SECONDS)"
 	@echo "make bench      benchmarks                 (ARGS likewise)"
 	@echo "make bench-report  networks on this machine, ours and other runtimes side by side: docs/benchmarks.md"
 	@echo "make bench-arm  cycles estimated for ARM cores, for the same page"
@@ -98,6 +101,20 @@ build/armv7/build.ninja: $(VENV)/.tools | build/.jdk
 	@$(CMAKE) --log-level=WARNING -S . -B $(@D) -DCMAKE_TOOLCHAIN_FILE=tools/cmake/arm-linux-gnueabihf.cmake \
 		-DSPR_STATIC_EXECUTABLES=ON $(CMAKE_FLAGS)
 
+# In plain C: sanitized, the other kernels take minutes to compile, and the sweep has guard pages around their tensors.
+SANITIZED := -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_FLAGS_RELWITHDEBINFO="-O1 -g" -DSPR_PLAIN_C=ON -DSPR_BUILD_TOOLS=OFF
+
+build/asan/build.ninja: $(VENV)/.tools
+	@$(CMAKE) --log-level=WARNING -S . -B $(@D) $(SANITIZED) -DSPR_SANITIZE=address,undefined
+
+build/tsan/build.ninja: $(VENV)/.tools
+	@$(CMAKE) --log-level=WARNING -S . -B $(@D) $(SANITIZED) -DSPR_SANITIZE=thread
+
+build/fuzz/build.ninja: $(VENV)/.tools
+	@command -v clang-19 >/dev/null || sh tools/apt-install.sh clang-19 libclang-rt-19-dev
+	@$(CMAKE) --log-level=WARNING -S . -B $(@D) $(SANITIZED) -DCMAKE_C_COMPILER=clang-19 -DSPR_BUILD_TESTS=OFF \
+		-DSPR_BUILD_FUZZER=ON -DSPR_SANITIZE=fuzzer-no-link,address,undefined
+
 core-native: build/native/build.ninja
 	@$(VENV)/bin/cmake --build build/native
 
@@ -146,6 +163,20 @@ run-arm-%:
 	@set -e; for test in $(C_TESTS); do echo build/aarch64/$$test; $(QEMU) -cpu $* build/aarch64/$$test; done
 	$(QEMU) -cpu $* build/aarch64/spr-check
 
+# C tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer.
+sanitize: build/asan/build.ninja build/tsan/build.ninja
+	@$(VENV)/bin/cmake --build build/asan --target $(C_TESTS)
+	@$(VENV)/bin/cmake --build build/tsan --target test_threads test_alloc
+	@set -e; for test in $(C_TESTS:%=asan/%) tsan/test_threads tsan/test_alloc; do echo build/$$test; build/$$test; done
+
+# Random changes of model files: SECONDS of them, from small models of each operator. What it finds is kept in build/fuzz/found.
+fuzz: build build/fuzz/build.ninja
+	@$(VENV)/bin/cmake --build build/fuzz --target fuzz_model
+	@test -d build/fuzz/seeds || PYTHONPATH=$(CURDIR) $(PY) tools/fuzz_corpus.py build/fuzz/seeds
+	@mkdir -p build/fuzz/corpus build/fuzz/found
+	ASAN_OPTIONS=allocator_may_return_null=1 build/fuzz/fuzz_model build/fuzz/corpus build/fuzz/seeds -max_len=8192 -timeout=20 \
+		-max_total_time=$(SECONDS) -artifact_prefix=build/fuzz/found/ -print_final_stats=1 -verbosity=0
+
 # spr-bench and `sparse-runtime device-bench`, with stand-ins for adb and ssh that run the programs under qemu.
 check-boards: build bench-binaries
 	SPARSE_RUNTIME_BOARDS=1 $(PY) $(PYTEST) tests/boards $(ARGS)
@@ -175,13 +206,18 @@ test:
 	@MAKE="$(MAKE)" $(PYTHON) tools/test_all.py
 
 clean:
-	rm -rf build/native build/aarch64 build/armv7 build/bench build/lib.* build/temp.* build/test-logs build/.extension* dist *.egg-info
+	rm -rf build/native build/asan build/tsan build/fuzz build/aarch64 build/armv7 build/bench build/lib.* build/temp.* build/test-logs build/.extension* dist *.egg-info
 	rm -f sparse_runtime/_core.c sparse_runtime/_core*.so
 
 distclean: clean
 	rm -rf build $(VENV)
 
+<<<<<<< HEAD
 .PHONY: all help extension build core-native core-arm core-armv7 bench-binaries extension-arm demo bench peers bench-report \
 	bench-arm check-c check-arm check-armv7 check-boards check-packages test-py test-arm test-android test \
+=======
+.PHONY: all help sanitize fuzz extension build core-native core-arm core-armv7 bench-binaries extension-arm demo bench peers bench-report \
+	bench-arm check-c check-arm check-armv7 check-boards test-py test-arm test-android test \
+>>>>>>> 9c1db62 (make sanitize, make fuzz; tools/tailor.py; everything but kernels and operators is compiled for size in CMake builds)
 	clean distclean
 .DELETE_ON_ERROR:

@@ -259,6 +259,11 @@ cdef class Model:
             found.append(_text(info.name))
         return found
 
+    def operators(self):
+        """Names of the operators, each once."""
+        cdef const spr_graph *graph = spr_model_graph(self.model)
+        return sorted({_text(spr_op_get_schema(graph.nodes[i].op).name) for i in range(graph.node_count)})
+
     def infer(self, shapes=None):
         """Types and shapes of all values whose shapes do not depend on contents: {name: (dtype, shape)}, for the given or the
         model's input shapes."""

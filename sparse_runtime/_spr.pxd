@@ -143,10 +143,15 @@ cdef extern from "graph/graph.h" nogil:
         const char *name
         spr_desc desc
 
+    ctypedef struct spr_node:
+        spr_op op
+
     ctypedef struct spr_graph:
         spr_value *values
+        spr_node *nodes
         int32_t *inputs
         int32_t value_count
+        int32_t node_count
         int32_t input_count
         spr_sparse sparse
 

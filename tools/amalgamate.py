@@ -163,7 +163,7 @@ def rename(text, changed):
         elif token == "}":
             if in_struct:
                 in_struct.pop()
-        elif token in (";", ")", "=", "*", "("):
+        elif token in (";", "=", "*") or (token == "(" and not previous.isupper()):  # struct NAME(tag) { is one too
             opening = False
         previous = token
     return "".join(parts) + text[at:]

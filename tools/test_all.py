@@ -29,6 +29,8 @@ STEPS = [
     ("run-arm-cortex-a53", "C sweep, qemu cortex-a53", ("core-arm",)),
     ("check-armv7", "C sweep, 32-bit ARM, qemu cortex-a7", ("build", "core-arm")),
     ("check-c", "C sweep, native", ("build",)),
+    ("sanitize", "C tests under sanitizers", ("build",)),
+    ("fuzz", "fuzzer of model files, 20 s", ("core-arm",)),
     ("test-android", "Java API, library for Android", ("core-arm", "check-armv7", "check-c")),
     ("test-py", "pytest, native", ("build", "check-c", "core-arm")),  # which leave libraries for tests/c
     ("check-packages", "sdist and wheels, native and arm64", ("extension-arm",)),
