@@ -3,6 +3,7 @@
 PYTHON ?= python3
 ARGS ?=
 SECONDS ?= 20
+FUZZ_ARGS ?= -seed=1
 CMAKE_FLAGS ?= -DSPR_WERROR=ON
 CPUS ?= cortex-a53 cortex-a76 max
 ARMV7_CPU ?= cortex-a7
@@ -174,8 +175,8 @@ fuzz: build build/fuzz/build.ninja
 	@$(VENV)/bin/cmake --build build/fuzz --target fuzz_model
 	@test -d build/fuzz/seeds || PYTHONPATH=$(CURDIR) $(PY) tools/fuzz_corpus.py build/fuzz/seeds
 	@mkdir -p build/fuzz/corpus build/fuzz/found
-	ASAN_OPTIONS=allocator_may_return_null=1 build/fuzz/fuzz_model build/fuzz/corpus build/fuzz/seeds -max_len=8192 -timeout=20 \
-		-max_total_time=$(SECONDS) -artifact_prefix=build/fuzz/found/ -print_final_stats=1 -verbosity=0
+	ASAN_OPTIONS=allocator_may_return_null=1 build/fuzz/fuzz_model build/fuzz/corpus build/fuzz/seeds -max_len=8192 -timeout=60 \
+		-max_total_time=$(SECONDS) -artifact_prefix=build/fuzz/found/ -print_final_stats=1 -verbosity=0 $(FUZZ_ARGS)
 
 # spr-bench and `sparse-runtime device-bench`, with stand-ins for adb and ssh that run the programs under qemu.
 check-boards: build bench-binaries
@@ -212,12 +213,7 @@ clean:
 distclean: clean
 	rm -rf build $(VENV)
 
-<<<<<<< HEAD
-.PHONY: all help extension build core-native core-arm core-armv7 bench-binaries extension-arm demo bench peers bench-report \
-	bench-arm check-c check-arm check-armv7 check-boards check-packages test-py test-arm test-android test \
-=======
 .PHONY: all help sanitize fuzz extension build core-native core-arm core-armv7 bench-binaries extension-arm demo bench peers bench-report \
-	bench-arm check-c check-arm check-armv7 check-boards test-py test-arm test-android test \
->>>>>>> 9c1db62 (make sanitize, make fuzz; tools/tailor.py; everything but kernels and operators is compiled for size in CMake builds)
+	bench-arm check-c check-arm check-armv7 check-boards check-packages test-py test-arm test-android test \
 	clean distclean
 .DELETE_ON_ERROR:
