@@ -113,6 +113,46 @@ spr_pw_q8_packed spr_pw_q8_packed_of(const void *packed) {
     };
 }
 
+/* ---- dense, in pairs of groups without weights of -128: those are -127 and, in a copy of the group behind the others, -1 ---- */
+
+static int has_least(const spr_pw_q8_weights *w, uint32_t group) {
+    for (uint32_t row = 0; row < w->n; row++)
+        for (uint32_t i = 0; i < SPR_Q8_GROUP; i++)
+            if (w->w[((size_t)row * w->groups + group) * SPR_Q8_GROUP + i] == -128) return 1;
+    return 0;
+}
+
+static head paired_head(const spr_pw_q8_weights *w) {
+    spr_pw_q8_weights more = *w;
+    for (uint32_t g = 0; g < w->groups; g++) more.groups += (uint32_t)has_least(w, g);
+    more.groups += more.groups % 2;
+    return head_of(&more, &(form){.bytes = SPR_Q8_GROUP});
+}
+
+static size_t paired_size(const spr_pw_q8_weights *w) { return (size_t)paired_head(w).end; }
+
+static void paired_pack(const spr_pw_q8_weights *w, void *dst) {
+    const head h = paired_head(w);
+    pack_rows(w, &h, dst);
+    uint32_t *offset = (uint32_t *)((char *)dst + h.offset), last = w->groups;
+    int8_t *const out = (int8_t *)dst + h.w;
+    memset(out, 0, h.end - h.w);
+    for (uint32_t g = 0; g < w->groups; g++) {
+        const uint32_t copy = has_least(w, g) ? last++ : g;
+        offset[g] = offset[copy] = w->offset[g];
+        for (uint32_t row = 0; row < w->n; row++)
+            for (uint32_t i = 0; i < SPR_Q8_GROUP; i++) {
+                const int8_t v = w->w[((size_t)row * w->groups + g) * SPR_Q8_GROUP + i];
+                int8_t *const at = out + (size_t)(row / 4) * h.groups * 16 + row % 4 * 4 + i;
+                at[(size_t)g * 16] = v == -128 ? -127 : v;
+                if (copy != g) at[(size_t)copy * 16] = v == -128 ? -1 : 0;
+            }
+    }
+    if (last < h.groups) offset[last] = w->offset[0];
+}
+
+const spr_pw_q8_packing spr_pack_pw_dense_q8_paired = {paired_size, paired_pack, NULL};
+
 #define PACKING(name, pack, ...)                                                                             \
     static size_t size_##name(const spr_pw_q8_weights *w) { return size(w, (form){__VA_ARGS__}); }            \
     static void pack_##name(const spr_pw_q8_weights *w, void *dst) { pack(w, (form){__VA_ARGS__}, dst); }     \
