@@ -30,25 +30,26 @@ SPR_INLINE void zip(const int vectors, const int8_t *const *at, int8x16_t *out) 
     out[3] = zip_2(ab_2, cd_2);
 }
 
-SPR_INLINE void add_quad(const int h, const int v, int32x4_t *sum_0, int32x4_t *sum_1, const int8_t *lines, const uint32_t *at,
-                         int8x8_t w) {
+SPR_INLINE void add_quad(const int h, const int v, int32x4_t (*sum)[16], const int8_t *lines, const uint32_t *at,
+                         const int8_t *weights) {
     const int8_t *const line[4] = {lines + at[0], lines + at[1], lines + at[2], lines + at[3]};
+    const int8x8_t w = h == 2 ? vld1_s8(weights) : vreinterpret_s8_s32(vld1_dup_s32((const int32_t *)(const void *)weights));
     UNROLL for (int j = 0; j < v; j += 2) {
         const int8_t *const here[4] = {line[0] + j * 8, line[1] + j * 8, line[2] + j * 8, line[3] + j * 8};
         const int vectors = v - j > 1 ? 4 : 2;
         int8x16_t pixels[4];
         zip(vectors, here, pixels);
         UNROLL for (int i = 0; i < vectors; i++) {
-            sum_0[2 * j + i] = vdotq_lane_s32(sum_0[2 * j + i], pixels[i], w, 0);
-            if (h == 2) sum_1[2 * j + i] = vdotq_lane_s32(sum_1[2 * j + i], pixels[i], w, 1);
+            sum[0][2 * j + i] = vdotq_lane_s32(sum[0][2 * j + i], pixels[i], w, 0);
+            if (h == 2) sum[1][2 * j + i] = vdotq_lane_s32(sum[1][2 * j + i], pixels[i], w, 1);
         }
+        __asm__ volatile("" ::: "memory"); /* loads that come earlier cost registers that are not there */
     }
 }
 
-#define ADD_QUAD1(v, sum, lines, quad) \
-    add_quad(1, v, sum, NULL, lines, (quad)->at, vreinterpret_s8_s32(vld1_dup_s32((const int32_t *)(const void *)(quad)->w)))
-#define ADD_QUAD2(v, sum_0, sum_1, lines, quad) add_quad(2, v, sum_0, sum_1, lines, (quad)->at, vld1_s8((quad)->w))
-#define NAME(x) x##_dotprod
+#define ADD_QUAD(h, v, sum, lines, quad) \
+    add_quad(h, v, sum, lines, (const uint32_t *)(quad), (const int8_t *)(quad) + 16)
+#define KERNEL(x) x##_dotprod
 #include "kernels/pointwise_q8/planar.tmpl.h"
 
 SPR_TARGET_POP

@@ -58,48 +58,47 @@ void spr_pw_dense_q8_neon(const spr_pw_q8_args *a) {
         for (uint32_t row = a->row0; row < a->row1; row += SPR_Q8_GROUP) dense_tile(a, &p, &f, row, px);
 }
 
-/* ---- single weights: a vector is sixteen pixels of a channel. The products of a quad add up in 16 bits, see planar.h ---- */
+/* ---- single weights: a vector is sixteen pixels of a channel; the products of a quad, or of its halves, add up in 16 bits ---- */
 
-SPR_INLINE void add_quad(const int h, const int v, int32x4_t *sum_0, int32x4_t *sum_1, const int8_t *lines, const uint32_t *at,
-                         const int8_t *w) {
-    int32x4_t *const sum[2] = {sum_0, sum_1};
-    const int8_t *const line[4] = {lines + at[0], lines + at[1], lines + at[2], lines + at[3]};
-    int8x16_t weight[2][4];
-    UNROLL for (int r = 0; r < h; r++)
-        UNROLL for (int i = 0; i < 4; i++) weight[r][i] = vld1q_dup_s8(w + r * 4 + i);
-    UNROLL for (int j = 0; j + 1 < v; j += 2) {
-        int16x8_t low[2], high[2];
-        UNROLL for (int i = 0; i < 4; i++) {
-            const int8x16_t x = vld1q_s8(line[i] + j * 8);
-            UNROLL for (int r = 0; r < h; r++) {
-                low[r] = i ? vmlal_s8(low[r], vget_low_s8(x), vget_low_s8(weight[r][i])) : vmull_s8(vget_low_s8(x), vget_low_s8(weight[r][i]));
-                high[r] = i ? vmlal_high_s8(high[r], x, weight[r][i]) : vmull_high_s8(x, weight[r][i]);
-            }
-        }
-        UNROLL for (int r = 0; r < h; r++) {
-            sum[r][2 * j] = vaddw_s16(sum[r][2 * j], vget_low_s16(low[r]));
-            sum[r][2 * j + 1] = vaddw_high_s16(sum[r][2 * j + 1], low[r]);
-            sum[r][2 * j + 2] = vaddw_s16(sum[r][2 * j + 2], vget_low_s16(high[r]));
-            sum[r][2 * j + 3] = vaddw_high_s16(sum[r][2 * j + 3], high[r]);
-        }
+/* The products of `terms` (2 or 4) of sixteen pixels, or eight, in 16 bits, to sums of 32 bits. */
+SPR_INLINE void add_terms(const int terms, const int sixteen, const int8x16_t *x, const int8x16_t *w, int32x4_t *sum) {
+    int16x8_t low = vmull_s8(vget_low_s8(x[0]), vget_low_s8(w[0])), high = low;
+    if (sixteen) high = vmull_high_s8(x[0], w[0]);
+    UNROLL for (int i = 1; i < terms; i++) {
+        low = vmlal_s8(low, vget_low_s8(x[i]), vget_low_s8(w[i]));
+        if (sixteen) high = vmlal_high_s8(high, x[i], w[i]);
     }
-    if (v % 2) {
-        int16x8_t products[2];
-        UNROLL for (int i = 0; i < 4; i++) {
-            const int8x8_t x = vld1_s8(line[i] + (v - 1) * 8);
-            UNROLL for (int r = 0; r < h; r++)
-                products[r] = i ? vmlal_s8(products[r], x, vget_low_s8(weight[r][i])) : vmull_s8(x, vget_low_s8(weight[r][i]));
-        }
-        UNROLL for (int r = 0; r < h; r++) {
-            sum[r][2 * v - 2] = vaddw_s16(sum[r][2 * v - 2], vget_low_s16(products[r]));
-            sum[r][2 * v - 1] = vaddw_high_s16(sum[r][2 * v - 1], products[r]);
+    sum[0] = vaddw_s16(sum[0], vget_low_s16(low));
+    sum[1] = vaddw_high_s16(sum[1], low);
+    if (!sixteen) return;
+    sum[2] = vaddw_s16(sum[2], vget_low_s16(high));
+    sum[3] = vaddw_high_s16(sum[3], high);
+}
+
+SPR_INLINE void add_quad(const int terms, const int h, const int v, int32x4_t (*sum)[16], const int8_t *lines, const uint32_t *at,
+                         const int8_t *weights) {
+    const int8_t *const line[4] = {lines + at[0], lines + at[1], lines + at[2], lines + at[3]};
+    int8x16_t w[2][4];
+    UNROLL for (int r = 0; r < h; r++)
+        UNROLL for (int i = 0; i < 4; i++) w[r][i] = vdupq_n_s8(weights[r * 4 + i]);
+    UNROLL for (int j = 0; j < v; j += 2) {
+        const int sixteen = j + 1 < v;
+        UNROLL for (int t = 0; t < 4; t += terms) {
+            int8x16_t x[4];
+            UNROLL for (int i = 0; i < terms; i++)
+                x[i] = sixteen ? vld1q_s8(line[t + i] + j * 8) : vcombine_s8(vld1_s8(line[t + i] + j * 8), vdup_n_s8(0));
+            UNROLL for (int r = 0; r < h; r++) add_terms(terms, sixteen, x, w[r] + t, sum[r] + 2 * j);
+            /* loads that come earlier cost registers that are not there */
+            if (h == 2 || (terms == 2 && j % 4 == 2)) __asm__ volatile("" ::: "memory");
         }
     }
 }
 
-#define ADD_QUAD1(v, sum, lines, quad) add_quad(1, v, sum, NULL, lines, (quad)->at, (quad)->w)
-#define ADD_QUAD2(v, sum_0, sum_1, lines, quad) add_quad(2, v, sum_0, sum_1, lines, (quad)->at, (quad)->w)
-#define NAME(x) x##_neon
+#define ADD_QUAD(h, v, sum, lines, quad) \
+    add_quad(4, h, v, sum, lines, (const uint32_t *)(quad), (const int8_t *)(quad) + 16)
+#define ADD_HALVES(h, v, sum, lines, quad) \
+    add_quad(2, h, v, sum, lines, (const uint32_t *)(quad), (const int8_t *)(quad) + 16)
+#define KERNEL(x) x##_neon
 #include "kernels/pointwise_q8/planar.tmpl.h"
 
 #endif

@@ -44,10 +44,10 @@ static int is_used(const spr_pw_q8_weights *w, uint32_t group) {
 
 /* ---- which magnitudes go together ---- */
 
-/* Magnitudes of a row's weights, and how many there are of each. */
+/* Magnitudes of a row's weights, or the larger ones of two rows: how many there are of each. */
 typedef struct bag {
     uint32_t count[129], all;
-    int least;
+    int least; /* none is smaller */
 } bag;
 
 static void fill(bag *b, const spr_pw_q8_weights *w, form f, uint32_t row) {
@@ -60,7 +60,7 @@ static void fill(bag *b, const spr_pw_q8_weights *w, form f, uint32_t row) {
     b->least = 1;
 }
 
-/* Takes the largest that leaves room for as many of the smallest as the quad still has places for; 0 where none fits. */
+/* Takes the largest that leaves room for as many of the smallest as there are other places; 0 where none fits. */
 static int take(bag *b, int room, int places) {
     if (!b->all) return 0;
     while (!b->count[b->least]) b->least++;
@@ -75,23 +75,58 @@ static int take(bag *b, int room, int places) {
     return most;
 }
 
-/* The magnitudes of the next quad; those missing are 0. */
-static void take_quad(bag *b, int m[4]) {
-    int room = SPR_Q8_QUAD_SUM;
-    for (int i = 0; i < 4; i++) {
-        m[i] = take(b, room, 4 - i);
+/* Fills places together, 0 where nothing fits; returns whether all are taken. */
+static int take_some(bag *b, int *m, int places) {
+    int room = SPR_Q8_BOUND, full = 1;
+    for (int i = 0; i < places; i++) {
+        m[i] = take(b, room, places - i);
         room -= m[i];
+        full &= m[i] != 0;
     }
+    return full;
+}
+
+/* Leaves as many of the smallest as would fill quads evenly; the others go to `rest`. */
+static void set_aside(bag *b, bag *rest) {
+    uint32_t sum = 0, count = 0;
+    *rest = *b;
+    memset(b->count, 0, sizeof b->count);
+    for (int m = 1; m <= 128; m++)
+        for (; rest->count[m] && 4 * (sum + (uint32_t)m) <= SPR_Q8_BOUND * (count + 1); rest->count[m]--) {
+            b->count[m]++;
+            sum += (uint32_t)m;
+            count++;
+        }
+    b->all = count;
+    rest->all -= count;
+}
+
+/* The magnitudes of the next quad: first of whole ones from b, then of halves from `rest`. Returns 0 after the last. */
+static int next_quad(bag *b, bag *rest, int m[4], uint32_t *whole) {
+    while (b->all) {
+        if (take_some(b, m, 4)) {
+            ++*whole;
+            return 1;
+        }
+        for (int i = 0; i < 4; i++) {
+            rest->count[m[i]]++;
+            rest->all += m[i] != 0;
+        }
+    }
+    if (!rest->all) return 0;
+    take_some(rest, m, 2);
+    take_some(rest, m + 2, 2);
+    return 1;
 }
 
 static uint32_t count_quads(const spr_pw_q8_weights *w, form f, uint32_t row) {
-    bag b;
+    bag b, rest;
     int m[4];
+    uint32_t quads = 0, whole = 0;
     fill(&b, w, f, row);
     if (!f.bounded) return (b.all + 3) / 4;
-    uint32_t count = 0;
-    for (; b.all; count++) take_quad(&b, m);
-    return count;
+    for (set_aside(&b, &rest); next_quad(&b, &rest, m, &whole);) quads++;
+    return quads;
 }
 
 /* ---- packing ---- */
@@ -108,7 +143,7 @@ static head head_of(const spr_pw_q8_weights *w, form f) {
     h.offset = h.scale + spr_round_up(rows * sizeof(float), SPR_LINE);
     h.line = h.offset + spr_round_up(w->groups * sizeof(uint32_t), SPR_LINE);
     h.ptr = h.line + spr_round_up(w->groups * sizeof(uint32_t), SPR_LINE);
-    h.quads = h.ptr + spr_round_up((rows / f.height + 1) * sizeof(uint32_t), SPR_LINE);
+    h.quads = h.ptr + spr_round_up((rows / f.height * 2 + 1) * sizeof(uint32_t), SPR_LINE);
     h.end = h.quads + quads * (f.height == 1 ? sizeof(spr_q8_quad1) : sizeof(spr_q8_quad2));
     return h;
 }
@@ -125,28 +160,28 @@ static uint32_t *place_at(const places *p, uint32_t number) {
     return p->quad + (size_t)((number - 1) / 4) * p->words + (number - 1) % 4;
 }
 
-/* Makes places for all weights of a row; returns the number of quads. */
-static uint32_t make_places(places *p, const spr_pw_q8_weights *w, form f, uint32_t row) {
-    bag b;
+/* Makes places for all weights of a row; returns the number of quads, *whole that of whole ones. */
+static uint32_t make_places(places *p, const spr_pw_q8_weights *w, form f, uint32_t row, uint32_t *whole) {
+    bag b, rest;
     int m[4];
     uint32_t quads = 0;
     fill(&b, w, f, row);
+    set_aside(&b, &rest);
     memset(p->first, 0, sizeof p->first);
-    for (; b.all; quads++) {
-        take_quad(&b, m);
+    for (*whole = 0; next_quad(&b, &rest, m, whole); quads++)
         for (uint32_t i = 0; i < 4; i++) {
             const uint32_t number = quads * 4 + i + 1;
             *place_at(p, number) = p->first[m[i]];
             p->first[m[i]] = number;
         }
-    }
     return quads;
 }
 
-/* Packs the quads of a row, or of two; returns the number of quads. */
-static uint32_t pack_quads(const spr_pw_q8_weights *w, form f, uint32_t row, const uint32_t *line, uint32_t stride, uint32_t *quad) {
+/* Packs the quads of a row, or of two; returns the number of quads, *whole that of whole ones. */
+static uint32_t pack_quads(const spr_pw_q8_weights *w, form f, uint32_t row, const uint32_t *line, uint32_t stride, uint32_t *quad,
+                           uint32_t *whole) {
     places p = {.quad = quad, .words = 4 + f.height};
-    const uint32_t quads = f.bounded ? make_places(&p, w, f, row) : count_quads(w, f, row);
+    const uint32_t quads = f.bounded ? make_places(&p, w, f, row, whole) : (*whole = count_quads(w, f, row));
     uint32_t stored = 0;
     for (uint32_t q = 0; q < quads; q++) memset(quad + (size_t)q * p.words + 4, 0, f.height * sizeof *quad);
     for (uint32_t c = 0; c < w->groups * SPR_Q8_GROUP; c++) {
@@ -188,8 +223,10 @@ static void pack(const spr_pw_q8_weights *w, form f, void *dst) {
         if (is_used(w, g)) offset[used++] = w->offset[g];
     }
     for (uint32_t row = 0; row < rows_of(w); row += f.height) {
+        uint32_t whole, quads = pack_quads(w, f, row, line, h.stride, quad + (size_t)count * (4 + f.height), &whole);
         *ptr++ = count;
-        count += pack_quads(w, f, row, line, h.stride, quad + (size_t)count * (4 + f.height));
+        *ptr++ = count + whole;
+        count += quads;
     }
     *ptr = count;
 }

@@ -47,7 +47,7 @@ static void planar(const spr_pw_q8_args *a, uint32_t height) {
     for (uint32_t row = a->row0; row < a->row1; row++)
         for (uint32_t px = a->px0; px < a->px1; px++) {
             int32_t sum = p.bias[row];
-            for (uint32_t q = p.ptr[row / height]; q < p.ptr[row / height + 1]; q++) {
+            for (uint32_t q = p.ptr[row / height * 2]; q < p.ptr[row / height * 2 + 2]; q++) {
                 const uint32_t *at = (const uint32_t *)p.quads + (size_t)q * (4 + height);
                 const int8_t *w = (const int8_t *)(at + 4) + row % height * 4;
                 for (int i = 0; i < 4; i++) {
