@@ -1,4 +1,6 @@
-/* From sums of the quantized pointwise kernels to what they store, with NEON. Rows go in fours, as channels do in memory. */
+/* From sums of the quantized pointwise kernels to what they store, with NEON. Rows go in fours, as channels do in memory.
+ * ROUND_BY_ADDING, defined for cores on which conversions are slow: the sum of a number and 1.5 * 2^23 has the rounded number in its
+ * lower bits. */
 #ifndef SPR_KERNELS_POINTWISE_Q8_FINISH_NEON_H
 #define SPR_KERNELS_POINTWISE_Q8_FINISH_NEON_H
 
@@ -12,20 +14,29 @@ enum { LANES = 4, LINE_PIXELS = 64 };
 
 /* What finishing needs of a call, in registers. */
 typedef struct finish {
-    float32x4_t z_scale;
-    int16x8_t y_zero, z_zero;
+#ifdef ROUND_BY_ADDING
+    float32x4_t least, most;
+    int8x16_t y_zero_bytes;
+#else
+    int16x8_t y_zero;
     int8x16_t lo, hi;
+#endif
     int plain; /* quantized, no residual, no activation */
 } finish;
 
 SPR_INLINE finish finish_of(const spr_pw_q8_args *a) {
     const spr_q8_finish *f = a->finish;
-    return (finish){
-        .z_scale = vdupq_n_f32(f->z_scale),
-        .y_zero = vdupq_n_s16((int16_t)f->y_zero), .z_zero = vdupq_n_s16((int16_t)f->z_zero),
-        .lo = vdupq_n_s8((int8_t)f->lo), .hi = vdupq_n_s8((int8_t)f->hi),
-        .plain = !f->to_float && !a->z && f->act.fn == SPR_FN_NONE,
-    };
+    finish c = {.plain = !f->to_float && !a->z && f->act.fn == SPR_FN_NONE};
+#ifdef ROUND_BY_ADDING
+    c.least = vdupq_n_f32((float)(f->lo - f->y_zero));
+    c.most = vdupq_n_f32((float)(f->hi - f->y_zero));
+    c.y_zero_bytes = vdupq_n_s8((int8_t)f->y_zero);
+#else
+    c.y_zero = vdupq_n_s16((int16_t)f->y_zero);
+    c.lo = vdupq_n_s8((int8_t)f->lo);
+    c.hi = vdupq_n_s8((int8_t)f->hi);
+#endif
+    return c;
 }
 
 /* Four vectors of values, of which v count: residual and activation; floats are stored. Not inlined, as most layers come without. */
@@ -59,11 +70,21 @@ SPR_INLINE int8x16_t finish_four(const int v, const spr_pw_q8_args *a, const fin
         special(v, a, row, px, memory);
         UNROLL for (int i = 0; i < 4; i++) value[i] = memory[i];
     }
+#ifdef ROUND_BY_ADDING
+    int16x8_t q[4];
+    UNROLL for (int i = 0; i < 4; i++) {
+        const float32x4_t in = vminq_f32(vmaxq_f32(value[i], f->least), f->most);
+        q[i] = vreinterpretq_s16_f32(vaddq_f32(in, vdupq_n_f32(12582912.0f)));
+    }
+    const int8x16_t low = vreinterpretq_s8_s16(vuzp1q_s16(q[0], q[1])), high = vreinterpretq_s8_s16(vuzp1q_s16(q[2], q[3]));
+    return vaddq_s8(vuzp1q_s8(low, high), f->y_zero_bytes);
+#else
     int32x4_t q[4];
     UNROLL for (int i = 0; i < 4; i++) q[i] = vcvtnq_s32_f32(value[i]); /* saturates */
     const int16x8_t low = vqmovn_high_s32(vqmovn_s32(q[0]), q[1]), high = vqmovn_high_s32(vqmovn_s32(q[2]), q[3]);
     const int8x16_t bytes = vqmovn_high_s16(vqmovn_s16(vqaddq_s16(low, f->y_zero)), vqaddq_s16(high, f->y_zero));
     return vminq_s8(vmaxq_s8(bytes, f->lo), f->hi);
+#endif
 }
 
 /* The sums of a row and v vectors of pixels: quantized outputs go to line[0 ... 4 v), rounded up to sixteen, floats to y. */
