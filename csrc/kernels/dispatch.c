@@ -58,6 +58,7 @@
 #define UNARY(name, isa, fn) spr_unary_fn fn;
 #define BINARY(name, isa, fn) spr_binary_fn fn;
 #define PW_Q8(cls, name, isa, fn, packing, cost) spr_pw_q8_fn fn; extern const spr_pw_q8_packing packing;
+#define FC_Q8(cls, name, isa, fn, packing) spr_fc_q8_fn fn; extern const spr_fc_q8_packing packing;
 #define DW_Q8(name, isa, fn, traits) spr_dw_q8_fn fn; extern const spr_dw_q8_traits traits;
 #define ONE_Q8(cls, type, name, isa, fn) spr_##type##_q8_fn fn;
 #include "kernels/kernels.inc"
@@ -68,6 +69,7 @@
 #undef UNARY
 #undef BINARY
 #undef PW_Q8
+#undef FC_Q8
 #undef DW_Q8
 #undef ONE_Q8
 
@@ -91,6 +93,9 @@
 #define PW_Q8(cls_, name_, isa_, fn, packing_, cost_) \
     {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = SPR_Q8_GROUP, .run.pw_q8 = HAVE(fn, FN_##isa_(fn)), \
      .packing_q8 = HAVE(fn, FN_##isa_(&packing_)), .cost = cost_},
+#define FC_Q8(cls_, name_, isa_, fn, packing_) \
+    {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = 16, .run.fc_q8 = HAVE(fn, FN_##isa_(fn)), \
+     .fc_q8 = HAVE(fn, FN_##isa_(&packing_))},
 #define DW_Q8(name_, isa_, fn, traits) \
     {.name = name_, .cls = SPR_K_DWCONV_Q8, .isa = ISA_##isa_, .row_step = SPR_Q8_GROUP, .run.dw_q8 = HAVE(fn, FN_##isa_(fn)), \
      .dw_q8 = HAVE(fn, FN_##isa_(&traits))},
@@ -142,6 +147,7 @@ const char *spr_kernel_class_name(spr_kernel_class cls) {
         [SPR_K_BINARY] = "binary",     [SPR_K_PW_DENSE_Q8] = "pw_dense_q8",
         [SPR_K_PW_1X4_Q8] = "pw_1x4_q8", [SPR_K_PW_2X4_Q8] = "pw_2x4_q8",
         [SPR_K_PW_CSR_Q8] = "pw_csr_q8", [SPR_K_PW_2X1_Q8] = "pw_2x1_q8",
+        [SPR_K_FC_DENSE_Q8] = "fc_dense_q8",
         [SPR_K_DWCONV_Q8] = "dwconv_q8", [SPR_K_POOL_Q8] = "pool_q8",
         [SPR_K_BINARY_Q8] = "binary_q8", [SPR_K_TABLE_Q8] = "table_q8",
         [SPR_K_QUANTIZE_Q8] = "quantize_q8", [SPR_K_DEQUANTIZE_Q8] = "dequantize_q8",

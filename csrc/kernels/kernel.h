@@ -238,6 +238,7 @@ typedef enum spr_kernel_class {
     SPR_K_PW_2X4_Q8, /* of two rows */
     SPR_K_PW_CSR_Q8, /* single weights */
     SPR_K_PW_2X1_Q8, /* blocks of two rows and one channel */
+    SPR_K_FC_DENSE_Q8,
     SPR_K_DWCONV_Q8,
     SPR_K_POOL_Q8,
     SPR_K_BINARY_Q8,
@@ -272,6 +273,7 @@ typedef struct spr_kernel {
         spr_unary_fn *unary;
         spr_binary_fn *binary;
         spr_pw_q8_fn *pw_q8;
+        spr_fc_q8_fn *fc_q8;
         spr_dw_q8_fn *dw_q8;
         spr_pool_q8_fn *pool_q8;
         spr_binary_q8_fn *binary_q8;
@@ -282,6 +284,7 @@ typedef struct spr_kernel {
     const spr_pw_packing *packing; /* pw, fc */
     const spr_conv_traits *conv;   /* conv, dwconv */
     const spr_pw_q8_packing *packing_q8; /* pw of q8 */
+    const spr_fc_q8_packing *fc_q8;
     const spr_dw_q8_traits *dw_q8;       /* dwconv of q8 */
     spr_cost cost;                 /* pw, fc */
 } spr_kernel;

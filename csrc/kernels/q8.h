@@ -71,6 +71,35 @@ typedef struct spr_pw_q8_args {
 } spr_pw_q8_args;
 typedef void spr_pw_q8_fn(const spr_pw_q8_args *args);
 
+/* ---- fully connected: images of one pixel ---------------------------------------------------------------------------------- */
+
+/* Row r of an image is sum over k of (w[r][k] - w_zero) * x[k], plus bias[r]; it fits int32. */
+typedef struct spr_fc_q8_weights {
+    uint32_t n, k;       /* both >= 1 */
+    const int8_t *w;     /* [n][k] */
+    int32_t w_zero;      /* an int8 */
+    const int32_t *bias; /* [n], with what the zero of x contributes */
+    const float *scale;  /* [n] */
+} spr_fc_q8_weights;
+
+typedef struct spr_fc_q8_packing {
+    size_t (*size)(const spr_fc_q8_weights *w);
+    void (*pack)(const spr_fc_q8_weights *w, void *dst);
+} spr_fc_q8_packing;
+
+/* Images lie *_stride elements apart, their channels side by side, aligned to 4 bytes. Those of x are read up to whole groups. */
+typedef struct spr_fc_q8_args {
+    const spr_q8 *x;
+    void *y;         /* spr_q8 or floats */
+    const spr_q8 *z; /* residual or NULL; may be y itself */
+    size_t x_stride, y_stride, z_stride;
+    const void *packed;
+    uint32_t m, n;
+    uint32_t row0, row1; /* row0 a multiple of the kernel's row_step, row1 too or n; no others are written */
+    const spr_q8_finish *finish;
+} spr_fc_q8_args;
+typedef void spr_fc_q8_fn(const spr_fc_q8_args *args);
+
 /* ---- depthwise convolution ------------------------------------------------------------------------------------------------ */
 
 /* One filter per channel, group == ic == oc. Taps outside the input count as the zero of x. */

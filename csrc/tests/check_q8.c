@@ -84,6 +84,7 @@ void check_q8_outside(const check_q8_image *y, uint32_t group0, uint32_t group1,
 }
 
 void check_quantized(void) {
+    check_q8_fully_connected();
     check_q8_depthwise();
     check_q8_pooling();
     check_q8_elementwise();

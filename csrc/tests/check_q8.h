@@ -25,6 +25,7 @@ check_q8_image check_q8_make_image(check_rng *r, check_slot slot, uint32_t group
 /* Complains if y was changed outside of the groups and pixels given; padding lanes and spare channels are the kernel's. */
 void check_q8_outside(const check_q8_image *y, uint32_t group0, uint32_t group1, size_t px0, size_t px1);
 
+void check_q8_fully_connected(void);
 void check_q8_depthwise(void);
 void check_q8_pooling(void);
 void check_q8_elementwise(void);
