@@ -113,6 +113,21 @@ def test_conv(name, kind, zero):
 
 
 @pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("zero", [None, 5, 113])
+def test_fully_connected(zero, threads):
+    """Images of one pixel have kernels of their own; a batch, more rows than a task, and 9 bits of a weight less its zero."""
+    net = Net("uint8", seed=threads)
+    x = net.qdq(net.node("GlobalAveragePool", net.qdq("x", 0.02, 131)), 0.005, 120)
+    bias = net.const(net.rng.integers(-500, 500, 301).astype(np.float32) * np.float32(1e-4))
+    y = net.qdq(net.node("Relu", net.node("Conv", x, net.weights((301, 1022, 1, 1), 0.005, zero=zero), bias)), 0.05, 3)
+    model = net.model({"x": [3, 1022, 4, 3]}, [y])
+    feeds = {"x": net.rng.normal(0, 1, (3, 1022, 4, 3)).astype(np.float32)}
+    assert compare(model, feeds, 0.05, share=0.01, threads=threads) == ["Quantize", "QPool", "QConv", "Dequantize"]
+    with sr.Session(sr.convert(model).data, threads=threads) as session:
+        assert [layer.kernel.startswith("fc_dense_q8") for layer in session.explain() if layer.op == "QConv"] == [True]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("sparse", ["never", "always"])
 @pytest.mark.parametrize("zeros", [0.0, 0.9, 1.0])
 def test_sparse(zeros, sparse, threads):

@@ -109,12 +109,17 @@ typedef struct job {
     spr_pw_args pw;
     spr_fc_args fc;
     spr_pw_q8_args pw_q8;
+    spr_fc_q8_args fc_q8;
 } job;
 
-static int is_fc(const spr_kernel *kernel) { return kernel->cls == SPR_K_FC_DENSE || kernel->cls == SPR_K_FC_CSR; }
+static int is_fc_q8(const spr_kernel *kernel) { return kernel->cls == SPR_K_FC_DENSE_Q8; }
+static int is_fc(const spr_kernel *kernel) {
+    return kernel->cls == SPR_K_FC_DENSE || kernel->cls == SPR_K_FC_CSR || is_fc_q8(kernel);
+}
 static int is_q8(const spr_kernel *kernel) { return kernel->cls >= SPR_K_PW_DENSE_Q8 && kernel->cls <= SPR_K_PW_2X1_Q8; }
 static int is_dense(const spr_kernel *kernel) {
-    return kernel->cls == SPR_K_FC_DENSE || kernel->cls == SPR_K_PW_DENSE || kernel->cls == SPR_K_PW_DENSE_Q8;
+    return kernel->cls == SPR_K_FC_DENSE || kernel->cls == SPR_K_PW_DENSE || kernel->cls == SPR_K_PW_DENSE_Q8 ||
+           is_fc_q8(kernel);
 }
 static uint32_t block_rows(const spr_kernel *kernel) {
     return kernel->cls == SPR_K_PW_2X1 || kernel->cls == SPR_K_PW_2X4_Q8 || kernel->cls == SPR_K_PW_2X1_Q8 ? 2 : 1;
@@ -123,7 +128,9 @@ static uint32_t block_rows(const spr_kernel *kernel) {
 static double time_calls(const job *j, int calls) {
     double start = now();
     for (int i = 0; i < calls; i++) {
-        if (is_fc(j->kernel))
+        if (is_fc_q8(j->kernel))
+            j->kernel->run.fc_q8(&j->fc_q8);
+        else if (is_fc(j->kernel))
             j->kernel->run.fc(&j->fc);
         else if (is_q8(j->kernel))
             j->kernel->run.pw_q8(&j->pw_q8);
@@ -264,6 +271,34 @@ static total run_case_q8(const spr_kernel *kernel, shape s, double sparsity, con
     return t;
 }
 
+static total run_case_fc_q8(const spr_kernel *kernel, shape s, double sparsity, const options *opt) {
+    (void)sparsity; /* dense only */
+    const size_t x_stride = spr_round_up(s.k, 4), x_size = s.m * x_stride;
+    int8_t *w = take((size_t)s.n * s.k);
+    int32_t *bias = take(s.n * 4);
+    float *scale = take(s.n * 4);
+    spr_q8 *x = take(x_size), *y = take((size_t)s.m * s.n);
+    rng_state = 12345;
+    for (size_t i = 0; i < (size_t)s.n * s.k; i++) w[i] = (int8_t)(random_float() * 127);
+    for (size_t i = 0; i < x_size; i++) x[i] = (spr_q8)((rng_state = rng_state * 1664525 + 1013904223) >> 24);
+    for (uint32_t r = 0; r < s.n; r++) scale[r] = 0.001f;
+    const spr_fc_q8_weights weights = {.n = s.n, .k = s.k, .w = w, .bias = bias, .scale = scale};
+    void *packed = take(kernel->fc_q8->size(&weights));
+    kernel->fc_q8->pack(&weights, packed);
+    const spr_q8_finish finish = {.y_inv = 1, .lo = SPR_Q8_MIN, .hi = SPR_Q8_MAX};
+    const job j = {.kernel = kernel, .fc_q8 = {.x = x, .y = y, .x_stride = x_stride, .y_stride = s.n, .packed = packed, .m = s.m,
+                                               .n = s.n, .row1 = s.n, .finish = &finish}};
+    const double flops = 2.0 * s.m * s.n * (double)s.k;
+    total t = {measure(&j, opt, (const float *)(const void *)x, x_size), flops, flops};
+    free(packed);
+    free(y);
+    free(x);
+    free(scale);
+    free(bias);
+    free(w);
+    return t;
+}
+
 static void run_kernel(const spr_kernel *kernel, const options *opt) {
     const shape *shapes = opt->shapes;
     size_t shape_count = opt->shape_count;
@@ -278,7 +313,7 @@ static void run_kernel(const spr_kernel *kernel, const options *opt) {
             if (j == 0 || memcmp(&shapes[j], &shapes[j - 1], sizeof *shapes) != 0) {
                 char what[48];
                 snprintf(what, sizeof what, "%u,%u,%u", shapes[j].m, shapes[j].n, shapes[j].k);
-                t = (is_q8(kernel) ? run_case_q8 : run_case)(kernel, shapes[j], sparsity, opt);
+                t = (is_q8(kernel) ? run_case_q8 : is_fc_q8(kernel) ? run_case_fc_q8 : run_case)(kernel, shapes[j], sparsity, opt);
                 print_line(kernel->name, what, sparsity, t);
             }
             sum.seconds += t.seconds;
@@ -344,7 +379,7 @@ int main(int argc, char **argv) {
     printf("%-28s %-16s %8s %10s %12s %9s %9s\n", "kernel", "M,N,K", "sparsity", "MMAC", "us", "GFLOP/s", "effective");
     for (size_t i = 0; i < spr_kernel_count; i++) {
         const spr_kernel *kernel = &spr_kernels[i];
-        if ((kernel->cls > SPR_K_FC_CSR && !is_q8(kernel)) || !spr_kernel_runs(kernel, spr_cpu_features())) continue;
+        if ((kernel->cls > SPR_K_FC_CSR && !is_q8(kernel) && !is_fc_q8(kernel)) || !spr_kernel_runs(kernel, spr_cpu_features())) continue;
         if (fnmatch(opt.kernel, kernel->name, 0) != 0) continue;
         run_kernel(kernel, &opt);
         found = 1;

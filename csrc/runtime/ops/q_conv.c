@@ -1,5 +1,6 @@
 /* QConv. 1x1 layers go to the pointwise kernels as they lie in memory; other windows too, on a band of the padded input in scratch
-   memory; depthwise layers have kernels of their own. Grouped layers are such with many zeros. */
+   memory; depthwise layers have kernels of their own, and so have images of one pixel, which are fully connected layers. Grouped layers
+   are such with many zeros. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,6 +96,36 @@ static spr_status plan_depthwise(spr_plan_ctx *ctx, spr_step *step, const spr_q_
     return SPR_OK;
 }
 
+/* Images of one pixel whose channels lie side by side. There are dense kernels alone, which run at the speed of memory. */
+static int is_one_pixel(const spr_plan_ctx *ctx, const spr_step *step, const spr_q_conv *s) {
+    if (s->win.oh * s->win.ow > 1 || s->group > 1 || ctx->sparse == SPR_SPARSE_ALWAYS) return 0;
+    const spr_view *z = spr_step_has(step, 4) ? &step->in[4] : NULL;
+    return step->in[0].stride[1] == 1 && step->out[0].stride[1] == 1 && (!z || z->stride[1] == 1);
+}
+
+static spr_status plan_one_pixel(spr_plan_ctx *ctx, spr_step *step, const spr_q_weights *w, spr_q_conv *s) {
+    const size_t count = (size_t)s->oc * s->ic;
+    const int zero = (int)SPR_ATTR_OF(step, QConv, w_zero)->i;
+    spr_fc_q8_weights weights = {.n = s->oc, .k = s->ic, .w_zero = zero, .bias = w->bias, .scale = w->scale};
+    int8_t *stored = spr_alloc(ctx->arena->allocator, count);
+    if (!stored) return spr_fail_memory(ctx->err, "weights", count);
+    for (size_t i = 0; i < count; i++) stored[i] = (int8_t)(w->w[i] + zero);
+    weights.w = stored;
+    s->kernel = step->kernel = spr_kernel_best(SPR_K_FC_DENSE_Q8, ctx->features);
+    snprintf(step->reason, sizeof step->reason, "8 bits: one pixel: no sparse kernel");
+    step->packed_bytes = s->kernel->fc_q8->size(&weights);
+    s->packed = spr_plan_alloc(ctx, step->packed_bytes, "packed weights");
+    if (s->packed) s->kernel->fc_q8->pack(&weights, s->packed);
+    spr_release(ctx->arena->allocator, stored);
+    if (!s->packed) return SPR_ERROR_MEMORY;
+    uint32_t want = ctx->threads > 1 && step->macs >= SPR_PARALLEL_MACS ? SPR_TASKS_PER_THREAD * (uint32_t)ctx->threads : 1;
+    s->rows_per_task = (uint32_t)spr_round_up((s->oc + want - 1) / want, s->kernel->row_step);
+    s->row_tasks = (s->oc + s->rows_per_task - 1) / s->rows_per_task;
+    s->px_per_task = s->px_tasks = 1;
+    if (ctx->threads > 1) step->balance = spr_q_balance(ctx->threads, 1, s->oc, s->rows_per_task, 1, 1);
+    return SPR_OK;
+}
+
 /* The weights less their zero, to be freed. */
 static spr_status load_weights(spr_plan_ctx *ctx, spr_step *step, int16_t **w) {
     spr_value value = *spr_step_value(step, 1);
@@ -147,10 +178,16 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
     s->way = SPR_Q_WINDOW;
     if (s->group == s->ic && s->ic == s->oc && s->group > 1 && !s->finish.to_float)
         s->way = SPR_Q_DEPTHWISE;
+    else if (plain && is_one_pixel(ctx, step, s))
+        s->way = SPR_Q_ONE_PIXEL;
     else if (plain && win->oh * win->ow > 1)
         s->way = SPR_Q_POINTWISE;
     status = plan_rows(ctx, step, s, w, taps, scale, bias);
-    if (!status) status = (s->way == SPR_Q_DEPTHWISE ? plan_depthwise : spr_q_plan_sums)(ctx, step, &(spr_q_weights){w, scale, bias}, s);
+    const spr_q_weights weights = {w, scale, bias};
+    if (!status)
+        status = (s->way == SPR_Q_DEPTHWISE   ? plan_depthwise
+                  : s->way == SPR_Q_ONE_PIXEL ? plan_one_pixel
+                                              : spr_q_plan_sums)(ctx, step, &weights, s);
     spr_release(ctx->arena->allocator, scale);
     spr_release(ctx->arena->allocator, w);
     return status;
@@ -176,6 +213,18 @@ static void depthwise_task(const spr_q_conv *s, const spr_step *step, int64_t im
     s->kernel->run.dw_q8(&args);
 }
 
+/* All images of the batch, so that weights are read once. */
+static void one_pixel_task(const spr_q_conv *s, const spr_step *step, uint32_t row0) {
+    const spr_view *x = &step->in[0], *y = &step->out[0], *z = spr_step_has(step, 4) ? &step->in[4] : NULL;
+    uint32_t row1 = row0 + s->rows_per_task;
+    spr_fc_q8_args args = {
+        .x = spr_q8_plane(x, 0, 0), .y = spr_q_output(y, 0), .z = z ? spr_q8_plane(z, 0, 0) : NULL, .x_stride = (size_t)x->stride[0],
+        .y_stride = (size_t)y->stride[0], .z_stride = z ? (size_t)z->stride[0] : 0, .packed = s->packed, .m = (uint32_t)y->desc.dim[0],
+        .n = s->oc, .row0 = row0, .row1 = row1 < s->oc ? row1 : s->oc, .finish = &s->finish,
+    };
+    s->kernel->run.fc_q8(&args);
+}
+
 static void task(void *arg, int index, int thread) {
     const job *j = arg;
     const spr_q_conv *s = j->step->state;
@@ -186,8 +235,10 @@ static void task(void *arg, int index, int thread) {
         spr_q_run_pointwise(s, j->step, image, row, px * s->px_per_task, scratch);
     else if (s->way == SPR_Q_WINDOW)
         spr_q_run_band(s, j->step, image, px * s->px_per_task, scratch);
-    else
+    else if (s->way == SPR_Q_DEPTHWISE)
         depthwise_task(s, j->step, image, row * s->rows_per_task, px * s->px_per_task, scratch);
+    else
+        one_pixel_task(s, j->step, row * s->rows_per_task);
 }
 
 static void run(const spr_run_ctx *ctx, const spr_step *step) {
@@ -195,7 +246,8 @@ static void run(const spr_run_ctx *ctx, const spr_step *step) {
     const spr_desc *y = &step->out[0].desc;
     job j = {ctx, step};
     if (!spr_desc_count(y)) return;
-    spr_pool_run(ctx->pool, (int)(s->px_tasks * s->row_tasks * (uint32_t)y->dim[0]), task, &j);
+    uint32_t images = s->way == SPR_Q_ONE_PIXEL ? 1 : (uint32_t)y->dim[0];
+    spr_pool_run(ctx->pool, (int)(s->px_tasks * s->row_tasks * images), task, &j);
     spr_view_zero_padding(&step->out[0]);
 }
 

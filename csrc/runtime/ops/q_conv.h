@@ -5,7 +5,7 @@
 #include "runtime/ops/pointwise.h"
 #include "runtime/ops/quantized.h"
 
-typedef enum spr_q_way { SPR_Q_POINTWISE, SPR_Q_WINDOW, SPR_Q_DEPTHWISE } spr_q_way;
+typedef enum spr_q_way { SPR_Q_POINTWISE, SPR_Q_WINDOW, SPR_Q_DEPTHWISE, SPR_Q_ONE_PIXEL } spr_q_way;
 
 /* A band of padded rows in scratch: stride by stride phases of the input, in each of which neighbours of the output are neighbours. */
 typedef struct spr_q_band {
@@ -31,7 +31,7 @@ typedef struct spr_q_conv {
     int form;               /* of the weights, an index that q_conv_choose.c knows */
     double balance;         /* see spr_layer_info */
     uint32_t *row_bound;    /* pointwise: [row_tasks + 1] rows at which tasks begin */
-    uint32_t rows_per_task; /* groups (depthwise) */
+    uint32_t rows_per_task; /* groups (depthwise), output channels (one pixel) */
     uint32_t px_per_task;   /* pixels, or rows of the image (depthwise, windows) */
     uint32_t row_tasks, px_tasks;
 } spr_q_conv;
