@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Makes the sample app's assets: a pruned network, its labels, and pictures to classify.
 
-    python android/make_assets.py                                   # needs what `pip install sparse-runtime[convert]` brings
+    python android/make_assets.py                    # needs what `pip install sparse-runtime[convert]` brings
     python android/make_assets.py --model my.onnx --labels labels.txt --pictures folder [--mean R,G,B --deviation R,G,B]
 
-Without a model it takes MobileNetV1 from the zoo, whose weights are random, with 90 % of its 1x1 weights set to zero, and fits the last
-layer to drawn patterns, by ridge regression: enough to tell them apart. A model of your own is converted as it is; it must take one
-picture [1, 3, height, width] and give one score for each line of labels.txt.
+Without a model it takes MobileNetV1 from the zoo, whose weights are random, with 90 % of its 1x1 weights set to zero, and
+fits the last layer to drawn patterns, by ridge regression: enough to tell them apart. A model of your own is converted as
+it is; it must take one picture [1, 3, height, width] and give one score for each line of labels.txt.
 """
 import argparse
 import shutil
@@ -105,7 +105,8 @@ def main():
     parser.add_argument("--model", help="ONNX classifier of your own")
     parser.add_argument("--labels", type=Path, help="its classes, one a line")
     parser.add_argument("--pictures", type=Path, help="folder of .png or .jpg files")
-    parser.add_argument("--mean", type=numbers, default=[0.485, 0.456, 0.406], help="of the channels, in [0, 1] (ImageNet's)")
+    parser.add_argument("--mean", type=numbers, default=[0.485, 0.456, 0.406],
+                        help="of the channels, in [0, 1] (ImageNet's)")
     parser.add_argument("--deviation", type=numbers, default=[0.229, 0.224, 0.225], help="likewise")
     parser.add_argument("--output", type=Path, default=ASSETS, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -126,9 +127,11 @@ def main():
             write_png(pictures / f"{i}-{label}.png", picture)
     report = sr.convert(model, args.output / "model.spr")
     (args.output / "labels.txt").write_text("\n".join(labels) + "\n", encoding="utf-8")
-    (args.output / "channels.txt").write_text("\n".join(map(str, [*args.mean, *args.deviation])) + "\n", encoding="utf-8")
+    channels = "\n".join(map(str, [*args.mean, *args.deviation])) + "\n"
+    (args.output / "channels.txt").write_text(channels, encoding="utf-8")
     print(report)
-    print(f"{args.output}: model.spr of {(args.output / 'model.spr').stat().st_size / 1e6:.2f} MB, {len(labels)} labels, "
+    size = (args.output / "model.spr").stat().st_size / 1e6
+    print(f"{args.output}: model.spr of {size:.2f} MB, {len(labels)} labels, "
           f"{len(list(pictures.iterdir()))} pictures")
     return 0
 

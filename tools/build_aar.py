@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Makes sparse-runtime.aar, for Gradle projects without the sources: the Java API, the native libraries, and (prefab) headers and
-libraries for C code in apps.
+"""Makes sparse-runtime.aar, for Gradle projects without the sources: the Java API, the native libraries, and (prefab)
+headers and libraries for C code in apps.
 
     ANDROID_NDK=~/Android/Sdk/ndk/28.2.13676358 tools/build_aar.py -o sparse-runtime.aar
     tools/build_aar.py --library arm64-v8a=libsparse_runtime.so ...    # libraries built elsewhere, no NDK needed
 
-Needs a JDK, and CMake and Ninja where the NDK is used. The one class that uses Android's (AndroidSupport) is compiled against android.jar
-where ANDROID_HOME has it, else against android/host/stubs, which declare the few methods it calls.
+Needs a JDK, and CMake and Ninja where the NDK is used. The one class that uses Android's (AndroidSupport) is compiled
+against android.jar where ANDROID_HOME has it, else against android/host/stubs, which declare the few methods it calls.
 """
 import argparse
 import json
@@ -48,7 +48,8 @@ def tool(name):
 
 def version():
     text = (ROOT / "csrc/include/spr/spr.h").read_text(encoding="utf-8")
-    return ".".join(re.search(rf"^#define SPR_VERSION_{part} (\d+)", text, re.MULTILINE)[1] for part in ("MAJOR", "MINOR", "PATCH"))
+    parts = ("MAJOR", "MINOR", "PATCH")
+    return ".".join(re.search(rf"^#define SPR_VERSION_{part} (\d+)", text, re.MULTILINE)[1] for part in parts)
 
 
 def ndk():
@@ -57,18 +58,19 @@ def ndk():
         if os.environ.get(variable):
             folder = Path(os.environ[variable])
             try:
-                revision = re.search(r"Pkg\.Revision *= *(\d+)", (folder / "source.properties").read_text(encoding="utf-8"))
+                about = (folder / "source.properties").read_text(encoding="utf-8")
             except OSError as error:
                 raise Failure(f"{variable} is {folder}, which is no NDK: {error}") from None
-            return folder, int(revision[1])
+            return folder, int(re.search(r"Pkg\.Revision *= *(\d+)", about)[1])
     return None
 
 
 def build_library(folder, abi):
     """Compiles the core with the NDK; returns the stripped library."""
     build = ROOT / "build" / "android" / abi
-    run(tool("cmake"), "-G", "Ninja", "-S", ROOT, "-B", build, f"-DCMAKE_TOOLCHAIN_FILE={folder}/build/cmake/android.toolchain.cmake",
-        f"-DANDROID_ABI={abi}", f"-DANDROID_PLATFORM=android-{MIN_SDK}", "-DCMAKE_BUILD_TYPE=Release", "-DSPR_BUILD_TESTS=OFF",
+    run(tool("cmake"), "-G", "Ninja", "-S", ROOT, "-B", build,
+        f"-DCMAKE_TOOLCHAIN_FILE={folder}/build/cmake/android.toolchain.cmake", f"-DANDROID_ABI={abi}",
+        f"-DANDROID_PLATFORM=android-{MIN_SDK}", "-DCMAKE_BUILD_TYPE=Release", "-DSPR_BUILD_TESTS=OFF",
         "-DSPR_BUILD_TOOLS=OFF")
     run(tool("cmake"), "--build", build, "--target", "sparse_runtime")
     strip = next(folder.glob("toolchains/llvm/prebuilt/*/bin/llvm-strip*"), None)
@@ -128,7 +130,8 @@ def add_prefab(archive, libraries, ndk_major):
     module = "prefab/modules/sparse_runtime"
     add(archive, "prefab/prefab.json", json.dumps(
         {"schema_version": 2, "name": "sparse_runtime", "version": version(), "dependencies": []}, indent=2))
-    add(archive, f"{module}/module.json", json.dumps({"export_libraries": [], "library_name": "libsparse_runtime"}, indent=2))
+    add(archive, f"{module}/module.json", json.dumps(
+        {"export_libraries": [], "library_name": "libsparse_runtime"}, indent=2))
     add(archive, f"{module}/include/spr/spr.h", (ROOT / "csrc/include/spr/spr.h").read_bytes())
     for abi, path in libraries.items():
         folder = f"{module}/libs/android.{abi}"
@@ -179,8 +182,8 @@ def main():
         found = ndk()
         libraries = dict(args.library)
         if not libraries and not found:
-            raise Failure(f"no NDK: none of {', '.join(NDK_VARIABLES)} is set. Set one to the NDK's folder, or give libraries that were "
-                          "built elsewhere by --library ABI=PATH.")
+            raise Failure(f"no NDK: none of {', '.join(NDK_VARIABLES)} is set. Set one to the NDK's folder, or give "
+                          "libraries that were built elsewhere by --library ABI=PATH.")
         if not libraries:
             libraries = {abi: build_library(found[0], abi) for abi in MACHINES}
         for abi, path in libraries.items():
@@ -189,7 +192,8 @@ def main():
     except Failure as failure:
         print(f"build_aar.py: {failure}", file=sys.stderr)
         return 1
-    print(f"{args.output}: {', '.join(libraries)}; {args.output.stat().st_size / 1e6:.2f} MB; Android's classes from {android_from}")
+    size = args.output.stat().st_size / 1e6
+    print(f"{args.output}: {', '.join(libraries)}; {size:.2f} MB; Android's classes from {android_from}")
     return 0
 
 

@@ -1,10 +1,10 @@
-/* The C side of the Java API in android/: dev.sparseruntime.Native, whose methods are registered when the library is loaded, so that
- * nothing but JNI_OnLoad has to be exported for Java.
+/* The C side of the Java API in android/: dev.sparseruntime.Native, whose methods are registered when the library is
+ * loaded, so that nothing but JNI_OnLoad has to be exported for Java.
  *
- * Rules kept here: handles are checked for 0; nothing is called through JNI once an exception is pending; a native method makes at most
- * a handful of local references, and loops delete theirs; texts cross as UTF-8 in byte[], because JNI's own strings are not UTF-8
- * (CheckJNI aborts on what is beyond the basic plane). Java sees to it that a handle is used by one thread at a time and never after it
- * was closed. */
+ * Rules kept here: handles are checked for 0; nothing is called through JNI once an exception is pending; a native
+ * method makes at most a handful of local references, and loops delete theirs; texts cross as UTF-8 in byte[], because
+ * JNI's own strings are not UTF-8 (CheckJNI aborts on what is beyond the basic plane). Java sees to it that a handle is
+ * used by one thread at a time and never after it was closed. */
 #include <jni.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -67,7 +67,7 @@ static void *direct_address(JNIEnv *env, jobject buffer, jlong offset) {
     return NULL;
 }
 
-/* ---- models ------------------------------------------------------------------------------------------------------- */
+/* ---- models ----------------------------------------------------------------------------------------------------- */
 
 static jbyteArray native_version(JNIEnv *env, jclass cls) {
     (void)cls;
@@ -145,11 +145,13 @@ static jbyteArray give_tensor(JNIEnv *env, const spr_tensor_info *info, jlongArr
 }
 
 static jbyteArray no_tensor(JNIEnv *env, jboolean output) {
-    throw_error(env, SPR_ERROR_ARGUMENT, output ? "there is no output of this index" : "there is no input of this index");
+    throw_error(env, SPR_ERROR_ARGUMENT,
+                output ? "there is no output of this index" : "there is no input of this index");
     return NULL;
 }
 
-static jbyteArray native_model_tensor(JNIEnv *env, jclass cls, jlong handle, jboolean output, jint index, jlongArray to) {
+static jbyteArray native_model_tensor(JNIEnv *env, jclass cls, jlong handle, jboolean output, jint index,
+                                      jlongArray to) {
     (void)cls;
     spr_tensor_info info;
     const spr_model *model = from_handle(env, handle);
@@ -158,10 +160,10 @@ static jbyteArray native_model_tensor(JNIEnv *env, jclass cls, jlong handle, jbo
     return status ? no_tensor(env, output) : give_tensor(env, &info, to);
 }
 
-/* ---- sessions ----------------------------------------------------------------------------------------------------- */
+/* ---- sessions --------------------------------------------------------------------------------------------------- */
 
-static jlong native_create_session(JNIEnv *env, jclass cls, jlong handle, jint threads, jlong cpu_mask, jint sparse, jbyteArray isa,
-                                   jboolean profile, jboolean autotune) {
+static jlong native_create_session(JNIEnv *env, jclass cls, jlong handle, jint threads, jlong cpu_mask, jint sparse,
+                                   jbyteArray isa, jboolean profile, jboolean autotune) {
     (void)cls;
     spr_error err;
     spr_session *session = NULL;
@@ -211,7 +213,8 @@ static void native_prepare(JNIEnv *env, jclass cls, jlong handle) {
     if (session) check(env, spr_session_prepare(session, &err), &err);
 }
 
-static jbyteArray native_session_tensor(JNIEnv *env, jclass cls, jlong handle, jboolean output, jint index, jlongArray to) {
+static jbyteArray native_session_tensor(JNIEnv *env, jclass cls, jlong handle, jboolean output, jint index,
+                                        jlongArray to) {
     (void)cls;
     spr_tensor_info info;
     const spr_session *session = from_handle(env, handle);
@@ -221,7 +224,8 @@ static jbyteArray native_session_tensor(JNIEnv *env, jclass cls, jlong handle, j
     return spr_session_input(session, index, &info) ? no_tensor(env, output) : give_tensor(env, &info, to);
 }
 
-static void native_set_input_direct(JNIEnv *env, jclass cls, jlong handle, jint index, jobject buffer, jlong offset, jlong size) {
+static void native_set_input_direct(JNIEnv *env, jclass cls, jlong handle, jint index, jobject buffer, jlong offset,
+                                    jlong size) {
     (void)cls;
     spr_error err;
     spr_session *session = from_handle(env, handle);
@@ -230,7 +234,8 @@ static void native_set_input_direct(JNIEnv *env, jclass cls, jlong handle, jint 
 }
 
 /* While an array is pinned the garbage collector may have to wait: all that takes long is done before. */
-static void native_set_input_array(JNIEnv *env, jclass cls, jlong handle, jint index, jobject array, jlong offset, jlong size) {
+static void native_set_input_array(JNIEnv *env, jclass cls, jlong handle, jint index, jobject array, jlong offset,
+                                   jlong size) {
     (void)cls;
     spr_error err;
     spr_session *session = from_handle(env, handle);
@@ -249,7 +254,8 @@ static void native_run(JNIEnv *env, jclass cls, jlong handle) {
     if (session) check(env, spr_session_run(session, &err), &err);
 }
 
-static void native_get_output_direct(JNIEnv *env, jclass cls, jlong handle, jint index, jobject buffer, jlong offset, jlong size) {
+static void native_get_output_direct(JNIEnv *env, jclass cls, jlong handle, jint index, jobject buffer, jlong offset,
+                                     jlong size) {
     (void)cls;
     spr_error err;
     const spr_session *session = from_handle(env, handle);
@@ -257,7 +263,8 @@ static void native_get_output_direct(JNIEnv *env, jclass cls, jlong handle, jint
     if (data) check(env, spr_session_get_output(session, index, data, (size_t)size, &err), &err);
 }
 
-static void native_get_output_array(JNIEnv *env, jclass cls, jlong handle, jint index, jobject array, jlong offset, jlong size) {
+static void native_get_output_array(JNIEnv *env, jclass cls, jlong handle, jint index, jobject array, jlong offset,
+                                    jlong size) {
     (void)cls;
     spr_error err;
     const spr_session *session = from_handle(env, handle);
@@ -341,7 +348,7 @@ static void native_memory(JNIEnv *env, jclass cls, jlong handle, jlongArray to) 
     (*env)->SetLongArrayRegion(env, to, 0, MEMORY_ROOM, bytes);
 }
 
-/* ---- loading -------------------------------------------------------------------------------------------------------- */
+/* ---- loading ---------------------------------------------------------------------------------------------------- */
 
 #define METHOD(name, signature, function) {(char *)(name), (char *)(signature), (void *)(function)}
 

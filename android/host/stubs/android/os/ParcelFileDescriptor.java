@@ -15,7 +15,10 @@ public class ParcelFileDescriptor implements Closeable {
         this.file = file;
     }
 
-    /** The newest descriptor of this process that is open on the file: Java itself does not tell its descriptors' numbers. */
+    /**
+     * The newest descriptor of this process that is open on the file: Java itself does not tell its descriptors'
+     * numbers.
+     */
     public int getFd() {
         int newest = -1;
         try {

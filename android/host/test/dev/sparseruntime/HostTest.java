@@ -20,8 +20,10 @@ import java.util.List;
  * Tests of the Java API on the host's Java machine; android/tests/test_java.py makes the folder given as argument:
  *
  * <ul>
- *   <li>net.spr, net.x, net.y: a sparse network, FLOAT32 x [1, 3, 32, 32] to y [1, 10], and onnxruntime's y; batch3.x, batch3.y likewise
- *   <li>types.spr: bytes [2, 3] UINT8 and ids [2, 3] INT64 to sum [2, 3] INT64, and grid [2] INT32 to text "é𝄞" [2] FLOAT64
+ *   <li>net.spr, net.x, net.y: a sparse network, FLOAT32 x [1, 3, 32, 32] to y [1, 10], and onnxruntime's y;
+ *       batch3.x, batch3.y likewise
+ *   <li>types.spr: bytes [2, 3] UINT8 and ids [2, 3] INT64 to sum [2, 3] INT64, and grid [2] INT32 to text "é𝄞" [2]
+ *       FLOAT64
  *   <li>found.spr: x [4] FLOAT32 to where [1, n] INT64, the places of what is not zero
  *   <li>damaged.spr; app.apk with assets/stored.spr, assets/packed.spr, assets/damaged.spr
  * </ul>

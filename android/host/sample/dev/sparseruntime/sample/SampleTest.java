@@ -10,8 +10,8 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * The sample's Classifier on the host. Arguments: folder of assets; then files of pixels (0xAARRGGBB as little-endian integers), for each of
- * which it prints label and probability. Last a line with the times, dense and sparse.
+ * The sample's Classifier on the host. Arguments: folder of assets; then files of pixels (0xAARRGGBB as little-endian
+ * integers), for each of which it prints label and probability. Last a line with the times, dense and sparse.
  */
 final class SampleTest {
     private SampleTest() {}

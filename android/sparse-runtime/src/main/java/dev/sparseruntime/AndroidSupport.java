@@ -15,8 +15,9 @@ public final class AndroidSupport {
     private AndroidSupport() {}
 
     /**
-     * An app's assets: {@code AndroidSupport.assets(context.getAssets())}. A model is mapped where it lies in the APK, if it is stored
-     * there uncompressed ({@code androidResources { noCompress += "spr" }}); a compressed one is read into memory.
+     * An app's assets: {@code AndroidSupport.assets(context.getAssets())}. A model is mapped where it lies in the APK,
+     * if it is stored there uncompressed ({@code androidResources { noCompress += "spr" }}); a compressed one is read
+     * into memory.
      */
     public static AssetSource assets(AssetManager assets) {
         return name -> {

@@ -81,14 +81,16 @@ final class Buffers {
         }
         // Buffers made from a ByteBuffer are big-endian unless it was told otherwise: numbers would be read backwards.
         if (type.size() > 1 && order != ByteOrder.nativeOrder()) {
-            throw error(what, info, "needs a buffer in native byte order: call order(ByteOrder.nativeOrder()) on the ByteBuffer "
-                    + "before anything is put into it or a view is made of it");
+            throw error(what, info, "needs a buffer in native byte order: call order(ByteOrder.nativeOrder()) on the "
+                    + "ByteBuffer before anything is put into it or a view is made of it");
         }
         if (!buffer.isDirect() && !buffer.hasArray() && !buffer.isReadOnly()) {
-            throw error(what, info, "needs a direct buffer or one with an array of its own type, not a view of a heap ByteBuffer");
+            throw error(what, info,
+                    "needs a direct buffer or one with an array of its own type, not a view of a heap ByteBuffer");
         }
         if (!buffer.isDirect() && !buffer.hasArray() && what.equals("input")) {
-            throw error(what, info, "needs a direct buffer or one with an accessible array, not a read-only heap buffer");
+            throw error(what, info,
+                    "needs a direct buffer or one with an accessible array, not a read-only heap buffer");
         }
         return size;
     }

@@ -36,8 +36,8 @@ public final class Model implements AutoCloseable {
     }
 
     /**
-     * A model in memory: the bytes from position to limit. A direct buffer (a MappedByteBuffer, say) whose bytes begin at an address
-     * that is a multiple of 4 is used where it lies and must not be changed; others are copied.
+     * A model in memory: the bytes from position to limit. A direct buffer (a MappedByteBuffer, say) whose bytes begin
+     * at an address that is a multiple of 4 is used where it lies and must not be changed; others are copied.
      */
     public static Model fromBuffer(ByteBuffer buffer) {
         ByteBuffer data = buffer.slice();
@@ -53,8 +53,8 @@ public final class Model implements AutoCloseable {
     }
 
     /**
-     * Maps part of a file that is open as a descriptor of the process: length bytes from offset, at any offset. An uncompressed asset
-     * is such a part of the APK. The descriptor may be closed afterwards.
+     * Maps part of a file that is open as a descriptor of the process: length bytes from offset, at any offset. An
+     * uncompressed asset is such a part of the APK. The descriptor may be closed afterwards.
      */
     public static Model fromFd(int fd, long offset, long length) {
         return new Model(Native.openFd(fd, offset, length), null);
@@ -118,7 +118,8 @@ public final class Model implements AutoCloseable {
 
     static byte[] utf8(String what, String text) {
         if (text == null || text.indexOf('\0') >= 0) {
-            throw new SparseRuntimeException(Status.ARGUMENT, what + (text == null ? " is null" : " contains the character 0"));
+            throw new SparseRuntimeException(Status.ARGUMENT,
+                    what + (text == null ? " is null" : " contains the character 0"));
         }
         return text.getBytes(StandardCharsets.UTF_8);
     }

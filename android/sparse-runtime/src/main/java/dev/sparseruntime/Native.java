@@ -3,8 +3,8 @@ package dev.sparseruntime;
 import java.nio.Buffer;
 
 /**
- * The C side (csrc/jni), registered by JNI_OnLoad. Handles are addresses and are never 0 where one is valid: Model and Session see to
- * it that none is used after it was closed. Texts are UTF-8. All throw {@link SparseRuntimeException}.
+ * The C side (csrc/jni), registered by JNI_OnLoad. Handles are addresses and are never 0 where one is valid: Model and
+ * Session see to it that none is used after it was closed. Texts are UTF-8. All throw {@link SparseRuntimeException}.
  */
 final class Native {
     static {
@@ -19,7 +19,10 @@ final class Native {
 
     static native long openFile(byte[] path);
 
-    /** The first `size` bytes of a direct buffer, which must stay until the model is closed; 0 if they are not at a multiple of 4. */
+    /**
+     * The first `size` bytes of a direct buffer, which must stay until the model is closed; 0 if they are not at a
+     * multiple of 4.
+     */
     static native long openBuffer(Buffer direct, long size);
 
     static native long openFd(int fd, long offset, long length);

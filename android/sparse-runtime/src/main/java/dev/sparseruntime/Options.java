@@ -31,7 +31,9 @@ public final class Options {
         return this;
     }
 
-    /** Bit i lets the session's own threads run on CPU i; 0, the default: anywhere. The calling thread is left alone. */
+    /**
+     * Bit i lets the session's own threads run on CPU i; 0, the default: anywhere. The calling thread is left alone.
+     */
     public Options cpuMask(long mask) {
         this.cpuMask = mask;
         return this;
@@ -58,8 +60,8 @@ public final class Options {
     }
 
     /**
-     * Chooses kernels by measuring them on this device, which takes up to some seconds. What is found is kept beside a model opened by
-     * {@link Model#fromFile} in a writable folder, and used by the next session.
+     * Chooses kernels by measuring them on this device, which takes up to some seconds. What is found is kept beside a
+     * model opened by {@link Model#fromFile} in a writable folder, and used by the next session.
      */
     public Options autotune(boolean autotune) {
         this.autotune = autotune;

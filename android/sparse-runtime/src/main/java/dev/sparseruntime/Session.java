@@ -24,11 +24,12 @@ import java.util.concurrent.atomic.AtomicReference;
  * }
  * </pre>
  *
- * <p>Buffers go to C where they lie: direct ones by their address, others by their array; what counts is what lies between position
- * and limit, which stay as they are. The core then writes a tensor once, into the padded planes that its kernels want.
+ * <p>Buffers go to C where they lie: direct ones by their address, others by their array; what counts is what lies
+ * between position and limit, which stay as they are. The core then writes a tensor once, into the padded planes that
+ * its kernels want.
  *
- * <p>A session belongs to one thread at a time: a call while another thread is in one throws. Make one session per thread; they share
- * the model. Memory is native, and only close frees it.
+ * <p>A session belongs to one thread at a time: a call while another thread is in one throws. Make one session per
+ * thread; they share the model. Memory is native, and only close frees it.
  */
 public final class Session implements AutoCloseable {
     private final Model model;
@@ -82,7 +83,9 @@ public final class Session implements AutoCloseable {
         return fromBuffer(buffer, new Options());
     }
 
-    /** {@code Session.fromAsset(AndroidSupport.assets(context.getAssets()), "model.spr", options)}; mapped, not copied. */
+    /**
+     * {@code Session.fromAsset(AndroidSupport.assets(context.getAssets()), "model.spr", options)}; mapped, not copied.
+     */
     public static Session fromAsset(AssetSource assets, String name, Options options) {
         return of(assets.open(name), options);
     }
@@ -129,7 +132,9 @@ public final class Session implements AutoCloseable {
         }
     }
 
-    /** An output. Without a shape before all inputs have theirs, or, where it depends on what is computed, before a run. */
+    /**
+     * An output. Without a shape before all inputs have theirs, or, where it depends on what is computed, before a run.
+     */
     public TensorInfo output(int index) {
         enter();
         try {
@@ -179,7 +184,10 @@ public final class Session implements AutoCloseable {
         }
     }
 
-    /** A direct buffer in native byte order with the size of an input, for {@link #setInput}; make it once and use it again. */
+    /**
+     * A direct buffer in native byte order with the size of an input, for {@link #setInput}; make it once and use it
+     * again.
+     */
     public ByteBuffer newInput(int index) {
         return newBuffer("input", input(index));
     }
@@ -202,8 +210,8 @@ public final class Session implements AutoCloseable {
     // ---- running
 
     /**
-     * Sets an input from a buffer's remaining elements, which must be as many as the tensor has: a ByteBuffer for any type, or the
-     * buffer of the type. Stays until it is set anew or a shape changes.
+     * Sets an input from a buffer's remaining elements, which must be as many as the tensor has: a ByteBuffer for any
+     * type, or the buffer of the type. Stays until it is set anew or a shape changes.
      */
     public void setInput(int index, Buffer buffer) {
         enter();
@@ -267,7 +275,8 @@ public final class Session implements AutoCloseable {
         try {
             TensorInfo info = outputInfo(index);
             if (info.count() > Integer.MAX_VALUE) {
-                throw new SparseRuntimeException(Status.SHAPE, "output '" + info.name() + "' has too many elements for an array");
+                throw new SparseRuntimeException(Status.SHAPE,
+                        "output '" + info.name() + "' has too many elements for an array");
             }
             float[] values = new float[(int) Math.max(0, info.count())];
             Buffers.getOutput(handle, index, info, FloatBuffer.wrap(values)); // says so where there is nothing yet
@@ -302,7 +311,10 @@ public final class Session implements AutoCloseable {
 
     // ---- what was done, and why
 
-    /** A table for people: each layer's operator, shape, share of zeros, kernel and why, time where profiled; memory; CPU. */
+    /**
+     * A table for people: each layer's operator, shape, share of zeros, kernel and why, time where profiled; memory;
+     * CPU.
+     */
     public String explain() {
         enter();
         try {
@@ -365,7 +377,10 @@ public final class Session implements AutoCloseable {
 
     // ---- one thread at a time
 
-    /** Ends the session and frees its memory. A second call does nothing; one while another thread uses the session throws. */
+    /**
+     * Ends the session and frees its memory. A second call does nothing; one while another thread uses the session
+     * throws.
+     */
     @Override
     public void close() {
         take();
@@ -430,8 +445,8 @@ public final class Session implements AutoCloseable {
 
     private static void checkCount(String what, int given, int count) {
         if (given != count) {
-            throw new SparseRuntimeException(Status.ARGUMENT,
-                    given + " " + what + " buffers given, the model has " + count + " " + what + (count == 1 ? "" : "s"));
+            throw new SparseRuntimeException(Status.ARGUMENT, given + " " + what + " buffers given, the model has " + count
+                    + " " + what + (count == 1 ? "" : "s"));
         }
     }
 }

@@ -42,7 +42,7 @@ public final class Timing {
 
     @Override
     public String toString() {
-        return String.format(Locale.ROOT, "%.3f ms median, %.3f ms spread, %.3f ms least of %d runs", median(), spread(),
-                min(), runs());
+        return String.format(Locale.ROOT, "%.3f ms median, %.3f ms spread, %.3f ms least of %d runs", median(),
+                spread(), min(), runs());
     }
 }

@@ -42,7 +42,8 @@ final class Classifier implements AutoCloseable {
         scores = session.newOutput(0).asFloatBuffer();
         if (scores.remaining() != labels.size()) {
             session.close();
-            throw new IllegalArgumentException("the network has " + scores.remaining() + " scores, there are " + labels.size() + " labels");
+            throw new IllegalArgumentException(
+                    "the network has " + scores.remaining() + " scores, there are " + labels.size() + " labels");
         }
     }
 

@@ -22,7 +22,10 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
-/** Classifies the pictures in the assets, and measures the same network run dense and run sparse. android/make_assets.py makes both. */
+/**
+ * Classifies the pictures in the assets, and measures the same network run dense and run sparse. android/make_assets.py
+ * makes both.
+ */
 public class MainActivity extends Activity {
     private static final String MODEL = "model.spr";
     private static final int[] THREADS = {1, 2, 4};
@@ -31,7 +34,9 @@ public class MainActivity extends Activity {
         void run() throws IOException;
     }
 
-    private final ExecutorService worker = Executors.newSingleThreadExecutor(); // the network never runs on the main thread
+    /** The network never runs on the main thread. */
+    private final ExecutorService worker = Executors.newSingleThreadExecutor();
+
     private TextView status;
     private ViewGroup pictures;
     private View measure;
@@ -77,12 +82,14 @@ public class MainActivity extends Activity {
 
     private Classifier classifier(Options.Sparse sparse, int threads) throws IOException {
         AssetSource assets = AndroidSupport.assets(getAssets());
-        return new Classifier(assets, MODEL, lines("labels.txt"), lines("channels.txt"), new Options().sparse(sparse).threads(threads));
+        Options options = new Options().sparse(sparse).threads(threads);
+        return new Classifier(assets, MODEL, lines("labels.txt"), lines("channels.txt"), options);
     }
 
     private List<String> lines(String asset) throws IOException {
         List<String> lines = new ArrayList<>();
-        try (BufferedReader reader = new BufferedReader(new InputStreamReader(getAssets().open(asset), StandardCharsets.UTF_8))) {
+        InputStream in = getAssets().open(asset);
+        try (BufferedReader reader = new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8))) {
             for (String line; (line = reader.readLine()) != null; ) {
                 lines.add(line);
             }
