@@ -1,10 +1,11 @@
 """The evidence of speed: python -m benchmarks.report [--measure] [--quick] ...
 
-    --measure            runs the networks on all runtimes that are installed (`make peers`): docs/benchmarks/x86.json
+    --measure            runs the networks on all runtimes that are installed (`make peers`): docs/benchmarks/x86.json,
+                         and those in INT8 to x86_int8.json
     --networks, --peers, --rounds, --clock, --quick      what to measure, and how
 
-Then docs/benchmarks.md is written from docs/benchmarks/x86.json and arm.json (`python -m benchmarks.arm`), whichever
-are there."""
+Then docs/benchmarks.md is written from docs/benchmarks/x86.json, x86_int8.json and arm.json (`python -m
+benchmarks.arm`), whichever are there."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from . import report_tables as tables
 from .peers import OURS, PEERS, ROOT
-from .variants import NAMES, VARIANTS
+from .variants import INT8_NAMES, NAMES, VARIANTS
 
 QUIET = 0.9  # share of the time a single-threaded process had its CPU, below which the page says that it was disturbed
 
@@ -38,6 +39,16 @@ times are dense ones throughout. tvm is left out: without hours of tuning its ti
 - measured on {date} at commit {commit}
 - {versions}"""
 
+_INT8 = """## x86, INT8: measured against other runtimes
+
+Measured as FP32 above, {rounds} rounds of {burst:.0f} ms, with models that onnxruntime's tool has quantized (QDQ, weights
+per channel, activations in uint8) after they were pruned, on runtimes that run them in integers; and the same in floats.
+Runtimes may differ by some quanta.
+
+- CPU: {cpu} ({cpus} CPUs; {features}), {system}, Python {python}
+- measured on {date} at commit {commit}
+- {versions}"""
+
 _ARM = """## ARM: estimated
 
 Cycles by `tools/armcycles` (its README says how far to trust them: 10 to 25 %), which runs the program under qemu and
@@ -48,21 +59,23 @@ bias, relu and tails; weighted means that each comes as often as in the network,
 (outputs)."""
 
 
-def page(measured, estimated):
-    """The text of docs/benchmarks.md. Either may be None."""
+def page(measured, estimated, quantized=None):
+    """The text of docs/benchmarks.md. Any may be None."""
     parts = [_HEAD]
     if measured:
-        parts += _measured_parts(tables.Measured(measured))
+        parts += _measured_parts(tables.Measured(measured), _X86, tables.measured_targets)
+    if quantized:
+        parts += _measured_parts(tables.Measured(quantized), _INT8, tables.int8_targets)
     if estimated:
         parts += _estimated_parts(tables.Estimated(estimated))
     return "\n\n".join(parts) + "\n"
 
 
-def _measured_parts(m):
+def _measured_parts(m, head, targets):
     data, machine = m.data, m.data["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in data["versions"].items())
     parts = [
-        _X86.format(
+        head.format(
             rounds=data["rounds"],
             burst=data["burst_ms"],
             commit=data["commit"],
@@ -100,7 +113,7 @@ def _measured_parts(m):
         *parts,
         "### Targets",
         f"The best peer's dense time is the least of {', '.join(tables.DENSE_PEERS)}: {best}.",
-        tables.targets_table(tables.measured_targets(m)),
+        tables.targets_table(targets(m)),
     ]
 
 
@@ -165,15 +178,15 @@ def plot(measured, path):
     Image.open(image).convert("RGB").quantize(64).save(path, optimize=True)
 
 
-def measure(options):
+def measure(options, names, peers):
     from .peers.measure import measure as run
 
     keys = ("dense", "90") if options.quick else VARIANTS
     rounds = 2 if options.quick else options.rounds
     return run(
-        options.networks.split(","),
+        names,
         [VARIANTS[key] for key in keys],
-        options.peers.split(","),
+        peers,
         rounds,
         options.clock,
         progress=lambda text: print(text, file=sys.stderr, flush=True),
@@ -183,7 +196,7 @@ def measure(options):
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__.splitlines()[0])
     parser.add_argument("--measure", action="store_true", help="measure first, else only write the page")
-    parser.add_argument("--networks", default=",".join(NAMES), help="comma list (default %(default)s)")
+    parser.add_argument("--networks", default=",".join(NAMES + INT8_NAMES), help="comma list (default %(default)s)")
     parser.add_argument("--peers", default=",".join(PEERS), help="comma list (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=15, help="(default %(default)s)")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: for a machine that is busy")
@@ -193,17 +206,24 @@ def main():
     docs = Path(options.docs)
     figures = docs / "benchmarks"
     figures.mkdir(parents=True, exist_ok=True)
-    x86, arm = figures / "x86.json", figures / "arm.json"
-    if options.measure:
-        data = measure(options)
+    x86, x86_int8, arm = figures / "x86.json", figures / "x86_int8.json", figures / "arm.json"
+    names, peers = options.networks.split(","), options.peers.split(",")
+    floats = [name for name in names if name not in INT8_NAMES]
+    quantized = [name for name in names if name in INT8_NAMES]
+    if options.measure and quantized:  # with the same in floats beside them
+        names = quantized + [name.removesuffix("_int8") for name in quantized]
+        data = measure(options, names, [peer for peer in peers if PEERS[peer].int8])
+        x86_int8.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    if options.measure and floats:
+        data = measure(options, floats, peers)
         try:
             plot(data, figures / "x86.png")
             data["plot"] = "x86.png"
         except ImportError:
             print("no plots: matplotlib is not installed", file=sys.stderr)
         x86.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    measured, estimated = (json.loads(p.read_text(encoding="utf-8")) if p.exists() else None for p in (x86, arm))
-    (docs / "benchmarks.md").write_text(page(measured, estimated), encoding="utf-8")
+    found = [json.loads(p.read_text(encoding="utf-8")) if p.exists() else None for p in (x86, arm, x86_int8)]
+    (docs / "benchmarks.md").write_text(page(*found), encoding="utf-8")
     print(f"{docs / 'benchmarks.md'} written", file=sys.stderr)
 
 

@@ -9,7 +9,12 @@ from .variants import VARIANTS
 
 OURS = "sparse-runtime"
 DENSE_PEERS = ("onnxruntime", "openvino", "LiteRT")  # whose best dense time the targets are shares of
-TITLES = {"mobilenet_v1": "MobileNetV1-1.0-224", "mobilenet_v2": "MobileNetV2-1.0-224", "picodet_m": "PicoDet-m 320"}
+TITLES = {
+    "mobilenet_v1": "MobileNetV1-1.0-224",
+    "mobilenet_v2": "MobileNetV2-1.0-224",
+    "picodet_m": "PicoDet-m 320",
+    "mobilenet_v1_int8": "MobileNetV1-1.0-224 INT8",
+}
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,23 @@ _SHARES = {
     "picodet_m": {"75": 0.55, "85": 0.42},
 }
 _THREADS = {"mobilenet_v1": (1.8, ("dense", "90")), "picodet_m": (1.7, ("dense", "90"))}
+
+
+_INT8_SHARES = {"mobilenet_v1_int8": {"dense": 1.2, "75-2x1": 0.8, "85": 0.7, "90": 0.6}}
+
+
+def int8_targets(m):
+    """Of quantized networks, measured together with the same in floats."""
+    found = []
+    for network, shares in _INT8_SHARES.items():
+        best, _ = m.best_dense(network)
+        for variant, limit in shares.items():
+            ours, title = m.median(network, variant), f"{TITLES[network]} {VARIANTS[variant].title}"
+            found.append(Target(f"{title}: share of the best peer's dense time", limit, False, _ratio(ours, best)))
+            if variant != "dense":
+                floats = m.median(network.removesuffix("_int8"), variant)
+                found.append(Target(f"{title}: share of our FP32 time", 1.0, False, _ratio(ours, floats)))
+    return found
 
 
 def measured_targets(m):

@@ -53,6 +53,25 @@ def test_every_measured_target_of_the_issue_is_there():
     assert len(tables.measured_targets(tables.Measured({"cases": []}))) == 4 + 3 + 2 + 6 + 4
 
 
+def test_int8_targets(measured):
+    net = "mobilenet_v1_int8"
+    measured["cases"] += [
+        case(net, "dense", "openvino", 2.0), case(net, "dense", "onnxruntime", 4.0),
+        case(net, "dense", tables.OURS, 2.5), case(net, "85", tables.OURS, 1.2),
+        case("mobilenet_v1", "85", tables.OURS, 3.0),
+    ]  # fmt: skip
+    targets = tables.int8_targets(tables.Measured(measured))
+    assert len(targets) == 4 + 3
+    dense = found(targets, "INT8 dense: share of the best")
+    assert dense.found == pytest.approx(1.25) and dense.holds is False
+    sparse = found(targets, "INT8 85 %: share of the best")
+    assert sparse.found == pytest.approx(0.6) and sparse.holds
+    assert found(targets, "INT8 85 %: share of our FP32").found == pytest.approx(0.4)
+    text = report.page(None, None, measured)
+    assert "## x86, INT8" in text and "### MobileNetV1-1.0-224 INT8" in text
+    assert "share of our FP32 time | ≤ 1.00 | 0.40" in text
+
+
 def test_target_row():
     assert tables.Target("t", 0.75, True, 0.7, "%").row() == ["t", "≥ 75 %", "70 %", "**no**"]
     assert tables.Target("t", 0.6, False, 0.55).row() == ["t", "≤ 0.60", "0.55", "yes"]
