@@ -178,10 +178,10 @@ def plot(measured, path):
     Image.open(image).convert("RGB").quantize(64).save(path, optimize=True)
 
 
-def measure(options, names, peers):
+def measure(options, names, peers, keys):
     from .peers.measure import measure as run
 
-    keys = ("dense", "90") if options.quick else VARIANTS
+    keys = ("dense", "90") if options.quick else keys
     rounds = 2 if options.quick else options.rounds
     return run(
         names,
@@ -212,10 +212,10 @@ def main():
     quantized = [name for name in names if name in INT8_NAMES]
     if options.measure and quantized:  # with the same in floats beside them
         names = quantized + [name.removesuffix("_int8") for name in quantized]
-        data = measure(options, names, [peer for peer in peers if PEERS[peer].int8])
+        data = measure(options, names, [peer for peer in peers if PEERS[peer].int8], tables.INT8_VARIANTS)
         x86_int8.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     if options.measure and floats:
-        data = measure(options, floats, peers)
+        data = measure(options, floats, peers, VARIANTS)
         try:
             plot(data, figures / "x86.png")
             data["plot"] = "x86.png"

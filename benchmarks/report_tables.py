@@ -100,6 +100,7 @@ _THREADS = {"mobilenet_v1": (1.8, ("dense", "90")), "picodet_m": (1.7, ("dense",
 
 
 _INT8_SHARES = {"mobilenet_v1_int8": {"dense": 1.2, "75-2x1": 0.8, "85": 0.7, "90": 0.6}}
+INT8_VARIANTS = ("dense", "75-2x1", "85", "90")
 
 
 def int8_targets(m):
