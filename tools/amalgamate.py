@@ -23,7 +23,7 @@ TOKEN = re.compile(
     r"(?P<number>\.?\d(?:[eEpP][+-]|[\w.])*)|(?P<other>->|\.\.\.|.)", re.DOTALL)
 DIRECTIVE = re.compile(r"^[ \t]*#(?:[^\n\\]|\\.|\\\n)*", re.MULTILINE)
 
-FOR_ONE_CPU = re.compile(r"^kernels/\w+/(neon|avx|x86|vnni|dotprod)\w*\.c$")  # CMakeLists.txt leaves out the same with SPR_PLAIN_C
+FOR_ONE_CPU = re.compile(r"^kernels/\w+/(neon|avx|x86|vnni|vbmi|amx|dotprod)\w*\.c$")  # CMakeLists.txt leaves out the same with SPR_PLAIN_C
 FEATURES = {"_GNU_SOURCE", "_FILE_OFFSET_BITS"}  # set once, at the top
 
 HEAD = """/* sparse-runtime {version}, the C library in one file, put together by tools/amalgamate.py: change the files that it comes from.
