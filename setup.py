@@ -23,6 +23,7 @@ CORE = Path("csrc")
 WHEEL = "bdist_wheel" in sys.argv
 ABI3 = WHEEL and sys.version_info >= (3, 11) and not sysconfig.get_config_var("Py_GIL_DISABLED")
 LIMITED_API = "-DPy_LIMITED_API=0x030b0000"
+SMALL = (str(CORE / "graph"), "sparse_runtime")  # runs once per plan or call, so size counts, not speed
 STRIP = ["-Wl,-x" if sys.platform == "darwin" else "-Wl,--strip-all"] if WHEEL else []
 NOT_IN_LIBRARY = {"tests", "tools", "jni"}  # CMakeLists.txt leaves out the same folders of csrc/
 
@@ -58,8 +59,11 @@ def compile_changed(compiler, everything, sources, output_dir=None, macros=None,
 
     def compile_one(obj):
         src, ext = build[obj]
-        # what is C only is the same for wheels and for builds in place
-        options = extra_postargs + [LIMITED_API] if ABI3 and not src.startswith(str(CORE)) else extra_postargs
+        options = [*extra_postargs]
+        if src.startswith(SMALL):
+            options += ["-Os", "-fno-asynchronous-unwind-tables"]
+        if ABI3 and not src.startswith(str(CORE)):  # what is C only is the same for wheels and for builds in place
+            options.append(LIMITED_API)
         command = " ".join([*compiler.compiler_so, *cc_args, *options])
         if not everything and up_to_date(obj, command):
             return
