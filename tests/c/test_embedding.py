@@ -154,16 +154,50 @@ def test_example_on_arm(classifier, tmp_path, cpu):
     assert "neon" in text.split("cpu: ")[1]
 
 
+def build_one_file(folder, program, *flags):
+    """Builds FOLDER/spr/spr.c by one call, in plain C so that it takes seconds, and the example with it."""
+    run("cc", "-O1", "-ffunction-sections", "-fdata-sections", "-DSPR_PLAIN_C", *flags, "-c", folder / "spr/spr.c",
+        "-o", program.with_suffix(".o"))
+    run("cc", "-s", "-Wl,--gc-sections", "-I", folder, ROOT / "examples/c/classify.c", program.with_suffix(".o"), "-lm", "-lpthread",
+        "-o", program)
+    return program
+
+
+@pytest.fixture(scope="module")
+def one_file(tmp_path_factory):
+    """A folder with what tools/amalgamate.py makes, in spr/, and the example built with it."""
+    folder = tmp_path_factory.mktemp("one_file")
+    run(sys.executable, ROOT / "tools/amalgamate.py", folder / "spr")
+    build_one_file(folder, folder / "classify")
+    return folder
+
+
 @pytest.mark.slow
-def test_one_file(classifier, tmp_path):
-    """tools/amalgamate.py, built by one call; in plain C, so that it takes seconds."""
-    run(sys.executable, ROOT / "tools/amalgamate.py", tmp_path)
-    run("cc", "-O1", "-DSPR_PLAIN_C", "-c", tmp_path / "spr.c", "-o", tmp_path / "spr.o")
-    header = (tmp_path / "spr.h").read_text(encoding="utf-8")
-    visible = {line.split()[-1] for line in run("readelf", "-sW", tmp_path / "spr.o").splitlines()
+def test_one_file(classifier, one_file):
+    header = (one_file / "spr/spr.h").read_text(encoding="utf-8")
+    visible = {line.split()[-1] for line in run("readelf", "-sW", one_file / "classify.o").splitlines()
                if " GLOBAL DEFAULT " in line and " UND " not in line}
     assert "spr_session_run" in visible and all(name + "(" in header for name in visible)
-    (tmp_path / "spr").mkdir()
-    shutil.copy(tmp_path / "spr.h", tmp_path / "spr")
-    run("cc", "-I", tmp_path, ROOT / "examples/c/classify.c", tmp_path / "spr.o", "-lm", "-lpthread", "-o", tmp_path / "classify")
-    check_answer(run(tmp_path / "classify", classifier / "model.spr", classifier / "picture.ppm"), classifier)
+    check_answer(run(one_file / "classify", classifier / "model.spr", classifier / "picture.ppm"), classifier)
+
+
+@pytest.mark.slow
+def test_tailored(classifier, one_file, tmp_path):
+    """A library for one model runs it, is smaller, and says what another model lacks."""
+    text = run(sys.executable, ROOT / "tools/tailor.py", classifier / "model.spr", "--header", tmp_path / "tailored.h")
+    operators = re.search(r"^operators: (.*)$", text, re.MULTILINE)[1].split()
+    kernels = re.search(r"^kernels: (.*)$", text, re.MULTILINE)[1].split()
+    assert {"Conv", "FullyConnected", "GlobalAveragePool"} <= set(operators) and "Resize" not in operators
+    assert {"pw_csr_f32_neon", "pw_dense_f32_avx2", "conv_f32_neon", "unary_f32_neon"} <= set(kernels)
+    assert not [name for name in kernels if name.startswith("dwconv") or "_q8_" in name]
+    assert "#define SPR_KEEP_op_Conv ~," in (tmp_path / "tailored.h").read_text(encoding="utf-8")
+
+    program = build_one_file(one_file, one_file / "tailored", f'-DSPR_TAILOR="{tmp_path / "tailored.h"}"')
+    check_answer(run(program, classifier / "model.spr", classifier / "picture.ppm"), classifier)
+    assert program.stat().st_size < 0.7 * (one_file / "classify").stat().st_size
+
+    other = make_model([helper.make_node("DepthToSpace", ["x"], ["y"], blocksize=2, name="spread")], {"x": (1, 12, 4, 4)}, ["y"])
+    sr.convert(other, tmp_path / "other.spr")
+    done = subprocess.run([program, tmp_path / "other.spr", classifier / "picture.ppm"], capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 1 and "tailored to other models, without the operator DepthToSpace" in done.stderr
