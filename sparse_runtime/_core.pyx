@@ -260,9 +260,18 @@ cdef class Model:
         return found
 
     def operators(self):
-        """Names of the operators, each once."""
+        """What the nodes are: set of (operator, shape of the second input where that is constant: weights; else None)."""
         cdef const spr_graph *graph = spr_model_graph(self.model)
-        return sorted({_text(spr_op_get_schema(graph.nodes[i].op).name) for i in range(graph.node_count)})
+        cdef const spr_value *weights
+        found = set()
+        for i in range(graph.node_count):
+            shape = None
+            if graph.nodes[i].in_count > 1 and graph.nodes[i].in_[1] >= 0:
+                weights = &graph.values[graph.nodes[i].in_[1]]
+                if weights.is_const:
+                    shape = tuple(weights.desc.dim[k] for k in range(weights.desc.rank))
+            found.add((_text(spr_op_get_schema(graph.nodes[i].op).name), shape))
+        return found
 
     def infer(self, shapes=None):
         """Types and shapes of all values whose shapes do not depend on contents: {name: (dtype, shape)}, for the given or the

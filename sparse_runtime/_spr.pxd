@@ -141,10 +141,13 @@ cdef extern from "graph/graph.h" nogil:
 
     ctypedef struct spr_value:
         const char *name
+        uint8_t is_const
         spr_desc desc
 
     ctypedef struct spr_node:
         spr_op op
+        int32_t in_count
+        const int32_t *in_ "in"
 
     ctypedef struct spr_graph:
         spr_value *values

@@ -40,9 +40,10 @@ def shapes(path, given):
 
 
 def needs(path, given):
-    """(operators, kernel classes) of a model."""
+    """(operators, kernel classes and sizes of depthwise windows) of a model."""
     classes = {kernel["name"]: kernel["cls"] for kernel in _core.kernels()}
-    operators = set(_core.Model(str(path)).operators())
+    nodes = _core.Model(str(path)).operators()
+    operators = {op for op, _ in nodes}
     used, planned = set(ALWAYS), set()
     for sparse in ("auto", "always", "never"):
         session = sr.Session(path, sparse=sparse, input_shapes=shapes(path, given))
@@ -57,6 +58,8 @@ def needs(path, given):
         used |= {cls for cls in classes.values() if cls.startswith("pw_") and cls.endswith("_q8")}
     if operators & {"NonZero", "NonMaxSuppression"} or not planned:
         used |= set(classes.values())  # layers that are planned only when they run
+    if any(op == "Conv" and shape and len(shape) == 4 and shape[1] == 1 and 5 in shape[2:] for op, shape in nodes):
+        used.add("dwconv_5x5")  # half of the code of depthwise layers
     return operators, used
 
 
@@ -75,10 +78,11 @@ def kept_kernels(classes, isa):
     return kept
 
 
-def header(models, operators, kernels):
+def header(models, operators, classes, kernels):
     functions = kernel_functions()
     lines = [f"/* What {', '.join(Path(m).name for m in models)} need, by tools/tailor.py: for -DSPR_TAILOR. */"]
     lines += [f"#define SPR_KEEP_op_{op} ~," for op in sorted(operators)]
+    lines += ["#define SPR_KEEP_dwconv_5x5 ~,"] if "dwconv_5x5" in classes else []
     lines += [f"#define SPR_KEEP_{function} ~," for function in sorted({functions[k["name"]][1] for k in kernels})]
     return "\n".join(lines) + "\n"
 
@@ -86,6 +90,8 @@ def header(models, operators, kernels):
 def build(folder, header_file, toolchain, flags):
     """Builds and strips; returns the path of the shared library."""
     command = ["cmake", "-S", ROOT, "-B", folder, f"-DSPR_TAILOR={header_file}", "-DSPR_BUILD_TESTS=OFF", "-DSPR_BUILD_TOOLS=OFF",
+               "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_C_FLAGS=-fno-asynchronous-unwind-tables -fno-unwind-tables",
+               "-DCMAKE_SHARED_LINKER_FLAGS=-Wl,-z,noseparate-code",
                *(["-DCMAKE_TOOLCHAIN_FILE=" + str(Path(toolchain).resolve())] if toolchain else []), *flags]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["cmake", "--build", folder, "--parallel", "--target", "sparse_runtime"], check=True, stdout=subprocess.DEVNULL)
@@ -124,7 +130,7 @@ def main():
     target = given.header or (given.build / "tailored.h" if given.build else None)
     if target:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(header(given.models, operators, kernels), encoding="utf-8")
+        target.write_text(header(given.models, operators, classes, kernels), encoding="utf-8")
     if given.build:
         library = build(given.build, target.resolve(), given.toolchain, argv[split + 1:])
         print(f"{library}: {library.stat().st_size / 1000:.0f} kB")

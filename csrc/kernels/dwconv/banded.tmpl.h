@@ -84,7 +84,7 @@ void SPR_CONV_NAME(spr_dwconv_f32)(const spr_conv_args *args) {
     if (win->kh == 3)
         dw_run(args, win->sh == 1 ? dw_fixed_3_1 : dw_fixed_3_2);
     else
-        dw_run(args, win->sh == 1 ? dw_fixed_5_1 : dw_fixed_5_2);
+        dw_run(args, win->sh == 1 ? SPR_DW_5X5(dw_fixed_5_1) : SPR_DW_5X5(dw_fixed_5_2));
 }
 
 const spr_conv_traits SPR_CONV_NAME(spr_dwconv_traits) = {spr_dwconv_match_fixed, spr_dwconv_size, spr_dwconv_pack,

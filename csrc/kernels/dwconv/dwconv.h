@@ -5,6 +5,7 @@
 #ifndef SPR_KERNELS_DWCONV_DWCONV_H
 #define SPR_KERNELS_DWCONV_DWCONV_H
 
+#include "base/tailor.h"
 #include "kernels/kernel.h"
 
 /* Floats of a record. */
@@ -18,6 +19,9 @@ void spr_dwconv_pack(const spr_conv_shape *s, const float *w, const float *bias,
 
 /* spr_conv_traits.match: square 3x3 or 5x5, stride 1 or 2, no dilation, one output channel for each input channel. */
 int spr_dwconv_match_fixed(const spr_conv_shape *s);
+
+/* A function for 5x5 windows: they are half of the code, and a tailored library may do without them. */
+#define SPR_DW_5X5(fn) (SPR_KEPT(dwconv_5x5, 1, 0) ? (fn) : NULL)
 
 /* Output rows to compute at once of `n`: sevens for the networks whose images are 7 * 2^i high, else threes and
    fours, of which any number but 1, 2 and 5 is a sum. */
