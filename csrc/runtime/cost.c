@@ -29,15 +29,34 @@ static double l2_bytes(uint32_t features) {
     return features & SPR_ISA_INORDER ? 384 << 10 : 512 << 10;
 }
 
+/* Cycles a stored weight takes where pixels are one or two vectors: each waits for the sum of the one before, which its row's
+   neighbours hide a little of. Coefficients are from wider layers. */
+#define WAIT_CSR 3.5
+#define WAIT_2X1 2.0
+
+static double of_narrow(const spr_kernel *kernel, double pixels, double per_weight) {
+    if (kernel->cls != SPR_K_PW_CSR && kernel->cls != SPR_K_PW_2X1) return per_weight;
+    return pixels <= 2 * kernel->cost.vector ? fmax(per_weight, kernel->cls == SPR_K_PW_2X1 ? WAIT_2X1 : WAIT_CSR) : per_weight;
+}
+
+/* Rounds that rows are visited in. Where pixels are few, x86 packings put more channels into a panel (x86_pack.c). */
+static double panels_of(const spr_kernel *kernel, double channels, double pixels) {
+    const spr_cost *cost = &kernel->cost;
+    if (!cost->panel) return 1;
+    int sparse = kernel->cls == SPR_K_PW_CSR || kernel->cls == SPR_K_PW_2X1;
+    int wider = sparse && kernel->isa & (SPR_ISA_AVX2 | SPR_ISA_AVX512) && pixels <= 2 * cost->vector;
+    return ceil(channels / (wider ? cost->panel * cost->tile / pixels : cost->panel));
+}
+
 double spr_estimate(const spr_kernel *kernel, uint32_t features, const spr_work *work) {
     const spr_cost *cost = &kernel->cost;
     size_t part = work->part ? work->part : 1;
     double parts = (double)work->pixels / (double)part * (double)work->images;
     double tiles = (double)((part + cost->tile - 1) / cost->tile), pixels = (double)spr_round_up(part, cost->vector);
-    double panels = cost->panel ? ceil(work->channels / cost->panel) : 1, stored = stored_weights(kernel, work);
+    double panels = panels_of(kernel, work->channels, pixels), stored = stored_weights(kernel, work);
     double input = (kernel->packing_q8 ? 1 : sizeof(float)) * work->channels * pixels, l2 = l2_bytes(features);
     double far = fmin(1, fmax(0, 2 * input / l2 - 1)) * input * used_channels(kernel, work, stored);
     return cost->per_fetch * stored +
-           parts * (stored * (cost->per_weight * tiles + cost->per_mac * pixels) +
+           parts * (stored * of_narrow(kernel, pixels, cost->per_weight * tiles + cost->per_mac * pixels) +
                     cost->per_row * work->rows * tiles * panels + cost->per_far * far);
 }

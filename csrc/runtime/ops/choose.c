@@ -10,6 +10,10 @@ enum { DENSE, CSR, B2X1, FORMATS };
 static const char *const format_names[FORMATS] = {"dense", "csr", "2x1"};
 static const spr_kernel_class pw_class[FORMATS] = {SPR_K_PW_DENSE, SPR_K_PW_CSR, SPR_K_PW_2X1};
 static const spr_kernel_class fc_class[FORMATS] = {SPR_K_FC_DENSE, SPR_K_FC_CSR, SPR_K_COUNT};
+/* Of fully connected layers whose rows are turned into planes: dense weights gain nothing by that. */
+static const spr_kernel_class turned_class[FORMATS] = {SPR_K_COUNT, SPR_K_PW_CSR, SPR_K_PW_2X1};
+/* Cycles an element for turning rows into planes or planes into rows. */
+#define TURN_CYCLES 1.5
 
 /* By how much a sparse kernel has to be estimated cheaper than the dense one: estimates err, and sparse must not lose. */
 #define SPARSE_MARGIN 0.9
@@ -44,28 +48,27 @@ spr_work spr_pointwise_work(const spr_value *weights, const spr_pointwise_use *u
 static void admit(const spr_plan_ctx *ctx, spr_step *step, const spr_value *weights, const spr_pointwise_use *use, choice *c) {
     uint32_t n = (uint32_t)weights->desc.dim[0], k = (uint32_t)weights->desc.dim[1];
     /* sparse kernels may keep byte offsets of planes in 32 bits */
-    int reachable = (double)k * (double)use->x_stride * sizeof(float) < (double)INT32_MAX;
+    size_t x_stride = use->fully_connected && use->pixels > 1 ? spr_turned_stride(use->pixels) : use->x_stride;
+    int reachable = (double)k * (double)x_stride * sizeof(float) < (double)INT32_MAX;
     if (weights->encoding == SPR_ENC_DENSE)
         snprintf(step->reason, sizeof step->reason, "weights are stored dense (%.0f %% zeros)", 100 * step->sparsity);
     else if (ctx->sparse == SPR_SPARSE_NEVER)
         snprintf(step->reason, sizeof step->reason, "sparse kernels are switched off (sparse=never)");
     else if (!reachable)
         snprintf(step->reason, sizeof step->reason, "the input is too large for sparse kernels (%u channels of %zu)", k,
-                 use->x_stride);
+                 x_stride);
     else {
         c->admitted[CSR] = 1;
-        c->admitted[B2X1] = !use->fully_connected && n > 1;
+        c->admitted[B2X1] = n > 1;
     }
     c->admitted[DENSE] = !c->admitted[CSR] || ctx->sparse != SPR_SPARSE_ALWAYS;
 }
 
 /* The best kernels of the admitted formats; with autotuning all, and those for in-order cores on any core that has their
-   instructions, but not plain C if there is another. */
-static void collect(const spr_plan_ctx *ctx, const spr_pointwise_use *use, const spr_work *work, choice *c) {
-    const spr_kernel_class *classes = use->fully_connected ? fc_class : pw_class;
+   instructions, but not plain C if there is another. `more`: cycles besides those of the kernel. */
+static void collect_from(const spr_kernel_class *classes, const spr_plan_ctx *ctx, const spr_work *work, double more, choice *c) {
     uint32_t features = ctx->features;
     if (ctx->tune && features & SPR_ISA_NEON) features |= SPR_ISA_INORDER;
-    c->best = -1;
     for (int f = 0; f < FORMATS; f++) {
         const spr_kernel *usual = c->admitted[f] && classes[f] < SPR_K_COUNT ? spr_kernel_best(classes[f], ctx->features) : NULL;
         for (size_t i = 0; usual && i < spr_kernel_count && c->count < MAX_CANDIDATES; i++) {
@@ -73,13 +76,22 @@ static void collect(const spr_plan_ctx *ctx, const spr_pointwise_use *use, const
             if (kernel->cls != classes[f] || !spr_kernel_runs(kernel, features)) continue;
             if (kernel != usual && (!ctx->tune || kernel->isa == SPR_ISA_REF)) continue;
             candidate *made = &c->list[c->count];
-            *made = (candidate){kernel, f, spr_estimate(kernel, ctx->features, work)};
+            *made = (candidate){kernel, f, spr_estimate(kernel, ctx->features, work) + more};
             double limit = c->best < 0 ? 0 : c->list[c->best].cycles;
             if (c->best >= 0 && f != DENSE && c->list[c->best].format == DENSE) limit *= SPARSE_MARGIN;
             if (kernel == usual && (c->best < 0 || made->cycles < limit)) c->best = c->count;
             c->count++;
         }
     }
+}
+
+static void collect(const spr_plan_ctx *ctx, const spr_pointwise_use *use, const spr_work *work, choice *c) {
+    c->best = -1;
+    collect_from(use->fully_connected ? fc_class : pw_class, ctx, work, 0, c);
+    if (!use->fully_connected || use->pixels < 2) return;
+    /* layers of few pixels were not among those that the pointwise kernels' costs are from: fetching shows with them */
+    double fetching = spr_kernel_best(SPR_K_FC_CSR, ctx->features)->cost.per_fetch * work->nonzeros;
+    collect_from(turned_class, ctx, work, fetching + TURN_CYCLES * work->pixels * (work->rows + work->channels), c);
 }
 
 /* Adds "what: dense 12 csr 5" to the reason, the smallest figure of each format. */
@@ -104,6 +116,7 @@ typedef struct rehearsal {
     spr_pointwise pw;
     const spr_pointwise_use *use;
     spr_view x, y;
+    void *workspace;
 } rehearsal;
 
 static void rehearse(const spr_run_ctx *ctx, void *arg) {
@@ -112,8 +125,9 @@ static void rehearse(const spr_run_ctx *ctx, void *arg) {
         spr_pointwise_run(ctx, &r->pw, &r->x, &r->y, NULL);
         return;
     }
-    spr_fc_rows rows = {.x = r->x.data, .y = r->y.data, .x_stride = r->pw.k, .y_stride = r->pw.n, .m = (uint32_t)r->use->pixels};
-    spr_pointwise_run_fc(ctx, &r->pw, &rows);
+    spr_fc_rows rows = {.rows = r->pw.pixels, .channels = 1, .images = 1, .x = {.data = r->x.data, .row = r->pw.k},
+                        .y = {.data = r->y.data, .row = r->pw.n}};
+    spr_pointwise_run_fc(ctx, &r->pw, &rows, r->workspace);
 }
 
 /* An image tensor with ordinary numbers in it. `stride`: floats between planes, 0: as the plan would lay it out. */
@@ -152,6 +166,9 @@ static spr_status measure(spr_plan_ctx *ctx, const spr_value *weights, const flo
         made[i] = (rehearsal){.use = &part, .x = x, .y = y};
         trials[i] = (spr_trial){.run = rehearse, .arg = &made[i]};
         status = spr_pointwise_make(&own, weights, bias, c->list[i].kernel, &part, act, &made[i].pw, &bytes);
+        if (status || !made[i].pw.turned) continue;
+        made[i].workspace = spr_plan_alloc(&own, spr_pointwise_workspace(&made[i].pw), "rows turned into planes");
+        if (!made[i].workspace) status = SPR_ERROR_MEMORY;
     }
     if (!status) {
         size_t bytes = (size_t)x.stride[0] * part.images * sizeof(float);

@@ -12,6 +12,7 @@ typedef struct conv_state {
     spr_pointwise pw;
     spr_view gathered; /* SPR_CONV_SUBSAMPLED, _FC: the pixels used, in the workspace unless they are all there are */
     int gathers;
+    size_t gathered_bytes;
     spr_conv_shape shape;
     const spr_kernel *kernel;
     void *packed;
@@ -33,7 +34,8 @@ static spr_status plan_pointwise(spr_plan_ctx *ctx, spr_step *step, conv_state *
         state->gathered.desc.dim[2] = win->oh;
         state->gathered.desc.dim[3] = win->ow;
         spr_strides_planes(&state->gathered.desc, state->gathered.stride);
-        step->workspace_bytes = images * (size_t)state->gathered.stride[0] * sizeof(float);
+        state->gathered_bytes = spr_round_up(images * (size_t)state->gathered.stride[0] * sizeof(float), SPR_LINE);
+        step->workspace_bytes = state->gathered_bytes;
     }
     spr_pointwise_use use = {.pixels = pixels, .images = images, .x_stride = (size_t)state->gathered.stride[1],
                              .part_pixels = (size_t)ctx->part_rows * win->ow};
@@ -243,11 +245,12 @@ static void run(const spr_run_ctx *ctx, const spr_step *step) {
         return;
     }
     spr_fc_rows rows = {
-        .x = x.data, .y = y->data, .z = z ? z->data : NULL,
-        .x_stride = (size_t)x.stride[0], .y_stride = (size_t)y->stride[0], .z_stride = z ? (size_t)z->stride[0] : 0,
-        .m = (uint32_t)y->desc.dim[0],
+        .rows = (uint32_t)y->desc.dim[0], .channels = 1, .images = 1,
+        .x = {.data = x.data, .row = (size_t)x.stride[0]},
+        .y = {.data = y->data, .row = (size_t)y->stride[0]},
     };
-    spr_pointwise_run_fc(ctx, &state->pw, &rows);
+    if (z) rows.z = (spr_fc_side){.data = z->data, .row = (size_t)z->stride[0]};
+    spr_pointwise_run_fc(ctx, &state->pw, &rows, (char *)step->workspace + state->gathered_bytes);
 }
 
 const spr_exec spr_exec_Conv = {.in_place = 1u << 3, .plan = plan, .run = run};

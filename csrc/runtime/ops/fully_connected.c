@@ -17,32 +17,30 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
     return spr_pointwise_plan(ctx, step, &use, &act, pw);
 }
 
-/* The rows of a plane of a rank 4 tensor, or all rows of any other tensor, lie behind each other: one such piece. */
-static spr_fc_rows piece(const spr_step *step, int64_t image, int64_t channel) {
-    const spr_view *x = &step->in[0], *y = &step->out[0], *z = spr_step_has(step, 3) ? &step->in[3] : NULL;
-    const spr_pointwise *pw = step->state;
-    spr_fc_rows rows = {.x = x->data, .y = y->data, .z = z ? z->data : NULL, .x_stride = pw->k, .y_stride = pw->n,
-                        .z_stride = pw->n};
-    if (y->desc.rank != 4) {
-        rows.m = (uint32_t)(spr_desc_count(&y->desc) / pw->n);
-        return rows;
+/* The rows of a plane of a rank 4 tensor, or all rows of any other tensor, lie behind each other. */
+static spr_fc_side side_of(const spr_view *view, size_t row) {
+    spr_fc_side side = {.data = view->data, .row = row};
+    if (view->desc.rank == 4) {
+        side.channel = (size_t)view->stride[1];
+        side.image = (size_t)view->stride[0];
     }
-    rows.m = (uint32_t)y->desc.dim[2];
-    rows.x += image * x->stride[0] + channel * x->stride[1];
-    rows.y += image * y->stride[0] + channel * y->stride[1];
-    if (z) rows.z += image * z->stride[0] + channel * z->stride[1];
-    return rows;
+    return side;
 }
 
 static void run(const spr_run_ctx *ctx, const spr_step *step) {
     const spr_view *y = &step->out[0];
+    const spr_pointwise *pw = step->state;
+    const int64_t *dim = y->desc.dim;
     if (!spr_desc_count(&y->desc)) return;
-    int64_t images = y->desc.rank == 4 ? y->desc.dim[0] : 1, channels = y->desc.rank == 4 ? y->desc.dim[1] : 1;
-    for (int64_t n = 0; n < images; n++)
-        for (int64_t c = 0; c < channels; c++) {
-            spr_fc_rows rows = piece(step, n, c);
-            spr_pointwise_run_fc(ctx, step->state, &rows);
-        }
+    spr_fc_rows rows = {.rows = pw->pixels, .channels = 1, .images = 1, .x = side_of(&step->in[0], pw->k),
+                        .y = side_of(y, pw->n)};
+    if (spr_step_has(step, 3)) rows.z = side_of(&step->in[3], pw->n);
+    if (y->desc.rank == 4) {
+        rows.rows = (uint32_t)dim[2];
+        rows.channels = (uint32_t)dim[1];
+        rows.images = (uint32_t)dim[0];
+    }
+    spr_pointwise_run_fc(ctx, pw, &rows, step->workspace);
     spr_view_zero_padding(y);
 }
 

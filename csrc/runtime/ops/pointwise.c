@@ -58,6 +58,8 @@ void spr_step_note_weights(spr_step *step, const spr_value *weights) {
     step->fill_2x1 = count.block_elements ? (double)count.nonzeros / (double)count.block_elements : 1.0;
 }
 
+static int on_planes(const spr_kernel *kernel) { return kernel->cls != SPR_K_FC_DENSE && kernel->cls != SPR_K_FC_CSR; }
+
 /* ---- splitting ------------------------------------------------------------------------------------------------------------ */
 
 /* Work of a row besides its weights, in weights. */
@@ -84,8 +86,7 @@ static uint32_t split_rows(const spr_pw_weights *w, uint32_t row_step, uint32_t 
 /* How evenly the tasks of spr_pointwise_run spread, in its order. */
 static double balance(const spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_pointwise_use *use, const spr_pointwise *pw) {
     spr_loads loads = {.threads = ctx->threads};
-    size_t images = use->fully_connected ? 1 : use->images;
-    for (size_t image = 0; image < images; image++)
+    for (size_t image = 0; image < use->images; image++)
         for (uint32_t block = 0; block < pw->px_blocks; block++) {
             size_t begin = (size_t)block * pw->px_block, end = begin + pw->px_block;
             if (end > use->pixels) end = use->pixels;
@@ -101,10 +102,10 @@ static double balance(const spr_plan_ctx *ctx, const spr_pw_weights *w, const sp
 /* Splits into about `want` tasks: pixels into blocks of whole `unit`s first, as rows share their inputs, then rows. */
 static void split_into(spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_pointwise_use *use, size_t want, size_t unit,
                        spr_pointwise *pw) {
-    size_t tasks = use->fully_connected ? 1 : use->images;
+    size_t tasks = use->images;
     pw->px_block = (uint32_t)use->pixels;
     pw->px_blocks = 1;
-    if (!use->fully_connected && want > 1) {
+    if (on_planes(pw->kernel) && want > 1) {
         size_t units = (use->pixels + unit - 1) / unit, blocks = (want + tasks - 1) / tasks;
         if (blocks > units) blocks = units;
         pw->px_block = (uint32_t)((units + blocks - 1) / blocks * unit);
@@ -125,14 +126,14 @@ static void split_into(spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_poi
 static spr_status split(spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_pointwise_use *use, double cycles,
                         spr_pointwise *pw) {
     size_t threads = (size_t)ctx->threads, most = 2 * SPR_TASKS_PER_THREAD * threads;
-    if (use->fully_connected) cycles /= 2; /* mostly spent on fetching weights, which splits less well */
+    if (!on_planes(pw->kernel)) cycles /= 2; /* mostly spent on fetching weights, which splits less well */
     int parallel = threads > 1 && cycles >= SPR_PARALLEL_CYCLES && use->pixels && use->images;
     size_t tile = spr_round_up(pw->kernel->cost.tile, SPR_PX); /* so that no task ends in the middle of one */
     size_t best_want = 1, best_unit = tile;
     double best = 0;
     pw->row_bound = spr_plan_alloc(ctx, (most + 1) * sizeof *pw->row_bound, "row groups");
     if (!pw->row_bound) return SPR_ERROR_MEMORY;
-    if (parallel && !use->fully_connected && use->pixels * sizeof(float) <= SMALL_PLANE) {
+    if (parallel && on_planes(pw->kernel) && use->pixels * sizeof(float) <= SMALL_PLANE) {
         split_into(ctx, w, use, 1, tile, pw);
         pw->row_groups = split_rows(w, pw->kernel->row_step, (uint32_t)(SPR_TASKS_PER_THREAD * threads), pw->row_bound);
         pw->balance = balance(ctx, w, use, pw);
@@ -185,15 +186,17 @@ spr_status spr_pointwise_make(spr_plan_ctx *ctx, const spr_value *weights, const
     spr_pw_weights w = {.n = (uint32_t)weights->desc.dim[0], .k = (uint32_t)weights->desc.dim[1], .bias = bias};
     void *csr;
     spr_status status = load(ctx, weights, kernel->cls != SPR_K_PW_DENSE && kernel->cls != SPR_K_FC_DENSE, use->groups, &w, &csr);
-    *out = (spr_pointwise){.kernel = kernel, .n = w.n, .k = w.k, .act = *act,
+    *out = (spr_pointwise){.kernel = kernel, .n = w.n, .k = w.k, .pixels = (uint32_t)use->pixels, .act = *act,
                            .unary = spr_kernel_best(SPR_K_UNARY, ctx->features)->run.unary};
+    if (use->fully_connected && on_planes(kernel)) out->turned = spr_turned_stride(use->pixels);
+    size_t x_stride = out->turned ? out->turned : use->x_stride;
     if (!status) {
-        *packed_bytes = kernel->packing->size(&w, use->x_stride);
+        *packed_bytes = kernel->packing->size(&w, x_stride);
         out->packed = spr_plan_alloc(ctx, spr_round_up(*packed_bytes + 1, SPR_LINE), "packed weights");
         if (!out->packed) status = SPR_ERROR_MEMORY;
     }
     if (!status) {
-        kernel->packing->pack(&w, use->x_stride, out->packed);
+        kernel->packing->pack(&w, x_stride, out->packed);
         spr_work work = spr_pointwise_work(weights, use);
         status = split(ctx, &w, use, spr_estimate(kernel, ctx->features, &work), out);
     }
@@ -212,6 +215,7 @@ spr_status spr_pointwise_plan(spr_plan_ctx *ctx, spr_step *step, const spr_point
     status = spr_pointwise_choose(ctx, step, &weights, bias, use, act);
     if (!status) status = spr_pointwise_make(ctx, &weights, bias, step->kernel, use, act, out, &step->packed_bytes);
     step->balance = out->balance;
+    if (!status && use->fully_connected) step->workspace_bytes += spr_pointwise_workspace(out);
     return status;
 }
 
@@ -269,38 +273,4 @@ static void pw_task(void *arg, int task, int thread) {
 void spr_pointwise_run(const spr_run_ctx *ctx, const spr_pointwise *pw, const spr_view *x, const spr_view *y, const spr_view *z) {
     pw_job job = {pw, x, y, z};
     spr_pool_run(ctx->pool, (int)(pw->px_blocks * pw->row_groups * (uint32_t)y->desc.dim[0]), pw_task, &job);
-}
-
-typedef struct fc_job {
-    const spr_pointwise *pw;
-    const spr_fc_rows *rows;
-} fc_job;
-
-static void fc_task(void *arg, int task, int thread) {
-    (void)thread;
-    const fc_job *job = arg;
-    const spr_pointwise *pw = job->pw;
-    const spr_fc_rows *rows = job->rows;
-    spr_fc_args args = {
-        .x = rows->x,
-        .y = rows->y,
-        .z = rows->z,
-        .x_stride = rows->x_stride,
-        .y_stride = rows->y_stride,
-        .z_stride = rows->z_stride,
-        .packed = pw->packed,
-        .m = rows->m,
-        .n = pw->n,
-        .k = pw->k,
-        .row0 = pw->row_bound[task],
-        .row1 = pw->row_bound[task + 1],
-        .act = pw->act,
-        .unary = pw->unary,
-    };
-    pw->kernel->run.fc(&args);
-}
-
-void spr_pointwise_run_fc(const spr_run_ctx *ctx, const spr_pointwise *pw, const spr_fc_rows *rows) {
-    fc_job job = {pw, rows};
-    spr_pool_run(ctx->pool, (int)pw->row_groups, fc_task, &job);
 }

@@ -22,10 +22,10 @@ spr_part spr_part_of(const spr_view *x, const spr_view *y, const spr_view *z, si
 
 /* What the choice depends on besides the weights. */
 typedef struct spr_pointwise_use {
-    int fully_connected; /* kernels of SPR_K_FC_*, not SPR_K_PW_* */
+    int fully_connected; /* of one image; kernels of SPR_K_FC_*, or SPR_K_PW_* on the rows of the batch turned into planes */
     size_t pixels;       /* per image, or the m of a fully connected layer */
     size_t images;
-    size_t x_stride;
+    size_t x_stride; /* 1 for fully connected layers */
     size_t part_pixels; /* how many are computed at a time where that is not all of them, else 0 */
     uint32_t groups;    /* above 1, for sparse kernels: rows [g * n / groups, (g + 1) * n / groups) read the g-th part of the
                            input channels, of which there are `groups` times as many as the weights have columns */
@@ -35,6 +35,8 @@ typedef struct spr_pointwise {
     const spr_kernel *kernel;
     void *packed;
     uint32_t n, k;
+    size_t turned; /* floats between the planes of a fully connected layer that runs on planes, else 0 */
+    uint32_t pixels;
     spr_act act;
     spr_unary_fn *unary;
     uint32_t *row_bound; /* [row_groups + 1] */
@@ -44,7 +46,7 @@ typedef struct spr_pointwise {
     double balance;
 } spr_pointwise;
 
-/* Plans the weights in input 1 with the bias in input 2; fills in step->kernel, reason, sparsity and sizes. */
+/* Plans the weights in input 1 with the bias in input 2; fills in step->kernel, reason, sparsity and sizes, the workspace too. */
 spr_status spr_pointwise_plan(spr_plan_ctx *ctx, spr_step *step, const spr_pointwise_use *use, const spr_act *act,
                               spr_pointwise *out);
 
@@ -62,15 +64,20 @@ void spr_pointwise_run_part(const spr_pointwise *pw, const spr_part *part, uint3
 /* The same for every image, on all threads; rank 4 views with the shapes planned for. z may be NULL. */
 void spr_pointwise_run(const spr_run_ctx *ctx, const spr_pointwise *pw, const spr_view *x, const spr_view *y, const spr_view *z);
 
-/* Y[m, n] = act(X[m, k] W^T + B + Z), rows *_stride floats apart. */
+/* Y = act(X W^T + B + Z) for all rows of a batch: `rows` of each channel of each image, as many as were planned. */
+typedef struct spr_fc_side {
+    float *data;
+    size_t row, channel, image; /* floats from one to the next */
+} spr_fc_side;
 typedef struct spr_fc_rows {
-    const float *x;
-    float *y;
-    const float *z;
-    size_t x_stride, y_stride, z_stride;
-    uint32_t m;
+    uint32_t rows, channels, images;
+    spr_fc_side x, y, z; /* z.data may be NULL; x is only read, and so is z */
 } spr_fc_rows;
-void spr_pointwise_run_fc(const spr_run_ctx *ctx, const spr_pointwise *pw, const spr_fc_rows *rows);
+/* Floats between the planes that so many rows of a batch are turned into. */
+size_t spr_turned_stride(size_t rows);
+/* Bytes of shared memory that a fully connected layer runs with, aligned to SPR_LINE. */
+size_t spr_pointwise_workspace(const spr_pointwise *pw);
+void spr_pointwise_run_fc(const spr_run_ctx *ctx, const spr_pointwise *pw, const spr_fc_rows *rows, void *workspace);
 
 /* Input `i` as a constant float32 vector of n values, NULL data if not given; an error if it is anything else. */
 spr_status spr_plan_vector(spr_plan_ctx *ctx, const spr_step *step, int i, uint32_t n, const float **data);
