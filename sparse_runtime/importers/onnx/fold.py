@@ -28,6 +28,8 @@ _KEPT = {
     "RandomUniform",
     "RandomUniformLike",
     "Resize",
+    "SequenceConstruct",
+    "SplitToSequence",
     "Upsample",
 }
 

@@ -19,7 +19,7 @@ from .fold import evaluate
 from .functions import inline_functions
 from .ops.quantize import check_scales
 from .reader import Source, opset, read
-from .registry import Call, Hint, Unsupported, find_op, supported_ops
+from .registry import Call, Hint, TensorList, Unsupported, find_op, supported_ops
 
 for _module in pkgutil.iter_modules(ops.__path__):
     importlib.import_module(f"{ops.__name__}.{_module.name}")
@@ -277,7 +277,7 @@ class _Importer:
             for made in call.made:
                 if made is not main:
                     made.name = f"{name}/{made.op}"
-        made = [result] if isinstance(result, Value) else list(result)
+        made = [result] if isinstance(result, (Value, TensorList)) else list(result)
         return [self._narrow(v, o, name) for v, o in zip(made, node.output)] if halves else made
 
     def _look_up(self, value: Value) -> Hint:
@@ -382,6 +382,9 @@ class _Importer:
             if info.name not in self.values:
                 raise ModelFormatError(f"nothing makes the graph output {info.name!r}")
             value = self.values[info.name]
+            if isinstance(value, TensorList):
+                self.problems.append(f"output {info.name!r} is a sequence; supported: tensors")
+                continue
             if value.is_const and value.name == info.name:
                 self.graph.rename(value, self.graph.unique(f"{info.name}/value"))
             if value.producer is None or value in self.graph.outputs:  # an input, a constant, or twice the same

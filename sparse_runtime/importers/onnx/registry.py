@@ -13,7 +13,7 @@ from ...ir import DTYPES, Graph, Node, Value
 from .reader import Source
 
 _INT64_MAX = (1 << 63) - 1
-Result = Union[Value, Sequence[Optional[Value]]]
+Result = Union[Value, "TensorList", Sequence[Optional[Value]]]
 _OPS: dict[str, Callable[[Call], Result]] = {}
 
 
@@ -47,6 +47,16 @@ class Unsupported(Exception):
     def __init__(self, asked: str, supported: str = ""):
         super().__init__(asked)
         self.asked, self.supported = asked, supported
+
+
+class TensorList:
+    """A sequence of tensors, in the place of a Value."""
+
+    is_const = is_input = False
+    producer = None
+
+    def __init__(self, values: Sequence[Value]):
+        self.values = list(values)
 
 
 class Hint:

@@ -229,9 +229,10 @@ def dropout(c: Call):
     training = c.get(2)
     if training is not None and not (training.is_const and not training.const.any()):
         raise Unsupported("training_mode", "inference (training_mode false)")
-    if any(c.used_outputs[1:]):
-        raise Unsupported("the output mask", "the first output only")
-    return c.x()
+    if not any(c.used_outputs[1:]):
+        return c.x()
+    kept = c.constant(np.ones(1, bool if c.opset >= 10 else c.dtype() or "float32"), "kept")
+    return c.x(), c.emit("ConstantOfShape", c.emit("Shape", c.x()), kept)
 
 
 @op("CastLike")

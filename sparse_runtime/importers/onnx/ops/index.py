@@ -168,3 +168,30 @@ def compress(c: Call):
         kept = c.reshape(c.emit("NonZero", condition), [-1])
     x = c.reshape(c.x(), [-1]) if axis is None else c.x()
     return c.emit("Gather", x, kept, axis=0 if axis is None else axis)
+
+
+@op("AffineGrid")
+def affine_grid(c: Call):
+    """Where the pixels of an output image lie in the input, from -1 to 1, under one affine map for each image."""
+    c.float32()
+    theta, size = c.x(), c.cast(c.x(1), "int64")
+    axes = 2 if not c.x(1).is_const else c.x(1).const.size - 2
+    if axes not in (2, 3):
+        raise ValueError(f"an output of {axes} spatial axes")
+    one, lengths = c.constant(np.float32(1), "one"), c.emit("Slice", size, c.ints([2], "starts"), c.ints([5], "ends"))
+    pixels = []  # 1 after the coordinates, of which the innermost axis' comes first
+    for i in reversed(range(axes)):
+        count = c.emit("Gather", lengths, c.constant(np.int64(i), "index"))
+        at, length = c.cast(c.range(count), "float32"), c.cast(count, "float32")
+        if c.attr("align_corners", 0):
+            steps = c.binary("max", c.binary("sub", length, one), one)
+            at = c.binary("div", c.binary("add", at, at), steps)
+        else:
+            at = c.binary("div", c.binary("add", c.binary("add", at, at), one), length)
+        at = c.reshape(c.binary("sub", at, one), [-1] + [1] * (axes - i))
+        pixels.append(c.emit("Expand", at, c.emit("Concat", lengths, c.ints([1], "last"), axis=0)))
+    pixels.append(c.emit("ConstantOfShape", c.emit("Shape", pixels[0]), c.constant(np.ones(1, np.float32), "ones")))
+    pixels = c.reshape(c.emit("Concat", *pixels, axis=axes), [-1, axes + 1])
+    y = c.emit("MatMul", pixels, c.emit("Transpose", theta, perm=(0, 2, 1)))
+    batch, last = c.size(theta, 0), c.ints([axes], "axes")
+    return c.emit("Reshape", y, c.emit("Concat", batch, lengths, last, axis=0), allowzero=1)
