@@ -546,7 +546,6 @@ def test_what_no_output_needs_may_be_anything():
         (helper.make_node("Conv", ["x", "w"], ["y"], pads=[-1, 0, 0, 0]), "negative pads"),
         (helper.make_node("BatchNormalization", ["x", "c", "c", "c", "c"], ["y"], training_mode=1), "training_mode=1"),
         (helper.make_node("Dropout", ["x", "r", "yes"], ["y"]), "training_mode"),
-        (helper.make_node("Dropout", ["x"], ["y", "m"]), "mask"),
         (helper.make_node("Cast", ["x"], ["y"], to=TensorProto.BFLOAT16), "type BFLOAT16; supported: float32"),
         (helper.make_node("Det", ["x"], ["y"]), r"\(Det\): operator; supported: the operators below\n  operators: Abs"),
         (helper.make_node("Sigmoid", ["x64"], ["y"]), "input 0 of type float64; supported: float32"),
