@@ -83,7 +83,7 @@ def optimize(graph: Graph, names: Sequence[str] | None = None) -> Outcome:
         return outcome
     wanted = NAMES if names is None else tuple(names)
     others = probes.others(graph, outcome.probe)
-    graph.annotate([outcome.probe])
+    graph.annotate([outcome.probe, *(probe for _, probe in others if _takes(graph, probe))])
     _run(graph, _FIRST, wanted, outcome)
     if "free_shapes" in wanted:
         _free_shapes(graph, outcome, others)

@@ -43,21 +43,48 @@ def _candidates(graph: Graph) -> Iterator[Probe]:
     if not any(d < 0 for v in graph.inputs for d in v.dims):
         yield {v.name: v.dims for v in graph.inputs}
         return
-    for batch in _BATCHES:
-        for plane in _PLANES:
-            yield {
-                v.name: tuple(d if d >= 0 else (plane if i in planes(v) else batch) for i, d in enumerate(v.dims))
-                for v in graph.inputs
-            }
+    batches = _batches(graph)
+    for only_planes in (True, False):  # other free dimensions, of time say, are as long as batches, then as planes
+        for batch in _BATCHES:
+            for plane in _PLANES:
+                yield {
+                    v.name: tuple(
+                        d if d >= 0 else plane if i in planes(v) or not (only_planes or (v.name, i) in batches) else batch
+                        for i, d in enumerate(v.dims)
+                    )
+                    for v in graph.inputs
+                }
+
+
+def _batches(graph: Graph) -> set[tuple[str, int]]:
+    """(input, axis) of what counts images: first dimensions, and those that the model calls as one of them that is free.
+    Where some first dimensions are free, those that are fixed are none."""
+    first = [v for v in graph.inputs if v.dims and v.dims[0] < 0] or [v for v in graph.inputs if v.dims]
+    names = {v.dim_names[0] for v in first if v.dims[0] < 0 and v.dim_names and v.dim_names[0]}
+    same = {(v.name, i) for v in graph.inputs for i, name in enumerate(v.dim_names) if name in names and v.dims[i] < 0}
+    return same | {(v.name, 0) for v in first}
 
 
 def others(graph: Graph, probe: Probe) -> list[tuple[str, Probe]]:
-    """The same with another batch, and with other planes: ("batch" | "planes", shapes)."""
-    batch = {v.name: tuple(d + 2 if i == 0 else d for i, d in enumerate(probe[v.name])) for v in graph.inputs}
-    plane = {}
+    """The same with another batch, and with other planes: ("batch" | "planes", shapes). Where dimensions besides those
+    of the batch are free, these count as planes and no others do."""
+    batches = _batches(graph)
+    free = [(v.name, i) for v in graph.inputs for i, d in enumerate(v.dims) if d < 0 and (v.name, i) not in batches]
+    names = {(v.name, i): name for v in graph.inputs for i, name in enumerate(v.dim_names) if name}
+    order: list[object] = []
+    more = {}
     for value in graph.inputs:
         axes = planes(value)
-        plane[value.name] = tuple(
-            d + 64 * (axes.index(i) + 1) if i in axes else d for i, d in enumerate(probe[value.name])
-        )
-    return [(name, other) for name, other in (("batch", batch), ("planes", plane)) if other != probe]
+        for axis in range(len(value.dims)):
+            key = (value.name, axis)
+            if free and key in free:
+                what = names.get(key, axis)
+                order += [what] if what not in order else []
+                more[key] = 64 * (order.index(what) + 1)
+            elif not free and axis in axes and key not in batches:
+                more[key] = 64 * (axes.index(axis) + 1)
+    found = []
+    for kind, grown in (("batch", dict.fromkeys(batches, 2)), ("planes", more)):
+        other = {n: tuple(d + grown.get((n, i), 0) for i, d in enumerate(shape)) for n, shape in probe.items()}
+        found += [(kind, other)] if other != probe else []
+    return found

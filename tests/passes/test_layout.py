@@ -9,6 +9,8 @@ from onnx_export import to_onnx
 from oracle import reference
 
 import sparse_runtime as sr
+from sparse_runtime import passes
+from sparse_runtime.importers import import_model
 
 RNG = np.random.default_rng(29)
 NCHW, NHWC = [0, 3, 1, 2], [0, 2, 3, 1]
@@ -442,3 +444,35 @@ def test_equal_shapes_have_to_be_equal_elsewhere_too():
     nodes = [CONV, node("GlobalAveragePool", "x", "g"), node("Add", "c g")]
     graph, _ = rewritten(model(nodes, (1, 4, 1, 1), w=W1))
     assert ops(graph) == {"Conv": 1, "GlobalAveragePool": 1, "Binary": 1}
+
+
+# ---- free dimensions that are neither batches nor planes ------------------------------------------------------------
+
+
+def _steps(dims, nodes, constants):
+    model = make_model(nodes, {"x": dims}, ["y"], constants, 17)
+    session = sr.Session(sr.convert(model).data, input_shapes={"x": (1, 1, 4)})
+    for shape in ((1, 1, 4), (2, 7, 4), (3, 1, 4)):
+        x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        np.testing.assert_array_equal(session.run(None, {"x": x})[0], reference(model, {"x": x}, optimized=False)["y"])
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("dims", [("n", "t", 4), (None, None, 4)])
+def test_the_last_step_of_a_free_dimension_is_cut_out(dims, axis):
+    """Nothing at one batch of one step, which is what is tried first."""
+    _steps(dims, [helper.make_node("Slice", ["x", "last", "end", "axis"], ["y"])],
+           {"last": np.array([-1]), "end": np.array([2**63 - 1]), "axis": np.array([axis])})
+
+
+def test_sizes_of_one_name_are_one():
+    """[1, batch, 8] beside [batch, time, 8]: both grow together."""
+    nodes = [helper.make_node("Transpose", ["h"], ["t"], perm=[1, 0, 2]), helper.make_node("Add", ["x", "t"], ["s"]),
+             helper.make_node("Slice", ["s", "zero", "one", "axis"], ["y"])]
+    constants = {"zero": np.array([0]), "one": np.array([1]), "axis": np.array([1])}
+    model = make_model(nodes, {"x": ("batch", "time", 8), "h": (1, "batch", 8)}, ["y"], constants, 17)
+    graph = import_model(model)
+    outcome = passes.optimize(graph)
+    assert outcome.free == {"batch": True, "planes": True}
+    assert {probe["h"][1] for probe in outcome.probes} == {probe["x"][0] for probe in outcome.probes} == {1, 3}
+    assert {probe["h"][0] for probe in outcome.probes} == {1} and {probe["x"][1] for probe in outcome.probes} == {1, 65}
