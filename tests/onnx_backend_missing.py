@@ -13,14 +13,8 @@ MISSING = [
         "half precision is computed in float32, not rounded from one operator to the next",
         r"attention_4d_causal_fp16(_expanded)?",
     ),
-    (
-        "matrix products, logarithms and softmax in double precision",
-        r"flexattention_double_expanded_ver26|reduce_log_sum_exp_.*_expanded|attention_local_window_gqa_rank4_mask_expanded",
-    ),
     ("training", r"batchnorm_.*_training_mode|training_dropout.*"),
-    ("the mask of Dropout", r"dropout_default_mask(_ratio)?"),
-    ("indices of the maximum", r"maxpool_with_argmax_2d_precomputed_(pads|strides)"),
-    ("three spatial axes", r"(average|lp|max)pool_3d_.*|(AvgPool|Conv|MaxPool)3d.*|gridsample_volumetric_.*|convtranspose_3d"),
+    ("three spatial axes of GridSample and ConvTranspose", r"gridsample_volumetric_.*|convtranspose_3d"),
     ("scales per block", r"(de)?quantizelinear_blocked.*"),
     ("a condition that is fed", r"if"),
 ]

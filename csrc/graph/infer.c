@@ -155,6 +155,7 @@ spr_dtype spr_infer_dtype(const spr_node *node, const spr_dtype *in, int output)
     case SPR_OP_NonMaxSuppression: return SPR_INT64;
     case SPR_OP_Compare: return SPR_BOOL;
     case SPR_OP_Where: return in[1];
+    case SPR_OP_MaxPoolIndices:
     case SPR_OP_TopK: return output ? SPR_INT64 : in[0];
     case SPR_OP_ConstantOfShape: return node->in_count > 1 && node->in[1] >= 0 ? in[1] : SPR_FLOAT32;
     case SPR_OP_QuantizeLinear: return node->in_count > 2 && node->in[2] >= 0 ? in[2] : SPR_UINT8;

@@ -15,7 +15,7 @@ typedef struct spr_infer {
 /* Fills in rank and dimensions of the outputs. The count of inputs and outputs, the presence of required inputs, and
    attributes are as spr_graph_check demands; the inputs' shapes are valid. */
 typedef spr_status spr_infer_fn(spr_infer *c);
-spr_infer_fn spr_infer_conv, spr_infer_fully_connected, spr_infer_matmul, spr_infer_pool, spr_infer_global_pool,
+spr_infer_fn spr_infer_conv, spr_infer_fully_connected, spr_infer_matmul, spr_infer_pool, spr_infer_pool_indices, spr_infer_global_pool,
     spr_infer_unary, spr_infer_binary, spr_infer_batch_norm, spr_infer_same, spr_infer_reduce, spr_infer_concat,
     spr_infer_split, spr_infer_slice, spr_infer_reshape, spr_infer_flatten, spr_infer_squeeze, spr_infer_unsqueeze,
     spr_infer_transpose, spr_infer_expand, spr_infer_tile, spr_infer_pad, spr_infer_gather, spr_infer_resize,

@@ -1,4 +1,5 @@
 /* Shapes of what computes: convolution, products, pooling, elementwise functions, reductions. */
+#include <stdio.h>
 #include <string.h>
 
 #include "graph/infer.h"
@@ -28,6 +29,8 @@ static window_attrs get_window(const spr_node *node) {
     if (node->op == SPR_OP_Conv) return (window_attrs)WINDOW_ATTRS(node, Conv, 0, 0);
     if (node->op == SPR_OP_MaxPool)
         return (window_attrs)WINDOW_ATTRS(node, MaxPool, (int)node->attr[SPR_ATTR_MaxPool_ceil_mode].i, 1);
+    if (node->op == SPR_OP_MaxPoolIndices)
+        return (window_attrs)WINDOW_ATTRS(node, MaxPoolIndices, (int)node->attr[SPR_ATTR_MaxPoolIndices_ceil_mode].i, 1);
     if (node->op == SPR_OP_QConv) return (window_attrs)WINDOW_ATTRS(node, QConv, 0, 0);
     if (node->op == SPR_OP_QPool)
         return (window_attrs)WINDOW_ATTRS(node, QPool, (int)node->attr[SPR_ATTR_QPool_ceil_mode].i, 1);
@@ -162,7 +165,8 @@ spr_status spr_infer_fully_connected(spr_infer *c) {
 }
 
 spr_status spr_infer_matmul(spr_infer *c) {
-    spr_status status = check_float_pair(c);
+    spr_status status = spr_infer_type(c, 0, SPR_TYPES_FLOAT32 | SPR_TYPE_BIT(SPR_FLOAT64));
+    if (!status) status = spr_infer_type(c, 1, SPR_TYPE_BIT(c->in[0].desc.dtype));
     if (!status) status = spr_infer_rank(c, 0, 1, SPR_MAX_RANK);
     if (!status) status = spr_infer_rank(c, 1, 1, SPR_MAX_RANK);
     if (status) return status;
@@ -217,8 +221,9 @@ spr_status spr_infer_recurrent(spr_infer *c) {
 
 spr_status spr_infer_pool(spr_infer *c) {
     const spr_desc *x = &c->in[0].desc;
-    const spr_attr *kernel = c->node->op == SPR_OP_MaxPool ? SPR_INFER_ATTR(c, MaxPool, kernel_shape)
-                                                           : SPR_INFER_ATTR(c, AveragePool, kernel_shape);
+    const spr_attr *kernel = c->node->op == SPR_OP_MaxPool          ? SPR_INFER_ATTR(c, MaxPool, kernel_shape)
+                             : c->node->op == SPR_OP_MaxPoolIndices ? SPR_INFER_ATTR(c, MaxPoolIndices, kernel_shape)
+                                                                    : SPR_INFER_ATTR(c, AveragePool, kernel_shape);
     spr_status status = spr_infer_type(c, 0, SPR_TYPES_FLOAT32);
     if (!status) status = spr_infer_rank(c, 0, 4, 4);
     spr_window win;
@@ -226,6 +231,13 @@ spr_status spr_infer_pool(spr_infer *c) {
         status = spr_resolve_window(c->graph, c->node, x->dim[2], x->dim[3], kernel->ints.v[0], kernel->ints.v[1], &win,
                                     c->err);
     if (!status) set4(&c->out[0], x->dim[0], x->dim[1], win.oh, win.ow);
+    return status;
+}
+
+spr_status spr_infer_pool_indices(spr_infer *c) {
+    spr_status status = spr_infer_pool(c);
+    const spr_desc *y = &c->out[0];
+    if (!status) set4(&c->out[1], y->dim[0], y->dim[1], y->dim[2], y->dim[3]);
     return status;
 }
 
@@ -248,8 +260,11 @@ spr_status spr_infer_global_pool(spr_infer *c) {
 spr_status spr_infer_unary(spr_infer *c) {
     const spr_desc *x = &c->in[0].desc;
     const char *fn = SPR_INFER_ATTR(c, Unary, fn)->s;
+    char spaced[32];
+    snprintf(spaced, sizeof spaced, " %s ", fn);
     int integers = !strcmp(fn, "neg") || !strcmp(fn, "abs") || !strcmp(fn, "sign");
-    spr_status status = spr_infer_type(c, 0, integers ? SPR_TYPES_FLOAT32 | SPR_TYPES_INDEX : SPR_TYPES_FLOAT32);
+    int plain = strstr(" exp log sqrt reciprocal abs neg floor ceil round sign erf sigmoid tanh ", spaced) != NULL;
+    spr_status status = spr_infer_type(c, 0, (integers ? SPR_TYPES_INDEX : 0) | (plain ? SPR_TYPE_BIT(SPR_FLOAT64) : 0) | SPR_TYPES_FLOAT32);
     if (!status && spr_infer_has(c, 1)) status = spr_infer_type(c, 1, SPR_TYPES_FLOAT32);
     if (status) return status;
     spr_infer_like(c, 0);

@@ -405,8 +405,8 @@ case(MS + "QGemm", [("uint8", (6, 4)), *SCALED, q(np.int8, 5, 6), np.abs(f(5)) +
      transA=1, transB=1, alpha=0.5)
 
 # ONNX's operators that have no kernel in onnxruntime as a node of their own are tested by test_onnx_model.py or by ONNX's
-# node cases alone; Einsum, AffineGrid and sequences have files of their own.
-ELSEWHERE = {"Swish", "If", "GroupNormalization", "RMSNormalization", "Einsum", "AffineGrid"}
+# node cases alone; Einsum, AffineGrid, MaxUnpool and sequences have files of their own.
+ELSEWHERE = {"Swish", "If", "GroupNormalization", "RMSNormalization", "Einsum", "AffineGrid", "MaxUnpool"}
 ELSEWHERE |= {name for name in supported_ops() if "Sequence" in name} - {"ReverseSequence"}
 
 

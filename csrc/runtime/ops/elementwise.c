@@ -66,6 +66,36 @@ static void unary_integers(const spr_step *step) {
         }
 }
 
+static double of_double(spr_function fn, double x) {
+    switch (fn) {
+    case SPR_FN_EXP: return exp(x);
+    case SPR_FN_LOG: return log(x);
+    case SPR_FN_SQRT: return sqrt(x);
+    case SPR_FN_RECIPROCAL: return 1 / x;
+    case SPR_FN_ABS: return fabs(x);
+    case SPR_FN_NEG: return -x;
+    case SPR_FN_FLOOR: return floor(x);
+    case SPR_FN_CEIL: return ceil(x);
+    case SPR_FN_ROUND: return rint(x);
+    case SPR_FN_SIGN: return x > 0 ? 1 : x < 0 ? -1 : x;
+    case SPR_FN_ERF: return erf(x);
+    case SPR_FN_SIGMOID: return 1 / (1 + exp(-x));
+    default: return tanh(x);
+    }
+}
+
+static void unary_doubles(const spr_step *step) {
+    const spr_view *y = &step->out[0];
+    spr_function fn = ((const unary_state *)step->state)->act.fn;
+    spr_view_copy(NULL, &step->in[0], y);
+    spr_runs to = spr_view_runs(y);
+    for (int64_t r = 0; r < to.count; r++)
+        for (int64_t i = 0; i < to.length; i++) {
+            double *at = (double *)y->data + spr_run_offset(&to, r) + i;
+            *at = of_double(fn, *at);
+        }
+}
+
 /* Runs of length 1 per channel: [N, C] counts as N * C runs, like the planes of an image. */
 static spr_runs channel_runs(const spr_view *view) {
     int64_t inner = 1;
@@ -79,6 +109,10 @@ static void unary_run(const spr_run_ctx *ctx, const spr_step *step) {
     int64_t count = spr_desc_count(&y->desc);
     unary_job job = {.state = step->state, .x = x, .y = y, .from = spr_view_runs(x), .to = spr_view_runs(y)};
     if (!count) return;
+    if (y->desc.dtype == SPR_FLOAT64) {
+        unary_doubles(step);
+        return;
+    }
     if (y->desc.dtype != SPR_FLOAT32) {
         unary_integers(step);
         return;

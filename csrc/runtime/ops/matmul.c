@@ -1,5 +1,6 @@
 /* MatMul of two computed matrices, batched: the dense pointwise kernel with A as the weights, packed at run time, and the rows
    of B as planes. Products with constant weights are FullyConnected instead. */
+#include <math.h>
 #include <string.h>
 
 #include "runtime/ops/ops.h"
@@ -36,9 +37,6 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
     matmul_state *s = spr_plan_alloc(ctx, sizeof *s, "a layer");
     if (!s) return SPR_ERROR_MEMORY;
     step->state = s;
-    if (step->in[0].desc.dtype != SPR_FLOAT32)
-        return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': MatMul of %s, supported is float32", step->node->name,
-                        spr_dtype_name(step->in[0].desc.dtype));
     spr_view a = as_matrix(&step->in[0], 1), b = as_matrix(&step->in[1], 0);
     s->m = (uint32_t)a.desc.dim[a.desc.rank - 2];
     s->k = (uint32_t)a.desc.dim[a.desc.rank - 1];
@@ -53,7 +51,7 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
         s->batches *= s->dim[i];
     }
     step->macs = (double)s->batches * s->m * s->n * s->k;
-    if (!spr_desc_count(&step->out[0].desc) || !s->k) return SPR_OK;
+    if (!spr_desc_count(&step->out[0].desc) || !s->k || step->in[0].desc.dtype == SPR_FLOAT64) return SPR_OK;
     step->kernel = s->kernel = spr_kernel_best(SPR_K_PW_DENSE, ctx->features);
     s->lanes = spr_round_up(s->n, SPR_PX);
     spr_pw_weights w = {.n = s->m, .k = s->k};
@@ -112,12 +110,27 @@ static void multiply(const spr_run_ctx *ctx, const spr_step *step, int64_t a_at,
     spr_view_copy_elements(ctx, &from, &to);
 }
 
+/* Double precision is rare and small: shapes, scales. */
+static void multiply_doubles(const spr_step *step, int64_t a_at, int64_t b_at, int64_t y_at) {
+    const matmul_state *s = step->state;
+    spr_view a = as_matrix(&step->in[0], 1), b = as_matrix(&step->in[1], 0);
+    const int64_t *as = a.stride + a.desc.rank - 2, *bs = b.stride + b.desc.rank - 2;
+    double *y = (double *)step->out[0].data + y_at;
+    for (uint32_t i = 0; i < s->m; i++)
+        for (uint32_t j = 0; j < s->n; j++) {
+            const double *p = (const double *)a.data + a_at + i * as[0], *q = (const double *)b.data + b_at + j * bs[1];
+            double sum = 0;
+            for (uint32_t k = 0; k < s->k; k++) sum = fma(p[k * as[1]], q[k * bs[0]], sum);
+            *y++ = sum;
+        }
+}
+
 static void run(const spr_run_ctx *ctx, const spr_step *step) {
     const matmul_state *s = step->state;
     const spr_view *y = &step->out[0];
     if (!spr_desc_count(&y->desc)) return;
     if (!s->k) { /* an empty sum */
-        static const float zero;
+        static const double zero;
         spr_view nothing = {.desc = y->desc, .data = (void *)(uintptr_t)&zero};
         spr_view_copy(ctx, &nothing, y);
         return;
@@ -131,7 +144,10 @@ static void run(const spr_run_ctx *ctx, const spr_step *step) {
             b += k * s->b_stride[i];
             at += k * s->y_stride[i];
         }
-        multiply(ctx, step, a, b, at);
+        if (y->desc.dtype == SPR_FLOAT64)
+            multiply_doubles(step, a, b, at);
+        else
+            multiply(ctx, step, a, b, at);
     }
     spr_view_zero_padding(y);
 }

@@ -50,6 +50,12 @@ static spr_status plan_global(spr_plan_ctx *ctx, spr_step *step) {
     return SPR_OK;
 }
 
+static spr_status plan_indices(spr_plan_ctx *ctx, spr_step *step) {
+    spr_status status = plan_windows(ctx, step, SPR_ATTR_OF(step, MaxPoolIndices, kernel_shape), SPR_POOL_MAX);
+    step->kernel = NULL;
+    return status;
+}
+
 typedef struct pool_job {
     const spr_step *step;
     int64_t channels;
@@ -84,6 +90,49 @@ static void run(const spr_run_ctx *ctx, const spr_step *step) {
     if (spr_desc_count(y)) spr_parallel_range(ctx, y->dim[0] * y->dim[1], spr_desc_count(x), pool_planes, &job);
 }
 
+/* The first of the largest pixels of a window, NaN counting as larger than all; -1 where it has none. */
+static int64_t window_top(const float *x, const spr_window *w, uint32_t oy, uint32_t ox) {
+    int64_t top = -1;
+    for (uint32_t i = 0; i < w->kh; i++) {
+        int64_t y = (int64_t)oy * w->sh - w->pt + (int64_t)i * w->dh;
+        for (uint32_t j = 0; j < w->kw && y >= 0 && y < w->ih; j++) {
+            int64_t at = (int64_t)ox * w->sw - w->pl + (int64_t)j * w->dw;
+            if (at < 0 || at >= w->iw) continue;
+            at += y * w->iw;
+            if (top < 0 || x[at] > x[top] || (isnan(x[at]) && !isnan(x[top]))) top = at;
+        }
+    }
+    return top;
+}
+
+/* Planes [begin, end) of all images. */
+static void index_planes(void *arg, int64_t begin, int64_t end) {
+    const spr_step *step = arg;
+    const spr_window *w = &((const pool_state *)step->state)->win;
+    const spr_view *x = &step->in[0], *y = &step->out[0], *found = &step->out[1];
+    const int64_t channels = y->desc.dim[1], pixels = (int64_t)w->ih * w->iw;
+    const int by_columns = SPR_ATTR_OF(step, MaxPoolIndices, storage_order)->i != 0;
+    for (int64_t p = begin; p < end; p++) {
+        int64_t n = p / channels, c = p % channels;
+        const float *from = (const float *)x->data + n * x->stride[0] + c * x->stride[1];
+        float *to = (float *)y->data + n * y->stride[0] + c * y->stride[1];
+        int64_t *index = (int64_t *)found->data + n * found->stride[0] + c * found->stride[1];
+        for (uint32_t oy = 0; oy < w->oh; oy++)
+            for (uint32_t ox = 0; ox < w->ow; ox++) {
+                int64_t top = window_top(from, w, oy, ox);
+                *to++ = top < 0 ? -INFINITY : from[top];
+                *index++ = p * pixels + (by_columns ? top / w->iw + top % w->iw * w->ih : top);
+            }
+    }
+}
+
+static void run_indices(const spr_run_ctx *ctx, const spr_step *step) {
+    const spr_desc *y = &step->out[0].desc;
+    if (!spr_desc_count(y)) return;
+    spr_parallel_range(ctx, y->dim[0] * y->dim[1], spr_desc_count(&step->in[0].desc), index_planes, (void *)(uintptr_t)step);
+    for (int i = 0; i < 2; i++) spr_view_zero_padding(&step->out[i]);
+}
+
 /* Channels [begin, end) of a tensor that is no image: its pixels lie behind each other, without padding lanes. */
 static void pool_lines(void *arg, int64_t begin, int64_t end) {
     const spr_step *step = arg;
@@ -112,6 +161,7 @@ static void run_global(const spr_run_ctx *ctx, const spr_step *step) {
 }
 
 const spr_exec spr_exec_MaxPool = {.plan = plan_max, .run = run};
+const spr_exec spr_exec_MaxPoolIndices = {.plan = plan_indices, .run = run_indices};
 const spr_exec spr_exec_AveragePool = {.plan = plan_average, .run = run};
 const spr_exec spr_exec_GlobalAveragePool = {.plan = plan_global, .run = run_global};
 const spr_exec spr_exec_GlobalMaxPool = {.plan = plan_global, .run = run_global};

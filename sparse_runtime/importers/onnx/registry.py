@@ -163,6 +163,12 @@ class Call:
             if self.get(i) is not None and not self.is_float(i):
                 raise Unsupported(f"input {i} of type {self.dtype(i)}", "float32")
 
+    def floats(self, *indices: int) -> None:
+        """Refuses inputs that are neither float32 nor float64."""
+        for i in indices or (0,):
+            if self.dtype(i) != "float64" and not self.is_float(i):
+                raise Unsupported(f"input {i} of type {self.dtype(i)}", "float32 and float64")
+
     def choice(self, name: str, value: Any, allowed: Sequence[Any]) -> Any:
         if value not in allowed:
             raise Unsupported(f"{name}={value}", f"{name}=" + " or ".join(map(str, allowed)))

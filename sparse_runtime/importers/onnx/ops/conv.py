@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..registry import Call, Unsupported, op, pair
@@ -10,10 +12,10 @@ from .normalize import powered, rooted
 _AUTO_PAD = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 
 
-def _window(c: Call, axes: int) -> dict:
+def _window(c: Call, axes: int, allowed: Sequence[int] = (1, 2)) -> dict:
     """strides, pads, dilations and auto_pad for two spatial axes; with one in the model, the first gets length 1."""
-    if axes not in (1, 2):
-        raise Unsupported(f"{axes} spatial axes", "1 or 2")
+    if axes not in allowed:
+        raise Unsupported(f"{axes} spatial axes", " or ".join(map(str, allowed)))
     auto_pad = c.choice("auto_pad", c.text("auto_pad", "NOTSET") or "NOTSET", _AUTO_PAD)
     pads = list(c.attr("pads") or [0] * (2 * axes))
     for name, values, count in (
@@ -30,7 +32,7 @@ def _window(c: Call, axes: int) -> dict:
     return {
         "strides": pair(c.attr("strides") or [1] * axes, 1),
         "dilations": pair(c.attr("dilations") or [1] * axes, 1),
-        "pads": tuple(pads) if auto_pad == "NOTSET" else (0, 0, 0, 0),
+        "pads": tuple(pads) if auto_pad == "NOTSET" else (0,) * len(pads),
         "auto_pad": auto_pad,
     }
 
@@ -61,13 +63,15 @@ def conv(c: Call):
 def conv_of(c: Call, x, weight: np.ndarray, bias):
     """A convolution with the node's attributes; `bias`: a constant value, an array or None."""
     axes = weight.ndim - 2
-    window = _window(c, axes)
+    window = _window(c, axes, (1, 2, 3))
     kernel = c.attr("kernel_shape")
     if kernel and tuple(kernel) != weight.shape[2:]:
         raise ValueError(f"kernel_shape {list(kernel)} but weights of shape {list(weight.shape)}")
     group = c.attr("group", 1)
     if group < 1 or weight.shape[0] % group:
         raise ValueError(f"group {group} does not divide the {weight.shape[0]} output channels")
+    if axes == 3:
+        return _conv_of_volumes(c, x, weight, bias, group, window)
     given = c.get(1)
     whole = axes == 2 and given is not None and given.is_const and given.const is weight
     w = given if whole else c.constant(np.expand_dims(weight, 2) if axes == 1 else weight, "W")
@@ -76,27 +80,103 @@ def conv_of(c: Call, x, weight: np.ndarray, bias):
     return _line(c, axes, c.emit("Conv", _plane(c, axes, x), w, bias, group=group, **window))
 
 
+def _conv_of_volumes(c: Call, x, weight: np.ndarray, bias, group: int, window: dict):
+    """A convolution over three axes: each step along the first is an image, which has the slices that the kernel covers
+    as channels."""
+    if window["auto_pad"].startswith("SAME"):
+        raise Unsupported(f"auto_pad {window['auto_pad']} with 3 spatial axes", "NOTSET and VALID")
+    depth, plane = _apart(window)
+    taps, stride, dilation = weight.shape[2], depth["strides"][0], depth["dilations"][0]
+    before, _, behind, _ = depth["pads"]
+    if before or behind:
+        x = c.emit("Pad", x, c.ints([0, 0, before, 0, 0, 0, 0, behind, 0, 0], "pads"))
+    slices, axis, step = [], c.ints([2], "axes"), c.ints([stride], "steps")
+    for k in range(taps):
+        end = c.ints([(k - taps + 1) * dilation or np.iinfo(np.int64).max], "ends")
+        slices.append(c.unsqueeze(c.emit("Slice", x, c.ints([k * dilation], "starts"), end, axis, step), [2]))
+    x = c.emit("Transpose", c.emit("Concat", *slices, axis=2), perm=(0, 3, 1, 2, 4, 5))
+    steps, size = c.emit("Shape", x, start=0, end=2), c.emit("Shape", x, start=4)
+    channels = c.ints([-1, weight.shape[1] * group * taps], "channels")
+    x = c.emit("Reshape", x, c.emit("Concat", channels, size, axis=0))
+    w = c.constant(weight.reshape(weight.shape[0], -1, *weight.shape[3:]), "W")
+    if isinstance(bias, np.ndarray):
+        bias = c.constant(bias, "B")
+    y = c.emit("Conv", x, w, bias, group=group, **plane)
+    y = c.emit("Reshape", y, c.emit("Concat", steps, c.emit("Shape", y, start=1), axis=0))
+    return c.emit("Transpose", y, perm=(0, 2, 1, 3, 4))
+
+
 @op("MaxPool", "AveragePool")
 def pool(c: Call):
     small = c.dtype() if c.op == "MaxPool" and c.dtype() in ("int8", "uint8") else None
     if small is None:
         c.float32()
-    if c.op == "MaxPool":
-        c.only_first_output("Indices")
     x = c.cast(c.x(), "float32") if small else c.x()  # which holds them exactly
+    if any(c.used_outputs[1:]):
+        y, indices = _max_and_indices(c, x)
+        return c.cast(y, small) if small else y, indices
     y = pool_of(c, c.op, x)
     return c.cast(y, small) if small else y
 
 
-def pool_of(c: Call, kind: str, x):
-    """MaxPool or AveragePool with the node's attributes."""
+def _max_and_indices(c: Call, x):
+    axes, order = len(c.need("kernel_shape")), c.attr("storage_order", 0)
+    attrs = _window(c, axes)
+    attrs.update(kernel_shape=pair(c.need("kernel_shape"), 1), ceil_mode=c.attr("ceil_mode", 0), storage_order=order)
+    return [_line(c, axes, y) for y in c.emit_many("MaxPoolIndices", [_plane(c, axes, x)], 2, **attrs)]
+
+
+def pool_of(c: Call, kind: str, x, **more):
+    """MaxPool or AveragePool with the node's attributes; three axes as two and then one, as both can be taken apart."""
     kernel = c.need("kernel_shape")
     axes = len(kernel)
-    attrs = _window(c, axes)
-    attrs.update(kernel_shape=pair(kernel, 1), ceil_mode=c.attr("ceil_mode", 0))
+    attrs = dict(more, ceil_mode=c.attr("ceil_mode", 0))
     if kind == "AveragePool":
-        attrs["count_include_pad"] = c.attr("count_include_pad", 0)
-    return _line(c, axes, c.emit(kind, _plane(c, axes, x), **attrs))
+        attrs.setdefault("count_include_pad", c.attr("count_include_pad", 0))
+    if axes < 3:
+        return _line(
+            c, axes, c.emit(kind, _plane(c, axes, x), kernel_shape=pair(kernel, 1), **attrs, **_window(c, axes))
+        )
+    depth, plane = _apart(_window(c, axes, (1, 2, 3)))
+    height = c.emit("Concat", c.ints([0, -1], "lead"), c.emit("Shape", x, start=3), axis=0)
+    y = c.emit(kind, c.emit("Reshape", x, height), kernel_shape=tuple(kernel[1:]), **attrs, **plane)
+    size = c.emit("Shape", y, start=2)
+    y = c.emit("Reshape", y, c.emit("Concat", c.emit("Shape", x, start=0, end=3), c.ints([-1], "rest"), axis=0))
+    y = c.emit(kind, y, kernel_shape=(kernel[0], 1), **attrs, **depth)
+    return c.emit("Reshape", y, c.emit("Concat", c.ints([0, 0, 0], "lead"), size, axis=0))
+
+
+def _apart(window: dict) -> tuple[dict, dict]:
+    """A window over three axes as one over the first, beside an axis of its own, and one over the other two."""
+    depth, plane = {"auto_pad": window["auto_pad"]}, {"auto_pad": window["auto_pad"]}
+    for name, fill in (("strides", 1), ("dilations", 1)):
+        depth[name], plane[name] = (window[name][0], fill), window[name][1:]
+    pads = window["pads"]
+    depth["pads"], plane["pads"] = (pads[0], 0, pads[3], 0), (*pads[1:3], *pads[4:])
+    return depth, plane
+
+
+@op("MaxUnpool")
+def max_unpool(c: Call):
+    """The elements of x where MaxPool's indices say, in zeros; the result is then extended to output_shape."""
+    c.float32()
+    x, kernel = c.x(), c.need("kernel_shape")
+    axes = len(kernel)
+    strides, pads = c.attr("strides") or [1] * axes, c.attr("pads") or [0] * (2 * axes)
+    if len(strides) != axes or len(pads) != 2 * axes:
+        raise ValueError(f"strides {list(strides)} and pads {list(pads)} for {axes} spatial axes")
+    rest = [k - s - a - b for k, s, a, b in zip(kernel, strides, pads[:axes], pads[axes:])]
+    size = c.binary("mul", c.emit("Shape", x, start=2), c.ints(strides, "strides"))
+    shape = c.emit(
+        "Concat", c.emit("Shape", x, start=0, end=2), c.binary("add", size, c.ints(rest, "rest")), axis=0
+    )
+    empty = c.emit("ConstantOfShape", c.reduce("prod", shape, [0]), c.constant(np.zeros(1, np.float32), "zero"))
+    y = c.emit("ScatterElements", empty, c.reshape(c.x(1), [-1]), c.reshape(x, [-1]))
+    y = c.emit("Reshape", y, shape, allowzero=1)
+    if c.get(2) is None:
+        return y
+    lacking = c.binary("sub", c.x(2), shape)
+    return c.emit("Pad", y, c.emit("Concat", c.ints([0] * (axes + 2), "begin"), lacking, axis=0))
 
 
 @op("GlobalAveragePool", "GlobalMaxPool")
@@ -233,12 +313,5 @@ def lp_pool(c: Call):
     c.float32()
     c.choice("ceil_mode", c.attr("ceil_mode", 0), (0,))
     kernel, p = c.need("kernel_shape"), c.attr("p", 2)
-    axes = len(kernel)
-    x = c.emit(
-        "AveragePool",
-        _plane(c, axes, powered(c, c.x(), p)),
-        kernel_shape=pair(kernel, 1),
-        count_include_pad=1,
-        **_window(c, axes),
-    )
-    return rooted(c, _line(c, axes, c.binary("mul", x, c.scalar(float(np.prod(kernel))))), p)
+    mean = pool_of(c, "AveragePool", powered(c, c.x(), p), count_include_pad=1)
+    return rooted(c, c.binary("mul", mean, c.scalar(float(np.prod(kernel)))), p)

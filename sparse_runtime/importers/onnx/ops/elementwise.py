@@ -40,9 +40,14 @@ _PLAIN = {
 }
 
 
+_DOUBLE = {
+    *("Exp", "Log", "Sqrt", "Reciprocal", "Floor", "Ceil", "Round", "Sign", "Erf", "Sigmoid", "Tanh")
+}  # in double precision too
+
+
 @op(*_PLAIN)
 def plain(c: Call):
-    c.float32()
+    (c.floats if c.op in _DOUBLE else c.float32)()
     return c.unary(_PLAIN[c.op], c.x())
 
 

@@ -175,7 +175,11 @@ def affine_grid(c: Call):
     """Where the pixels of an output image lie in the input, from -1 to 1, under one affine map for each image."""
     c.float32()
     theta, size = c.x(), c.cast(c.x(1), "int64")
-    axes = 2 if not c.x(1).is_const else c.x(1).const.size - 2
+    axes = 2
+    if c.x(1).is_const:
+        axes = c.x(1).const.size - 2
+    elif theta.is_input and theta.dims[1] > 0:
+        axes = theta.dims[1]
     if axes not in (2, 3):
         raise ValueError(f"an output of {axes} spatial axes")
     one, lengths = c.constant(np.float32(1), "one"), c.emit("Slice", size, c.ints([2], "starts"), c.ints([5], "ends"))

@@ -9,9 +9,9 @@ from ..registry import Call, op
 
 @op("MatMul")
 def matmul(c: Call):
-    c.float32(0, 1)
+    c.floats(0, 1)
     b = c.x(1)
-    if not b.is_const or b.const.ndim > 2 or b.const.ndim < 1:
+    if c.dtype(0) == "float64" or not b.is_const or b.const.ndim > 2 or b.const.ndim < 1:
         return c.emit("MatMul", c.x(0), b)
     weight = c.weights(1, "B").T.reshape(-1, b.const.shape[0])
     y = c.emit("FullyConnected", c.x(0), c.constant(weight, "W"))
@@ -57,12 +57,15 @@ def _per_column(shape, columns: int) -> bool:
 @op("Softmax", "LogSoftmax")
 def softmax(c: Call):
     """Before opset 13 over all axes from `axis` on, as if the tensor were flattened there; since then over one axis."""
-    c.float32()
+    c.floats()
     axis, rank, x = c.attr("axis", 1 if c.opset < 13 else -1), c.rank(), c.x()
     flat = c.opset < 13 and (rank is None or (axis + rank if axis < 0 else axis) != rank - 1)
     if flat:
         x, axis = c.emit("Flatten", x, axis=axis), -1
-    if c.op == "Softmax":
+    if c.op == "Softmax" and c.dtype() == "float64":
+        power = c.unary("exp", c.binary("sub", x, c.reduce("max", x, [axis])))
+        y = c.binary("div", power, c.reduce("sum", power, [axis]))
+    elif c.op == "Softmax":
         y = c.emit("Softmax", x, axis=axis)
     else:
         y = c.binary("sub", x, c.emit("Reduce", x, c.ints([axis], "axes"), fn="log_sum_exp", keepdims=1))
