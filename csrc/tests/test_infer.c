@@ -275,7 +275,7 @@ static void test_elementwise(void) {
     op("Unary"); in("f32 2 3"); word("fn", "exp"); gives("f32 2 3");
     op("Unary"); in("i64"); word("fn", "neg"); gives("i64");
     op("Unary"); in("i64 2"); word("fn", "exp"); fails(SPR_ERROR_UNSUPPORTED, "supported: float32");
-    op("Unary"); in("f16 2"); word("fn", "abs"); fails(SPR_ERROR_UNSUPPORTED, "supported: float32, int32, int64");
+    op("Unary"); in("f16 2"); word("fn", "abs"); fails(SPR_ERROR_UNSUPPORTED, "supported: float32, float64, int32, int64");
     op("Unary"); in("f32 2 3 4 4"); in("f32 3 1 1"); word("fn", "prelu"); gives("f32 2 3 4 4");
     op("Unary"); in("f32 2 3 4 4"); in("f32 4"); word("fn", "prelu"); fails(SPR_ERROR_SHAPE, "one per channel");
     op("Unary"); in("f32 3"); in("f32 1"); word("fn", "prelu"); gives("f32 3");
