@@ -38,14 +38,19 @@ CORES = {
     "vnni": ("vnni", "vnni", None, 2048 << 10),
     "amx": ("amx", "amx", None, 2048 << 10),
     "avx2_q8": ("avx2", "avx2", None, 2048 << 10),
+    "a53_q8": ("neon", "neon", None, 384 << 10),
+    "a55_q8": ("neon,dotprod", "dotprod", None, 384 << 10),
+    "a76_q8": ("neon,dotprod", "dotprod", None, 512 << 10),
 }
 # measured together, and whose fit the kernels get
 GROUPS = {"avx512": ["avx512"], "avx2": ["avx2"], "inorder": ["a53"], "dotprod": ["a55"], "ooo": ["a76", "v1"],
-          "vnni": ["vnni"], "amx": ["amx"], "avx2_q8": ["avx2_q8"]}
-FITTED = GROUPS | {"ooo": ["a76"]}
+          "vnni": ["vnni"], "amx": ["amx"], "avx2_q8": ["avx2_q8"],
+          "neon_q8": ["a53_q8"], "dotprod_q8": ["a76_q8", "a55_q8"]}
+FITTED = GROUPS | {"ooo": ["a76"], "dotprod_q8": ["a76_q8"]}
 FORMATS = ("dense", "csr", "2x1")
-QUANTIZED = {"vnni": ("dense", "1x4", "2x4"), "amx": ("dense",), "avx2_q8": ("dense", "1x4", "2x4")}  # their forms
-X86 = ("avx512", "avx2", *QUANTIZED)
+QUANTIZED = {"vnni": ("dense", "1x4", "2x4"), "amx": ("dense",), "avx2_q8": ("dense", "1x4", "2x4"),
+             "a53_q8": ("dense", "csr", "2x1"), "a55_q8": ("dense", "csr", "2x1"), "a76_q8": ("dense", "csr", "2x1")}  # their forms
+X86 = ("avx512", "avx2", "vnni", "amx", "avx2_q8")
 
 
 # ---- measuring -----------------------------------------------------------------------------------------------------
@@ -67,8 +72,8 @@ def grid(core):
             points.append((f"pw_dense_q8_{ending}", shape, 0.0))
             for zeros in pick.sample([0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95], 3):
                 points += [(f"pw_{form}_q8_{ending}", shape, zeros) for form in QUANTIZED[core][1:]]
-                if "2x4" in QUANTIZED[core]:  # and what weights pruned one by one leave
-                    points.append((f"pw_2x4_q8_{ending}", shape, round(zeros * zeros, 4)))
+                if len(QUANTIZED[core]) == 3:  # and what weights pruned one by one leave
+                    points.append((f"pw_{QUANTIZED[core][2]}_q8_{ending}", shape, round(zeros * zeros, 4)))
         return list(dict.fromkeys(points))
     fc_dense, fc_csr = fc
     for shape in shapes:
@@ -106,13 +111,14 @@ def measure(group):
                                       text=True, check=True).stdout
             else:
                 program = ["spr-bench-kernels", *arguments, "--repeat", "1", "--calls", "1"]
-                cycles, text = armcycles.run(cores, isa, [f"spr_{kernel}"], program, "10000")
+                names = [core.removesuffix("_q8") for core in cores]
+                cycles, text = armcycles.run(names, isa, [f"spr_{kernel}"], program, "10000")
             line = next(line.split() for line in text.splitlines() if line.startswith(kernel + " "))
             row = {"kernel": kernel, "shape": shape, "sparsity": zeros, "macs": float(line[3]) * 1e6}
             if group in X86:
                 row[group] = float(line[4]) * 1e3 * GHZ
             else:
-                row.update({core: cycles[core]["mem"] for core in cores})
+                row.update({core: cycles[name]["mem"] for core, name in zip(cores, names)})
             file.write(json.dumps(row) + "\n")
             file.flush()
     if points:
@@ -144,11 +150,11 @@ def terms(row, structure, l2):
     tile, vector, panel = structure[row["kernel"]]
     quantized = "_q8_" in row["kernel"]
     stored = row["macs"] / pixels
-    if quantized:  # blocks of four channels that are not all zero
-        stored = rows * channels * (1 - row["sparsity"] ** 4)
     tiles, panels = math.ceil(pixels / tile), math.ceil(channels / panel) if panel else 1
     pixels = math.ceil(pixels / vector) * vector
     fmt = row["kernel"].split("_")[1]
+    if fmt in ("1x4", "2x4"):  # blocks of four channels that are not all zero
+        stored = rows * channels * (1 - row["sparsity"] ** 4)
     used = 1 if fmt == "dense" else 1 - math.exp(-stored / channels / (2 if fmt in ("2x1", "2x4") else 1))
     size = (1.0 if quantized else 4.0) * channels * pixels
     return stored * pixels, stored * tiles, rows * tiles * panels, min(1, max(0, 2 * size / l2 - 1)) * size * used, stored

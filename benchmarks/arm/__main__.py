@@ -1,4 +1,4 @@
-"""Estimates for ARM cores: python -m benchmarks.arm [--quick] [--only layers,depthwise,networks] [--out FILE]
+"""Estimates for ARM cores: python -m benchmarks.arm [--quick] [--only layers,int8,depthwise,networks] [--out FILE]
 
 Runs the kernels and whole networks of build/aarch64 (`make core-arm`) under tools/armcycles and writes
 docs/benchmarks/arm.json, from which `python -m benchmarks.report` makes its page. Parts that --only leaves out keep
@@ -21,7 +21,7 @@ from pathlib import Path
 from ..peers.measure import commit
 from . import armcycles, layers, whole
 
-PARTS = ("layers", "depthwise", "networks")
+PARTS = ("layers", "int8", "depthwise", "networks")
 NETWORKS = ("mobilenet_v1", "picodet_m")
 
 
@@ -41,6 +41,13 @@ def jobs(parts, cores, quick, folder, budget):
             for fmt in layers.FORMATS:
                 for sparsity in (0.0,) if fmt == "dense" else layers.SPARSITIES:
                     add("layers", f"{shape} {fmt} {sparsity:g}", layers.pointwise, shape, fmt, sparsity)
+    if "int8" in parts:
+        shapes = sorted(layers.pointwise_shapes("mobilenet_v1"))
+        for isa, keys in armcycles.groups([core for core in cores if core in layers.INT8_CORES]):
+            for shape in shapes[:1] if quick else shapes:
+                for fmt, sparsity in layers.int8_cases(isa):
+                    run = functools.partial(layers.pointwise, keys, isa, shape, fmt, sparsity, budget)
+                    found.append(("int8", f"{shape} {fmt} {sparsity:g}, {'+'.join(keys)}", run))
     if "depthwise" in parts:
         for channels, size in list(layers.DEPTHWISE)[-1:] if quick else layers.DEPTHWISE:
             add("depthwise", f"depthwise {channels} {size}x{size}", layers.depthwise, channels, size, folder)
@@ -108,7 +115,7 @@ def main():
         found.setdefault("sources", {})[part] = dict(source, quick=options.quick)
         for row in part_rows:
             found.setdefault("engines", {}).update({core: c["engine"] for core, c in row["cycles"].items()})
-    if "layers" in parts:
+    if "layers" in parts or "int8" in parts:
         found["shapes"] = {
             name: [[*shape, count] for shape, count in layers.pointwise_shapes(name).items()] for name in NETWORKS
         }

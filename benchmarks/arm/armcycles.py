@@ -29,8 +29,8 @@ CORES = {
     for core in [
         Core("a53", "Cortex-A53", 4, "neon,inorder"),
         Core("a55", "Cortex-A55", 4, "neon,inorder,dotprod"),
-        Core("a76", "Cortex-A76", 8, "neon"),
-        Core("v1", "Neoverse-V1", 16, "neon"),
+        Core("a76", "Cortex-A76", 8, "neon,dotprod"),
+        Core("v1", "Neoverse-V1", 16, "neon,dotprod"),
     ]
 }
 

@@ -11,6 +11,9 @@ from . import armcycles
 
 SPARSITIES = (0.75, 0.9)
 FORMATS = {"csr": "pw_csr", "2x1": "pw_2x1", "dense": "pw_dense"}  # -> class of kernels
+INT8_CORES = ("a53", "a55", "a76")
+INT8_SPARSITIES = (0.75, 0.85, 0.9)
+INT8_FORMATS = {f"int8 {form}": f"pw_{form}_q8" for form in ("dense", "csr", "2x1", "1x4", "2x4")}
 # Channels and size of the depthwise 3x3 layers of stride 1 in MobileNetV1.
 DEPTHWISE = {(32, 112): 1, (128, 56): 1, (256, 28): 1, (512, 14): 5, (1024, 7): 1}
 
@@ -33,6 +36,18 @@ def pointwise_shapes(name):
     return found
 
 
+def int8_cases(isa):
+    """[(format, sparsity)] of the 8 bit kernels, and of FP32 ones at sparsities that the others leave out. Blocks of four
+    channels have kernels where there are dot products."""
+    cases = [("int8 dense", 0.0)]
+    for sparsity in INT8_SPARSITIES:
+        forms = ("csr", "2x1", "1x4", "2x4") if "dotprod" in isa else ("csr", "2x1")
+        cases += [(f"int8 {form}", sparsity) for form in forms]
+        if sparsity not in SPARSITIES:
+            cases += [("csr", sparsity), ("2x1", sparsity)]
+    return cases
+
+
 def kernel(cls, isa):
     """Name of the first kernel of a class that runs with these features (ARM's, or plain C)."""
     from sparse_runtime import _core
@@ -46,7 +61,7 @@ def kernel(cls, isa):
 
 def pointwise(keys, isa, shape, fmt, sparsity, budget):
     """One row: a shape in one format and sparsity on the cores, which all have this ISA."""
-    name = kernel(FORMATS[fmt], isa)
+    name = kernel({**FORMATS, **INT8_FORMATS}[fmt], isa)
     arguments = [
         "spr-bench-kernels",
         "--kernel",
