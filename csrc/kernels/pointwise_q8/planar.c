@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Pixels of a line: as many as kernels have sums for, WIDE for one row, NARROW for two; fewer where the lines would not fit into
-   L1. */
+/* Pixels of a line: WIDE, so that lines of memory are read four at a time, which prefetchers notice; NARROW where the lines of so many
+   channels would not fit into L1. Two rows take half of the pixels at a time, of which the other half is in the way. */
 enum { WIDE = 64, NARROW = 32, WIDE_CHANNELS = 512 };
 
 typedef struct head {
@@ -137,7 +137,7 @@ static head head_of(const spr_pw_q8_weights *w, form f) {
     head h = {.groups = 0};
     for (uint32_t g = 0; g < w->groups; g++) h.groups += (uint32_t)is_used(w, g);
     for (uint32_t row = 0; row < rows; row += f.height) quads += count_quads(w, f, row);
-    h.stride = f.height == 1 && h.groups * SPR_Q8_GROUP <= WIDE_CHANNELS ? WIDE : NARROW;
+    h.stride = h.groups * SPR_Q8_GROUP * f.height <= WIDE_CHANNELS ? WIDE : NARROW;
     h.bias = spr_round_up(sizeof h, SPR_LINE);
     h.scale = h.bias + spr_round_up(rows * sizeof(int32_t), SPR_LINE);
     h.offset = h.scale + spr_round_up(rows * sizeof(float), SPR_LINE);

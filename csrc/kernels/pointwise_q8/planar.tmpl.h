@@ -4,23 +4,22 @@
  *   ADD_HALVES(h, v, sum, lines, quad)  the same for quads of which only halves are bounded; not defined: there are none
  *   KERNEL(x)                                  x with the suffix of the instruction set */
 
-/* Lines of a group's channels over v times 8 pixels. */
-SPR_INLINE void to_lines(const int v, const spr_q8 *x, size_t stride, int8_t *line) {
-    UNROLL for (int j = 0; j + 1 < v; j += 2) {
-        const int8x16x4_t c = vld4q_s8(x + j * 32);
-        UNROLL for (int i = 0; i < 4; i++) vst1q_s8(line + (size_t)i * stride + j * 8, c.val[i]);
-    }
-    if (v % 2) {
-        const int8x8x4_t c = vld4_s8(x + (v - 1) * 32);
-        UNROLL for (int i = 0; i < 4; i++) vst1_s8(line + (size_t)i * stride + (v - 1) * 8, c.val[i]);
-    }
-}
-
-SPR_INLINE void all_lines(const int v, const spr_pw_q8_args *a, const spr_pw_q8_planar *p, uint32_t px) {
-    const spr_q8 *const x = a->x + (size_t)px * SPR_Q8_GROUP;
+/* Lines of all channels over 8 `eights` pixels. */
+static void to_lines(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, uint32_t px, uint32_t eights) {
     int8_t *line = a->scratch;
-    for (uint32_t g = 0; g < p->groups; g++, line += p->stride * SPR_Q8_GROUP)
-        to_lines(v, x + (size_t)p->offset[g] * SPR_Q8_GROUP, p->stride, line);
+    const size_t stride = p->stride;
+    for (uint32_t g = 0; g < p->groups; g++, line += stride * SPR_Q8_GROUP) {
+        const spr_q8 *x = a->x + ((size_t)p->offset[g] + px) * SPR_Q8_GROUP;
+        uint32_t i = 0;
+        for (; i + 1 < eights; i += 2) {
+            const int8x16x4_t c = vld4q_s8(x + i * 32);
+            UNROLL for (size_t j = 0; j < 4; j++) vst1q_s8(line + j * stride + i * 8, c.val[j]);
+        }
+        if (i < eights) {
+            const int8x8x4_t c = vld4_s8(x + i * 32);
+            UNROLL for (size_t j = 0; j < 4; j++) vst1_s8(line + j * stride + i * 8, c.val[j]);
+        }
+    }
 }
 
 #ifdef ADD_HALVES
@@ -31,14 +30,12 @@ SPR_INLINE void all_lines(const int v, const spr_pw_q8_args *a, const spr_pw_q8_
 #define HALVES(h)
 #endif
 
-/* All rows of the call, h at once, times v times 8 pixels. */
+/* All rows of the call, h at once, times v times 8 pixels from px on, which begin at `lines`. */
 SPR_INLINE void planar_tile(const int h, const int v, const spr_pw_q8_args *a, const spr_pw_q8_planar *p, const finish *call,
-                            uint32_t px) {
+                            uint32_t px, const int8_t *lines) {
     const size_t size = h == 1 ? sizeof(spr_q8_quad1) : sizeof(spr_q8_quad2);
     const finish own = *call, *const f = &own; /* nothing stored can change it */
-    const int8_t *const lines = a->scratch;
     const char *const quads = p->quads, *quad = quads + (size_t)p->ptr[a->row0 / (uint32_t)h * 2] * size;
-    all_lines(v, a, p, px);
     for (uint32_t first = a->row0; first < a->row1; first += SPR_Q8_GROUP) {
         int8_t line[SPR_Q8_GROUP][LINE_PIXELS];
         for (uint32_t row = first; row < first + SPR_Q8_GROUP; row += (uint32_t)h) {
@@ -55,34 +52,43 @@ SPR_INLINE void planar_tile(const int h, const int v, const spr_pw_q8_args *a, c
     }
 }
 
-typedef void tile_fn(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, const finish *f, uint32_t px);
+typedef void tile_fn(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, const finish *f, uint32_t px, const int8_t *lines);
 #define TILE(h, v)                                                                                                  \
-    static void planar_##h##x##v(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, const finish *f, uint32_t px) { \
-        planar_tile(h, v, a, p, f, px);                                                                             \
+    static void planar_##h##x##v(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, const finish *f, uint32_t px,  \
+                                 const int8_t *lines) {                                                             \
+        planar_tile(h, v, a, p, f, px, lines);                                                                      \
     }
 TILE(1, 1) TILE(1, 2) TILE(1, 3) TILE(1, 4) TILE(1, 5) TILE(1, 6) TILE(1, 7) TILE(1, 8)
 TILE(2, 1) TILE(2, 2) TILE(2, 3) TILE(2, 4)
 
-/* Tiles as even as can be. */
-SPR_INLINE void run_tiles(const spr_pw_q8_args *a, tile_fn *const *tiles) {
+/* Parts as even as can be: first of what goes to lines at once, then of those tiles of at most 8 `most` pixels. */
+SPR_INLINE void run_tiles(const spr_pw_q8_args *a, tile_fn *const *tiles, uint32_t most) {
     const spr_pw_q8_planar p = spr_pw_q8_planar_of(a->packed);
     const finish f = finish_of(a);
-    uint32_t eights = (a->px1 - a->px0 + 7) / 8, px = a->px0, most = p.stride / 8;
-    for (uint32_t left = (eights + most - 1) / most; left > 0; left--) {
-        const uint32_t v = (eights + left - 1) / left;
-        tiles[v - 1](a, &p, &f, px);
-        eights -= v;
-        px += v * 8;
+    const uint32_t at_once = p.stride / 8;
+    uint32_t eights = (a->px1 - a->px0 + 7) / 8, px = a->px0;
+    for (uint32_t left = (eights + at_once - 1) / at_once; left > 0; left--) {
+        uint32_t part = (eights + left - 1) / left;
+        const int8_t *lines = a->scratch;
+        eights -= part;
+        to_lines(a, &p, px, part);
+        for (uint32_t parts = (part + most - 1) / most; parts > 0; parts--) {
+            const uint32_t v = (part + parts - 1) / parts;
+            tiles[v - 1](a, &p, &f, px, lines);
+            part -= v;
+            px += v * 8;
+            lines += v * 8;
+        }
     }
 }
 
 void KERNEL(spr_pw_csr_q8)(const spr_pw_q8_args *a) {
     static tile_fn *const tiles[] = {planar_1x1, planar_1x2, planar_1x3, planar_1x4,
                                      planar_1x5, planar_1x6, planar_1x7, planar_1x8};
-    run_tiles(a, tiles);
+    run_tiles(a, tiles, 8);
 }
 
 void KERNEL(spr_pw_2x1_q8)(const spr_pw_q8_args *a) {
     static tile_fn *const tiles[] = {planar_2x1, planar_2x2, planar_2x3, planar_2x4};
-    run_tiles(a, tiles);
+    run_tiles(a, tiles, 4);
 }
