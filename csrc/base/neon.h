@@ -70,6 +70,30 @@ SPR_INLINE float32x4_t spr_neon_ceil(float32x4_t x) { return vnegq_f32(spr_neon_
 SPR_INLINE float32x4_t spr_neon_even(float32x4_t a, float32x4_t b) { return vuzpq_f32(a, b).val[0]; }
 SPR_INLINE float32x4_t spr_neon_odd(float32x4_t a, float32x4_t b) { return vuzpq_f32(a, b).val[1]; }
 
+/* For integers, by their names of 64 bits. */
+SPR_INLINE int16x8_t vmull_high_s8(int8x16_t a, int8x16_t b) { return vmull_s8(vget_high_s8(a), vget_high_s8(b)); }
+SPR_INLINE int16x8_t vmlal_high_s8(int16x8_t sum, int8x16_t a, int8x16_t b) {
+    return vmlal_s8(sum, vget_high_s8(a), vget_high_s8(b));
+}
+SPR_INLINE int32x4_t vaddw_high_s16(int32x4_t a, int16x8_t b) { return vaddw_s16(a, vget_high_s16(b)); }
+SPR_INLINE int32x4_t vpaddq_s32(int32x4_t a, int32x4_t b) {
+    return vcombine_s32(vpadd_s32(vget_low_s32(a), vget_high_s32(a)), vpadd_s32(vget_low_s32(b), vget_high_s32(b)));
+}
+#define vdupq_laneq_s32(v, lane) vdupq_lane_s32((lane) < 2 ? vget_low_s32(v) : vget_high_s32(v), (lane) % 2)
+SPR_INLINE int16x8_t vqmovn_high_s32(int16x4_t low, int32x4_t high) { return vcombine_s16(low, vqmovn_s32(high)); }
+SPR_INLINE int8x16_t vqmovn_high_s16(int8x8_t low, int16x8_t high) { return vcombine_s8(low, vqmovn_s16(high)); }
+SPR_INLINE int16x8_t vuzp1q_s16(int16x8_t a, int16x8_t b) { return vuzpq_s16(a, b).val[0]; }
+SPR_INLINE int8x16_t vuzp1q_s8(int8x16_t a, int8x16_t b) { return vuzpq_s8(a, b).val[0]; }
+
+/* Half to even, by adding 1.5 * 2^23; NaN becomes 0. As if saturated for those who narrow it to 16 bits. */
+SPR_INLINE int32x4_t vcvtnq_s32_f32(float32x4_t x) {
+    const float32x4_t magic = vdupq_n_f32(12582912.0f), most = vdupq_n_f32(65536.0f);
+    const uint32x4_t number = vceqq_f32(x, x);
+    const float32x4_t inside = vmaxq_f32(vminq_f32(x, most), vnegq_f32(most));
+    const int32x4_t whole = vcvtq_s32_f32(vsubq_f32(vaddq_f32(inside, magic), magic));
+    return vreinterpretq_s32_u32(vandq_u32(vreinterpretq_u32_s32(whole), number));
+}
+
 SPR_NEON_POP
 
 #endif

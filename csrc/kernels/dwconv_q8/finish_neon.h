@@ -2,10 +2,12 @@
 #ifndef SPR_KERNELS_DWCONV_Q8_FINISH_NEON_H
 #define SPR_KERNELS_DWCONV_Q8_FINISH_NEON_H
 
-#include <arm_neon.h>
+#include "base/neon.h"
 #include <string.h>
 
 #include "kernels/q8_scalar.h"
+
+SPR_NEON_PUSH
 
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -96,5 +98,7 @@ SPR_INLINE void finish(const int quads, const spr_dw_q8_args *a, const finish_co
         }
     }
 }
+
+SPR_NEON_POP
 
 #endif

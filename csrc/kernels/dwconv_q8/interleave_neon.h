@@ -2,9 +2,9 @@
 #ifndef SPR_KERNELS_DWCONV_Q8_INTERLEAVE_NEON_H
 #define SPR_KERNELS_DWCONV_Q8_INTERLEAVE_NEON_H
 
-#include <arm_neon.h>
+#include "base/neon.h"
 
-#include "base/compiler.h"
+SPR_NEON_PUSH
 
 /* Pixel i becomes out[i], [4 channels][4 taps]. */
 SPR_INLINE void interleave_taps(const int8x16_t *t, int8x16_t *out) {
@@ -15,5 +15,7 @@ SPR_INLINE void interleave_taps(const int8x16_t *t, int8x16_t *out) {
         out[2 * i + 1] = vreinterpretq_s8_s16(pair.val[1]);
     }
 }
+
+SPR_NEON_POP
 
 #endif

@@ -1,11 +1,11 @@
 /* Quantized depthwise convolution without dot products (ARMv8.0), windows of up to eight columns. */
 #include "base/compiler.h"
 
-#if SPR_AARCH64
-#include <arm_neon.h>
-
+#if SPR_NEON
 #include "kernels/dwconv_q8/finish_neon.h"
 #include "kernels/dwconv_q8/interleave_neon.h"
+
+SPR_NEON_PUSH
 
 #define V int8x16_t
 #define S int32x4_t
@@ -37,4 +37,6 @@ SPR_INLINE void finish_block(const spr_dw_q8_args *a, const int32x4_t *sum, cons
 void spr_dwconv_q8_neon(const spr_dw_q8_args *a) { run_neon(a); }
 
 const spr_dw_q8_traits spr_dwconv_traits_q8_neon = {match_neon, size_neon, pack_neon, scratch_neon};
+
+SPR_NEON_POP
 #endif

@@ -4,10 +4,12 @@
 #ifndef SPR_KERNELS_POINTWISE_Q8_FINISH_NEON_H
 #define SPR_KERNELS_POINTWISE_Q8_FINISH_NEON_H
 
-#include <arm_neon.h>
+#include "base/neon.h"
 
 #include "kernels/pointwise_q8/pack.h"
 #include "kernels/unary/act_neon.h"
+
+SPR_NEON_PUSH
 
 /* Pixels of a vector of sums, and of the widest tile. */
 enum { LANES = 4, LINE_PIXELS = 64 };
@@ -112,5 +114,7 @@ SPR_INLINE void store_quad(const int v, const spr_pw_q8_args *a, uint32_t row, u
         }
     }
 }
+
+SPR_NEON_POP
 
 #endif

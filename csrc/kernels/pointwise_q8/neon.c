@@ -1,22 +1,29 @@
 /* Quantized pointwise convolution without dot products (ARMv8.0). */
 #include "base/compiler.h"
 
-#if SPR_AARCH64
-#include <arm_neon.h>
-
+#if SPR_NEON
 #include "kernels/pointwise_q8/finish_neon.h"
 #include "kernels/pointwise_q8/planar.h"
 
+SPR_NEON_PUSH
+
 /* ---- dense: vectors are two pixels of a group of channels ---- */
 
-enum { DENSE_PIXELS = 8 };
+enum { DENSE_PIXELS = 8, DENSE_ROWS = SPR_ARM32 ? 2 : 4 }; /* as many as there are registers for */
 
-/* Four rows times eight pixels. The products of two groups add up in 16 bits, as no weight is -128. Sums of a pixel are those of its
-   even and of its odd pairs of channels. */
-static void dense_tile(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const finish *call, uint32_t row, uint32_t px) {
-    const finish own = *call, *const f = &own; /* nothing stored can change it */
-    int32x4_t sum[4][4];
-    UNROLL for (int r = 0; r < 4; r++)
+SPR_INLINE int8x16_t weights_of_row(int32x4_t four, const int r) {
+    return vreinterpretq_s8_s32(r == 0   ? vdupq_laneq_s32(four, 0)
+                                : r == 1 ? vdupq_laneq_s32(four, 1)
+                                : r == 2 ? vdupq_laneq_s32(four, 2)
+                                         : vdupq_laneq_s32(four, 3));
+}
+
+/* Rows `from` and following of four times eight pixels. The products of two groups add up in 16 bits, as no weight is -128. Sums
+   of a pixel are those of its even and of its odd pairs of channels. */
+SPR_INLINE void dense_rows(const int from, const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const finish *f, uint32_t row,
+                           uint32_t px, int8_t (*line)[LINE_PIXELS]) {
+    int32x4_t sum[DENSE_ROWS][4];
+    UNROLL for (int r = 0; r < DENSE_ROWS; r++)
         UNROLL for (int j = 0; j < 4; j++) sum[r][j] = vdupq_n_s32(0);
     const spr_q8 *const x = a->x + (size_t)px * SPR_Q8_GROUP;
     const int8_t *w = p->w + (size_t)row * p->groups * SPR_Q8_GROUP;
@@ -24,14 +31,10 @@ static void dense_tile(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const
         const spr_q8 *const at = x + (size_t)p->offset[g] * SPR_Q8_GROUP, *const next = x + (size_t)p->offset[g + 1] * SPR_Q8_GROUP;
         const int8x16_t pixels[4] = {vld1q_s8(at), vld1q_s8(at + 16), vld1q_s8(next), vld1q_s8(next + 16)};
         const int32x4_t four[2] = {vreinterpretq_s32_s8(vld1q_s8(w)), vreinterpretq_s32_s8(vld1q_s8(w + 16))};
-        int8x16_t row_w[2][4];
-        UNROLL for (int i = 0; i < 2; i++) {
-            row_w[i][0] = vreinterpretq_s8_s32(vdupq_laneq_s32(four[i], 0));
-            row_w[i][1] = vreinterpretq_s8_s32(vdupq_laneq_s32(four[i], 1));
-            row_w[i][2] = vreinterpretq_s8_s32(vdupq_laneq_s32(four[i], 2));
-            row_w[i][3] = vreinterpretq_s8_s32(vdupq_laneq_s32(four[i], 3));
-        }
-        UNROLL for (int r = 0; r < 4; r++)
+        int8x16_t row_w[2][DENSE_ROWS];
+        UNROLL for (int i = 0; i < 2; i++)
+            UNROLL for (int r = 0; r < DENSE_ROWS; r++) row_w[i][r] = weights_of_row(four[i], from + r);
+        UNROLL for (int r = 0; r < DENSE_ROWS; r++)
             UNROLL for (int j = 0; j < 2; j++) {
                 int16x8_t low = vmull_s8(vget_low_s8(pixels[j]), vget_low_s8(row_w[0][r]));
                 int16x8_t high = vmull_high_s8(pixels[j], row_w[0][r]);
@@ -41,13 +44,20 @@ static void dense_tile(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const
                 sum[r][2 * j + 1] = vpadalq_s16(sum[r][2 * j + 1], high);
             }
     }
-    int8_t line[4][LINE_PIXELS];
-    UNROLL for (uint32_t r = 0; r < 4; r++) {
-        const int32x4_t bias = vdupq_n_s32(p->bias[row + r]);
+    UNROLL for (uint32_t r = 0; r < DENSE_ROWS; r++) {
+        const uint32_t at = row + (uint32_t)from + r;
+        const int32x4_t bias = vdupq_n_s32(p->bias[at]);
         const int32x4_t whole[2] = {vaddq_s32(vpaddq_s32(sum[r][0], sum[r][1]), bias),
                                     vaddq_s32(vpaddq_s32(sum[r][2], sum[r][3]), bias)};
-        finish_row(2, a, f, whole, p->scale[row + r], row + r, px, line[r]);
+        finish_row(2, a, f, whole, p->scale[at], at, px, line[(uint32_t)from + r]);
     }
+}
+
+static void dense_tile(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const finish *call, uint32_t row, uint32_t px) {
+    const finish own = *call, *const f = &own; /* nothing stored can change it */
+    int8_t line[4][LINE_PIXELS];
+    dense_rows(0, a, p, f, row, px, line);
+    if (DENSE_ROWS == 2) dense_rows(2, a, p, f, row, px, line);
     store_quad(2, a, row, px, line);
 }
 
@@ -101,4 +111,5 @@ SPR_INLINE void add_quad(const int terms, const int h, const int v, int32x4_t (*
 #define KERNEL(x) x##_neon
 #include "kernels/pointwise_q8/planar.tmpl.h"
 
+SPR_NEON_POP
 #endif

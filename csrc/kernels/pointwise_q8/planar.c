@@ -5,8 +5,9 @@
 #include <string.h>
 
 /* Pixels of a line: WIDE, so that lines of memory are read four at a time, which prefetchers notice; NARROW where the lines of so many
-   channels would not fit into L1. Two rows take half of the pixels at a time, of which the other half is in the way. */
-enum { WIDE = 64, NARROW = 32, WIDE_CHANNELS = 512 };
+   channels would not fit into L1. Two rows take half of the pixels at a time, of which the other half is in the way. 32-bit ARM has
+   half of the registers for sums. */
+enum { WIDE = SPR_ARM32 ? 32 : 64, NARROW = WIDE / 2, WIDE_CHANNELS = 512 };
 
 typedef struct head {
     uint64_t bias, scale, offset, line, ptr, quads, end;
