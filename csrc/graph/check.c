@@ -125,6 +125,7 @@ static const struct {
     RANGE(QConcat, group, 1, 1, 1, INT32_MAX),
     RANGE(QConcat, begin, 1, 1, 0, INT32_MAX),
     RANGE(QConcat, count, 1, 1, 0, INT32_MAX),
+    FLAG(QPool, in_order),
     RANGE(QPool, kernel_shape, 0, 2, 1, INT32_MAX),
     FLAG(QPool, ceil_mode),
     RANGE(Dequantize, to, 1, 1, SPR_FLOAT32, SPR_INT8),

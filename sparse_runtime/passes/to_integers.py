@@ -142,16 +142,31 @@ def _pool(made: Integers, node: Node) -> bool:
     kind = "max" if "Max" in node.op else "average"
     if node.op == "AveragePool" and node["count_include_pad"]:
         kind = "average_include_pad"
-    x = node.inputs[0]
-    if x.dtype in TYPES:  # the largest of integers
-        if made.at_hand(x):
-            made.put(node.output, "QPool", node, [made.take(x, node)], kind=kind, **attrs)
-            return True
-        return False
-    source, target = made.source(x), made.target(node.output)
+    bytes_ = _between_casts(made, node) if kind == "max" else None
+    if bytes_ is not None:
+        made.put(bytes_[1], "QPool", node, [made.take(bytes_[0], node)], kind=kind, **attrs)
+        return True
+    source, target = made.source(node.inputs[0]), made.target(node.output)
+    if kind == "average" and _means_lie_between(node, source, target):
+        attrs["in_order"] = 1
     attrs.update({**source[1].attrs("x"), **target[1].attrs("y")})
     made.put(target[0], "QPool", node, [made.take(source[0], node)], kind=kind, **attrs)
     return True
+
+
+def _between_casts(made: Integers, node: Node) -> tuple[Value, Value] | None:
+    """(the integers that a node computes on as floats, the integers that the result is made again), between two Casts."""
+    before, after = node.inputs[0].producer, made.graph.sole_user(node.output)
+    if before is None or after is None or before.op != "Cast" or after.op != "Cast":
+        return None
+    x = before.inputs[0]
+    return (x, after.output) if x.dtype == DTYPES.get(after["to"]) and made.at_hand(x) else None
+
+
+def _means_lie_between(node: Node, x: Tensor, y: Tensor) -> bool:
+    """Whether means of windows often lie right between two int8: onnxruntime has floats there, whose rounding decides."""
+    even = node.op == "AveragePool" and node["kernel_shape"][0] * node["kernel_shape"][1] % 2 == 0
+    return even and y[0].dtype == "int8" and x[1].scale == y[1].scale
 
 
 def _binary(made: Integers, node: Node) -> bool:
@@ -221,24 +236,17 @@ def _resize(made: Integers, node: Node) -> bool:
         return False
     if node["mode"] != "linear" or node["antialias"] or node["coordinate_transformation_mode"] == "tf_crop_and_resize":
         raise Stays("only nearest and plain linear resizing has a form in 8 bits")
-    if x.producer is not None and x.producer.op == "Cast":
-        return _resize_bytes(made, node, attrs)
-    source, target = made.source(x), made.target(node.output)
     if not _planes_only(node):
         raise Stays("it resizes more than the planes of images")
+    bytes_ = _between_casts(made, node)
+    if bytes_ is not None:  # integers as numbers, the results rounded towards zero
+        itself = Quantum(1.0, -128 if bytes_[0].dtype == "uint8" else 0)
+        attrs.update({**itself.attrs("x"), **itself.attrs("y"), "truncate": 1})
+        made.put(bytes_[1], "Resize", node, [made.take(bytes_[0], node), *node.inputs[1:]], **attrs)
+        return True
+    source, target = made.source(x), made.target(node.output)
     attrs.update({**source[1].attrs("x"), **target[1].attrs("y")})
     made.put(target[0], "Resize", node, [made.take(source[0], node), *node.inputs[1:]], **attrs)
-    return True
-
-
-def _resize_bytes(made: Integers, node: Node, attrs: dict[str, Any]) -> bool:
-    """Integers resized as numbers, the results rounded towards zero: between two Casts."""
-    x, cast = node.inputs[0].producer.inputs[0], made.graph.sole_user(node.output)
-    if cast is None or cast.op != "Cast" or DTYPES.get(cast["to"]) != x.dtype or not made.at_hand(x) or not _planes_only(node):
-        return False
-    itself = Quantum(1.0, -128 if x.dtype == "uint8" else 0)
-    attrs.update({**itself.attrs("x"), **itself.attrs("y"), "truncate": 1})
-    made.put(cast.output, "Resize", node, [made.take(x, node), *node.inputs[1:]], **attrs)
     return True
 
 

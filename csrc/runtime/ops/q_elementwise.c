@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/q8_scalar.h"
 #include "runtime/ops/quantized.h"
 
 /* ---- Quantize, Dequantize ------------------------------------------------------------------------------------------------------ */
@@ -82,8 +83,37 @@ static spr_status pool_plan(spr_plan_ctx *ctx, spr_step *step) {
         .win = {.ih = h, .iw = w, .oh = 1, .ow = 1, .kh = h, .kw = w, .sh = 1, .sw = 1, .dh = 1, .dw = 1},
         .kind = !strcmp(kind, "max") ? SPR_POOL_MAX : !strcmp(kind, "average") ? SPR_POOL_AVG : SPR_POOL_AVG_INCLUDE_PAD,
     };
+    if (SPR_ATTR_OF(step, QPool, in_order)->i) {
+        step->kernel = NULL;
+        if (a->kind != SPR_POOL_AVG)
+            return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': only plain averages are taken in order", step->node->name);
+    }
     if (shape->ints.n != 2) return SPR_OK;
     return spr_resolve_window(step->graph, step->node, h, w, shape->ints.v[0], shape->ints.v[1], &a->win, ctx->err);
+}
+
+/* The mean of a group's window by sums of float32 in the order of the taps. */
+static void mean_in_order(const spr_pool_q8_args *a, int64_t top, int64_t left, float x_scale, float y_scale, spr_q8 *y) {
+    const spr_window *w = &a->win;
+    float sum[SPR_Q8_GROUP] = {0}, count = 0;
+    for (int64_t iy = top; iy < top + (int64_t)w->kh * w->dh; iy += w->dh)
+        for (int64_t ix = left; ix < left + (int64_t)w->kw * w->dw; ix += w->dw) {
+            if (iy < 0 || iy >= w->ih || ix < 0 || ix >= w->iw) continue;
+            for (int i = 0; i < SPR_Q8_GROUP; i++)
+                sum[i] += (float)((int32_t)a->x[(iy * w->iw + ix) * SPR_Q8_GROUP + i] - a->x_zero) * x_scale;
+            count++;
+        }
+    for (int i = 0; i < SPR_Q8_GROUP; i++) y[i] = spr_q8_round(sum[i] / count / y_scale, a->y_zero, a->lo, a->hi);
+}
+
+static void mean_plane(const spr_step *step, int64_t image, int64_t group) {
+    const spr_quantum qx = SPR_QUANTUM(step, QPool, x), qy = SPR_QUANTUM(step, QPool, y);
+    spr_pool_q8_args a = *(const spr_pool_q8_args *)step->state;
+    spr_q8 *y = spr_q8_plane(&step->out[0], image, group);
+    a.x = spr_q8_plane(&step->in[0], image, group);
+    for (uint32_t oy = 0; oy < a.win.oh; oy++)
+        for (uint32_t ox = 0; ox < a.win.ow; ox++, y += SPR_Q8_GROUP)
+            mean_in_order(&a, (int64_t)oy * a.win.sh - a.win.pt, (int64_t)ox * a.win.sw - a.win.pl, (float)qx.scale, (float)qy.scale, y);
 }
 
 static void pool_plane(const spr_step *step, int64_t image, int64_t group) {
@@ -95,7 +125,9 @@ static void pool_plane(const spr_step *step, int64_t image, int64_t group) {
     step->kernel->run.pool_q8(&a);
 }
 
-static void pool_run(const spr_run_ctx *ctx, const spr_step *step) { spr_q8_each_plane(ctx, step, pool_plane); }
+static void pool_run(const spr_run_ctx *ctx, const spr_step *step) {
+    spr_q8_each_plane(ctx, step, step->kernel ? pool_plane : mean_plane);
+}
 
 /* ---- QBinary ---------------------------------------------------------------------------------------------------------------------- */
 
