@@ -152,8 +152,11 @@ typedef void spr_pool_q8_fn(const spr_pool_q8_args *args);
 
 /* ---- elementwise, n pixels of a group of channels; any alignment, y may be an input ------------------------------------------ */
 
-/* y = clamp(round(f((a - a_zero) * a_scale, (b - b_zero) * b_scale)), lo - y_zero, hi - y_zero) + y_zero; f: ADD, SUB or MUL. Scales
-   lead to quanta of y: for MUL b_scale is 1 and a_scale has all. A step of 0 takes one pixel for all. */
+/* y = clamp(round(v), lo, hi) in float32, in onnxruntime's order of operations, by which its results are bit for bit the same:
+     ADD, SUB: v = fma(a, a_scale, fma(b, b_scale, shift)), shift = y_zero - fma(a_scale, a_zero, b_scale * b_zero), b_scale
+               negated for SUB;
+     MUL:      v = ((a - a_zero) * (b - b_zero)) * a_scale + y_zero, without fma; b_scale is not used.
+   Scales lead to quanta of y. A step of 0 takes one pixel for all. */
 typedef struct spr_binary_q8 {
     spr_binary f;
     float a_scale, b_scale;

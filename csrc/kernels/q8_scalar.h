@@ -9,6 +9,11 @@ SPR_INLINE spr_q8 spr_q8_round(float v, int32_t zero, int32_t lo, int32_t hi) {
     return (spr_q8)((int32_t)rintf(spr_clip(v, (float)(lo - zero), (float)(hi - zero))) + zero);
 }
 
+/* The number that is added to scaled a and b; see spr_binary_q8. */
+SPR_INLINE float spr_q8_shift(const spr_binary_q8 *f, float b_scale) {
+    return (float)f->y_zero - fmaf(f->a_scale, (float)f->a_zero, b_scale * (float)f->b_zero);
+}
+
 /* What a row's output is before it is rounded; z is read if the layer has one. */
 SPR_INLINE float spr_q8_value(int32_t sum, float scale, int has_z, spr_q8 z, const spr_q8_finish *f, uint32_t row) {
     float v = (float)sum * scale;

@@ -45,7 +45,8 @@ static int e_right(const elementwise *e, size_t p, size_t i) {
     case SPR_K_BINARY_Q8: {
         const double u = ((double)a - f->a_zero) * f->a_scale;
         const double v = ((double)e->b0[(e->b_step ? 4 * p : 0) + i] - f->b_zero) * f->b_scale;
-        return check_q8_agrees(got, f->f == SPR_BIN_ADD ? u + v : f->f == SPR_BIN_SUB ? u - v : u * v, f->y_zero, f->lo, f->hi);
+        const double sum = f->f == SPR_BIN_ADD ? u + v : f->f == SPR_BIN_SUB ? u - v : u * v;
+        return check_q8_agrees(got, sum + f->y_zero, 0, f->lo, f->hi);
     }
     case SPR_K_TABLE_Q8: return got == e->table[(uint8_t)e->a0[4 * p + i]];
     case SPR_K_QUANTIZE_Q8: {

@@ -180,3 +180,14 @@ def bias_of(graph: Graph, bias: Value | None, quanta: np.ndarray) -> np.ndarray 
         row = int(np.argmax(np.broadcast_to(wrong, array.shape)))
         raise Stays(f"its bias is {array.reshape(-1)[row]:g} quanta in row {row}, beyond 32 bits")
     return array.astype(np.int32)
+
+
+def check_sums(weights: np.ndarray, zero: int, bias: np.ndarray | None, x_zero: int) -> None:
+    """Raises Stays where a sum might leave int32, with the input's zero in the bias (docs/quantization.md), be memory of
+    signed bytes or of unsigned ones."""
+    w = weights.reshape(len(weights), -1).astype(np.int64) - zero
+    start = 0 if bias is None else bias.astype(np.int64)
+    for z in (x_zero, x_zero + 128):
+        most = np.abs(start - z * w.sum(axis=1)) + 255 * np.abs(w).sum(axis=1)
+        if (most >= 2**31).any():
+            raise Stays(f"sums and bias of row {int(most.argmax())} of its weights may exceed 32 bits")

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..ir import DTYPES, Graph, Node, Shape, Value
-from .integers import TYPES, Integers, Quantum, Stays, Tensor, bias_of, quantum, weights_of
+from .integers import TYPES, Integers, Quantum, Stays, Tensor, bias_of, check_sums, quantum, weights_of
 from .match import ints, is_float, same_shape, scalar
+from .move_integers import is_move
 
 # Activations that layers have in registers; the others are computed on their float32 results.
 _ACTIVATIONS = ("none", "clip", "hard_swish", "hard_sigmoid", "leaky_relu")
@@ -102,6 +103,7 @@ def _layer(
     graph, y, simple = made.graph, node.output, node["act"] in _ACTIVATIONS
     w, zero, scale = weights_of(graph, node.input("W"))
     bias = bias_of(graph, node.input("B"), x[1].scale * scale.astype("float64"))
+    check_sums(w, zero, bias, x[1].zero)
     w = w.reshape(w.shape + (1,) * (4 - w.ndim))
     constants = [
         None if a is None else graph.add_const(f"{node.name}/{name}", a)
@@ -228,7 +230,7 @@ def _requantize(made: Integers, node: Node) -> bool:
 def _resize(made: Integers, node: Node) -> bool:
     x, attrs = node.inputs[0], dict(node.attrs)
     if x.dtype in TYPES:
-        if not made.at_hand(x) or not _planes_only(node):
+        if not made.at_hand(x) or not _planes_only(node) or not is_move(node):
             return False
         made.put(node.output, "Resize", node, [made.take(x, node), *node.inputs[1:]], **attrs)
         return True

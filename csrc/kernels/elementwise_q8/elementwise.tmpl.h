@@ -1,46 +1,46 @@
 /* Quantized functions of two variables, table lookups and conversions for the vectors of one ISA. */
 
-typedef struct binary_side {
-    spr_q zero;
-    spr_v scale;
-} binary_side;
+/* Of two inputs; for products the zeros, else what is added, and the products' scale is a's. */
+typedef struct binary_numbers {
+    spr_q a_zero, b_zero;
+    spr_v a_scale, b_scale, shift;
+    spr_qbounds bounds;
+} binary_numbers;
 
-SPR_INLINE void binary_widen(spr_q q, const binary_side *s, spr_v *v) {
-    spr_q c[4];
-    spr_qwiden(q, c);
+SPR_INLINE spr_q binary_vector(const int mul, spr_q a, spr_q b, const binary_numbers *k) {
+    spr_q u[4], v[4];
+    spr_v sum[4];
+    spr_qwiden(a, u);
+    spr_qwiden(b, v);
     SPR_UNROLL
-    for (int i = 0; i < 4; i++) v[i] = spr_vmul(spr_qfloat(spr_qsub32(c[i], s->zero)), s->scale);
+    for (int i = 0; i < 4; i++) {
+        if (mul) {
+            const spr_v product = spr_vmul(spr_qfloat(spr_qsub32(u[i], k->a_zero)), spr_qfloat(spr_qsub32(v[i], k->b_zero)));
+            sum[i] = spr_vadd(spr_vmul(product, k->a_scale), k->shift);
+        } else {
+            sum[i] = spr_vfma(spr_vfma(k->shift, spr_qfloat(v[i]), k->b_scale), spr_qfloat(u[i]), k->a_scale);
+        }
+    }
+    return spr_qnarrow(sum, &k->bounds);
 }
 
-SPR_INLINE spr_q binary_vector(const int mul, spr_q a, const binary_side *sa, spr_q b, const binary_side *sb,
-                               const spr_qbounds *bounds) {
-    spr_v u[4], v[4];
-    binary_widen(a, sa, u);
-    binary_widen(b, sb, v);
-    SPR_UNROLL
-    for (int i = 0; i < 4; i++) u[i] = mul ? spr_vmul(u[i], v[i]) : spr_vadd(u[i], v[i]);
-    return spr_qnarrow(u, bounds);
-}
-
-/* A difference is the sum with b's scale negated, bit for bit. */
 SPR_INLINE void binary_run(const int mul, const spr_binary_q8 *f, const spr_q8 *a, int a_step, const spr_q8 *b, int b_step,
                            spr_q8 *y, size_t n) {
     /* One pixel for all becomes a vector that is read again and again. */
     spr_q8 a0[4 * SPR_VL], b0[4 * SPR_VL];
     const size_t da = a_step ? 4 : 0, db = b_step ? 4 : 0;
-    const binary_side sa = {spr_qset32(f->a_zero), spr_vset(f->a_scale)}, sb = {spr_qset32(f->b_zero), spr_vset(f->f == SPR_BIN_SUB ? -f->b_scale : f->b_scale)};
-    const spr_qbounds bounds = spr_qbounds_of(f->y_zero, f->lo, f->hi);
+    const float b_scale = f->f == SPR_BIN_SUB ? -f->b_scale : f->b_scale;
+    const binary_numbers k = {spr_qset32(f->a_zero), spr_qset32(f->b_zero), spr_vset(f->a_scale), spr_vset(b_scale),
+                              spr_vset(mul ? (float)f->y_zero : spr_q8_shift(f, b_scale)), spr_qbounds_of(0, f->lo, f->hi)};
     const spr_q none = spr_qset32(0);
     size_t p = 0;
     if (!n) return;
     if (!a_step) spr_qstore(a0, spr_qpixel(a)), a = a0;
     if (!b_step) spr_qstore(b0, spr_qpixel(b)), b = b0;
-    for (; p + SPR_VL <= n; p += SPR_VL)
-        spr_qstore(y + 4 * p, binary_vector(mul, spr_qload(a + da * p), &sa, spr_qload(b + db * p), &sb, &bounds));
+    for (; p + SPR_VL <= n; p += SPR_VL) spr_qstore(y + 4 * p, binary_vector(mul, spr_qload(a + da * p), spr_qload(b + db * p), &k));
     if (p == n) return;
     const size_t rest = n - p;
-    spr_qstore_n(y + 4 * p, binary_vector(mul, spr_qload_n(a + da * p, rest, none), &sa, spr_qload_n(b + db * p, rest, none), &sb, &bounds),
-                 rest);
+    spr_qstore_n(y + 4 * p, binary_vector(mul, spr_qload_n(a + da * p, rest, none), spr_qload_n(b + db * p, rest, none), &k), rest);
 }
 
 void SPR_Q_NAME(spr_binary_q8)(const spr_binary_q8 *f, const spr_q8 *a, int a_step, const spr_q8 *b, int b_step, spr_q8 *y, size_t n) {

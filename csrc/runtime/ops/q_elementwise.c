@@ -142,9 +142,9 @@ static spr_status binary_plan(spr_plan_ctx *ctx, spr_step *step) {
     int mul = !strcmp(fn, "mul");
     step->state = f;
     step->kernel = spr_kernel_best(SPR_K_BINARY_Q8, ctx->features);
+    const float as = (float)a.scale, bs = (float)b.scale, ys = (float)y.scale;
     *f = (spr_binary_q8){.f = mul ? SPR_BIN_MUL : !strcmp(fn, "sub") ? SPR_BIN_SUB : SPR_BIN_ADD, .a_zero = a.zero, .b_zero = b.zero,
-                         .y_zero = y.zero, .a_scale = (float)(mul ? a.scale * b.scale / y.scale : a.scale / y.scale),
-                         .b_scale = mul ? 1 : (float)(b.scale / y.scale)};
+                         .y_zero = y.zero, .a_scale = mul ? as * bs / ys : as / ys, .b_scale = mul ? 1 : bs / ys};
     spr_q8_bounds(&act, &y, &f->lo, &f->hi);
     return status;
 }
