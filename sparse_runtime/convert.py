@@ -50,6 +50,9 @@ class ConversionReport:
     file_bytes: int
     notes: list[str] = field(default_factory=list)
     quantization: quantize.QuantizationReport | None = None  # where converted with int8
+    integers: int = 0  # operators that compute in 8 bits
+    conversions: tuple[int, int] = (0, 0)  # to 8 bits, from them
+    floats: dict[str, str] = field(default_factory=dict)  # beside these, nodes in float32: why
     data: bytes | None = field(default=None, repr=False)
 
     @property
@@ -99,6 +102,12 @@ class ConversionReport:
         lines += [f"rewrites: {rewrites or 'none'}"]
         fixed = [name for name, free in self.free.items() if not free]
         lines += [f"fixed by the model: size of {' and '.join(fixed)}"] if fixed else []
+        if self.integers or self.floats:
+            lines += [
+                f"8 bits: {self.integers} operators compute in integers, {len(self.floats)} in float32; conversions: "
+                f"{self.conversions[0]} to 8 bits, {self.conversions[1]} from them"
+            ]
+            lines += [f"  float32: {_short(name)}: {why}" for name, why in self.floats.items()]
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines + (["", str(self.quantization)] if self.quantization else []))
 
@@ -187,12 +196,22 @@ def convert(
         file_bytes=len(data),
         notes=notes,
         quantization=quantization,
+        integers=sum(any(v.dtype == "quantized" for v in n.outputs + n.inputs if v) for n in graph.nodes)
+        - sum(_conversions(graph)),
+        conversions=_conversions(graph),
+        floats=dict(graph.floats),
     )
     if path is None:
         report.data = data
     else:
         _write(report.path, data)
     return report
+
+
+def _conversions(graph: Graph) -> tuple[int, int]:
+    """To 8 bits, and from them."""
+    ops = [node.op for node in graph.nodes]
+    return ops.count("Quantize"), ops.count("Dequantize")
 
 
 def _short(name: str, width: int = 48) -> str:

@@ -1,7 +1,8 @@
 """What a session does, layer by layer, and why: Session.explain() and Session.profile()."""
 
 import math
-from dataclasses import asdict
+from collections import Counter
+from dataclasses import asdict, replace
 
 from .table import Column, Table, number, percent
 
@@ -20,6 +21,33 @@ def macs_done(layer):
     if "2x1" in layer.kernel.split("_") and layer.fill_2x1:
         stored /= layer.fill_2x1
     return layer.macs * stored
+
+
+# Operators whose ONNX counterpart has a form in 8 bits, and those that convert.
+_IN_INTEGERS = ("QConv", "QPool", "QBinary", "QUnary", "QConcat")
+_CONVERSIONS = ("Quantize", "Dequantize", "QuantizeLinear", "DequantizeLinear")
+_WITH_A_FORM = ("Conv", "FullyConnected", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Binary", "Unary", "Concat", "Resize")
+
+
+def in_integers(layer):
+    """Whether a layer computes on quantized numbers."""
+    return layer.op in _IN_INTEGERS or (layer.op == "Resize" and layer.dtype.name == "int8")
+
+
+def _islands(layers):
+    """The layers of a network that computes in 8 bits, with the reason why some do not."""
+    if not any(map(in_integers, layers)):
+        return tuple(layers)
+    told = []
+    for layer in layers:
+        why = layer.reason
+        if layer.op in _CONVERSIONS and not why:
+            why = "conversion to 8 bits" if layer.op.startswith("Quantize") else "conversion from 8 bits"
+        elif layer.dtype.name == "float32" and not in_integers(layer):
+            here = "what it reads or makes is not all in 8 bits" if layer.op in _WITH_A_FORM else "no form in 8 bits"
+            why = f"float32: {here}" + (f"; {why}" if why else "")
+        told.append(replace(layer, reason=why))
+    return tuple(told)
 
 
 def _kilo(size):
@@ -50,7 +78,7 @@ class Report:
     """
 
     def __init__(self, layers, memory, cpu, tuned=""):
-        self.layers, self.memory, self.cpu, self.tuned = tuple(layers), dict(memory), cpu, tuned
+        self.layers, self.memory, self.cpu, self.tuned = _islands(tuple(layers)), dict(memory), cpu, tuned
 
     def __iter__(self):
         return iter(self.layers)
@@ -101,6 +129,16 @@ class Report:
             f"memory: weights {memory['weights']:.2f} MB, activations {memory['activations']:.2f} MB, "
             f"scratch {memory['scratch']:.2f} MB; weights in the file {totals['weight_bytes'] / 1e6:.2f} MB",
         ]
+        integers = [layer for layer in self.layers if in_integers(layer)]
+        if integers:
+            count = Counter(layer.op for layer in self.layers)
+            into, out = (count[op] + count[f"{op}Linear"] for op in ("Quantize", "Dequantize"))
+            floats = Counter(layer.op for layer in self.layers if layer.reason.startswith("float32: "))
+            lines.append(
+                f"8 bits: {len(integers)} layers compute in integers, {sum(floats.values())} in float32"
+                + (f" ({', '.join(f'{op} {n}' for op, n in floats.items())})" if floats else "")
+                + f"; conversions: {into} to 8 bits, {out} from them"
+            )
         if totals["ms"]:
             lines.append(f"time of all layers: {totals['ms']:.3f} ms")
         if any("kcycles" in layer.reason for layer in self.layers):

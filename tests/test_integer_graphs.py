@@ -258,3 +258,81 @@ def test_sums_of_integers_are_exact(name, zero):
     found = session.run(None, feeds)[0]
     assert found.dtype == np.int32 and expected.max() > 2**23
     np.testing.assert_array_equal(found, expected.astype(np.float32).astype(np.int32))
+
+
+# ---- islands of floats -------------------------------------------------------------------------------------------------
+
+
+def island(middle):
+    """conv -> middle -> conv"""
+    net = Net("uint8", 13)
+    x = conv(net, net.qdq("x", 0.02, 120), (8, 4, 1, 1))
+    model = net.model({"x": [1, 4, 6, 7]}, [conv(net, middle(net, x), (5, 8, 1, 1))])
+    report = sr.convert(model)
+    return report, sr.Session(report.data)
+
+
+def test_islands_are_told():
+    report, session = island(lambda n, x: requantized(n, n.node("Softmax", x, axis=1)))
+    assert list(report.floats.values()) == ["Softmax has no form in 8 bits"]
+    assert report.integers == 2 and report.conversions == (2, 2)
+    assert "8 bits: 2 operators compute in integers, 1 in float32; conversions: 2 to 8 bits, 2 from them" in str(report)
+    assert "Softmax has no form in 8 bits" in str(report)
+    explained = session.explain()
+    assert [(layer.op, layer.reason) for layer in explained if layer.op not in ("QConv",)] == [
+        ("Quantize", "conversion to 8 bits"), ("Dequantize", "conversion from 8 bits"), ("Softmax", "float32: no form in 8 bits"),
+        ("Quantize", "conversion to 8 bits"), ("Dequantize", "conversion from 8 bits")]  # fmt: skip
+    assert "8 bits: 2 layers compute in integers, 1 in float32 (Softmax 1); conversions: 2 to 8 bits, 2 from them" in str(explained)
+
+
+def test_no_islands():
+    report, session = island(lambda n, x: requantized(n, n.node("Sigmoid", x)))
+    assert report.floats == {} and report.integers == 3 and report.conversions == (1, 1)
+    assert "float32:" not in str(session.explain())
+    assert "8 bits" not in str(sr.Session(sr.zoo.build("mobilenet_v1", size=32)).explain())
+
+
+REASONS = {
+    "per-channel scales": "not all that it reads is dequantized from 8 bits with one scale",
+    "result read as float": "its result is not only quantized to 8 bits with one scale",
+    "quotient": "'div' of two tensors has no form in 8 bits",
+    "rows and columns": "its inputs are neither of one shape nor one of them a pixel",
+    "slopes": "prelu has no form in 8 bits",
+    "cubic": "only nearest and plain linear resizing has a form in 8 bits",
+}
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_reasons(name):
+    net = Net("uint8", 14)
+    x = conv(net, net.qdq("x", 0.02, 120), (8, 4, 1, 1))
+    outputs = []
+    if name == "per-channel scales":
+        s, z = net.const(np.full(8, 0.02, np.float32)), net.const(np.zeros(8, np.uint8))
+        y = net.node("Sigmoid", net.node("DequantizeLinear", net.node("QuantizeLinear", x, s, z, axis=1), s, z, axis=1))
+    elif name == "result read as float":
+        y = net.node("Sigmoid", x)
+        outputs = [net.node("Exp", y)]
+    elif name == "quotient":
+        y = net.node("Div", x, net.qdq(net.node("Exp", x), 0.1, 0))
+    elif name == "rows and columns":
+        y = net.node("Mul", x, net.qdq(net.node("ReduceMean", x, axes=[3], keepdims=1), 0.05, 3))
+    elif name == "slopes":
+        y = net.node("PRelu", x, net.const(np.full((8, 1, 1), 0.1, np.float32)))
+    else:
+        y = net.node("Resize", x, "", scales(net, 2, 2), mode="cubic")
+    model = net.model({"x": [1, 4, 6, 7]}, [conv(net, requantized(net, y), (5, 8, 1, 1)), *outputs])
+    report = sr.convert(model)
+    assert REASONS[name] in report.floats.values(), report.floats
+
+
+def test_sums_that_may_leave_int32_stay_in_floats():
+    """A bias next to the largest int32 is exact in no other way."""
+    net = Net("int8", 15)
+    x, w = net.qdq("x", 0.01, 0), net.weights((2, 4, 1, 1), 0.01)
+    b = net.node("DequantizeLinear", net.const(np.array([2**31 - 9, 5], np.int32)), net.const(np.float32(1e-4)))
+    y = net.qdq(net.node("Conv", x, w, b), 2000.0, 0)
+    report = sr.convert(net.model({"x": [1, 4, 3, 5]}, [y]))
+    assert [why for why in report.floats.values() if "32 bits" in why], report.floats
+    feeds = image(net, (1, 4, 3, 5))
+    assert "Conv" in compare(net.model({"x": [1, 4, 3, 5]}, [y]), feeds, 2000.0)

@@ -31,7 +31,7 @@ def run(graph: Graph) -> int:
                 raise Stays(f"{node.op} has no form in 8 bits")
         except Stays as why:
             floats[node.name] = str(why)
-    if count:
+    if count or any(node.op in ("QuantizeLinear", "DequantizeLinear") for node in graph.nodes):
         graph.floats = floats
     made.finish()
     return count
