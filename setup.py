@@ -61,7 +61,7 @@ def compile_changed(compiler, everything, sources, output_dir=None, macros=None,
         src, ext = build[obj]
         options = [*extra_postargs]
         if src.startswith(SMALL):
-            options += ["-Os", "-fno-asynchronous-unwind-tables"]
+            options.append("-Os")
         if ABI3 and not src.startswith(str(CORE)):  # what is C only is the same for wheels and for builds in place
             options.append(LIMITED_API)
         command = " ".join([*compiler.compiler_so, *cc_args, *options])
@@ -91,7 +91,8 @@ core = Extension(
     "sparse_runtime._core",
     ["sparse_runtime/_core.pyx", *core_sources()],
     include_dirs=[str(CORE / "include"), str(CORE)],
-    extra_compile_args=["-O3", "-std=gnu11", "-fvisibility=hidden", "-ffp-contract=off", "-Wall", "-pthread"],
+    extra_compile_args=["-O3", "-std=gnu11", "-fvisibility=hidden", "-ffp-contract=off", "-Wall", "-pthread",
+                        "-fno-asynchronous-unwind-tables"],
     extra_link_args=["-pthread", "-lm", *STRIP],
     py_limited_api=ABI3,
 )
