@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -367,7 +368,7 @@ def _stored(matrix: np.ndarray, encoding: str) -> int:
 
 def _write(path: str, data: bytes) -> None:
     """Through a file beside it, so that a reader never sees half a model."""
-    part = f"{path}.{os.getpid()}.part"
+    part = f"{path}.{os.getpid()}.{threading.get_ident()}.part"
     try:
         with open(part, "wb") as file:
             file.write(data)

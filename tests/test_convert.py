@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -291,6 +293,22 @@ def test_file_that_cannot_be_written(tmp_path):
     (tmp_path / "m.spr").mkdir()
     with pytest.raises(sr.ModelIOError, match="m.spr"):
         sr.convert(network(), tmp_path / "m.spr")
+    assert [p.name for p in tmp_path.iterdir()] == ["m.spr"]
+
+
+def test_threads_may_write_one_file(tmp_path):
+    """All through a barrier of their writes, as two benchmarks did that needed one network."""
+    model, path, start = network().SerializeToString(), str(tmp_path / "m.spr"), threading.Barrier(4)
+
+    def convert():
+        start.wait()
+        for _ in range(5):
+            sr.convert(model, path)
+
+    with ThreadPoolExecutor(4) as pool:
+        for job in [pool.submit(convert) for _ in range(4)]:
+            job.result()
+    assert (tmp_path / "m.spr").read_bytes() == sr.convert(model).data
     assert [p.name for p in tmp_path.iterdir()] == ["m.spr"]
 
 
