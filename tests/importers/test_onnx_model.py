@@ -531,6 +531,54 @@ def test_weights_computed_from_constants():
     assert ops(graph) == {"Conv": 1}
 
 
+def standardized(opset, training, free):
+    """NFNet's convolution: its weights are standardized in the graph, a share of them behind that set to zero."""
+    weight, gain = RNG.normal(2, 3, (8, 6, 1, 1)).astype(np.float32), RNG.uniform(0.5, 2, 8).astype(np.float32)
+    constants = {"w": weight, "gain": gain, "zero": np.zeros(8, np.float32), "rows": np.array([1, 8, -1])}
+    constants |= {"shape": np.array([8, 6, 1, 1]), "turned": weight.reshape(1, 8, 6), "one": np.ones(8, np.float32)}
+    constants["mask"] = (RNG.random((8, 6, 1, 1)) < 0.2).astype(np.float32)
+    nodes = [helper.make_node("Reshape", ["w", "rows"], ["flat"])]
+    if training:
+        batch = helper.make_node("BatchNormalization", ["flat", "gain", "zero", "zero", "one"], ["standard"])
+        if opset >= 14:
+            batch.attribute.append(helper.make_attribute("training_mode", 1))
+        nodes.append(batch)
+    else:  # the mean and variance of the rows, then as given ones
+        nodes += [
+            helper.make_node("ReduceMean", ["turned"], ["mean"], axes=[0, 2], keepdims=0),
+            helper.make_node("ReduceMean", ["turned"], ["wide"], axes=[0, 2], keepdims=1),
+            helper.make_node("Sub", ["turned", "wide"], ["centred"]),
+            helper.make_node("Mul", ["centred", "centred"], ["squares"]),
+            helper.make_node("ReduceMean", ["squares"], ["variance"], axes=[0, 2], keepdims=0),
+            helper.make_node("Div", ["gain", "one"], ["same"]),
+            helper.make_node("BatchNormalization", ["flat", "same", "zero", "mean", "variance"], ["standard"]),
+        ]
+    nodes += [
+        helper.make_node("Reshape", ["standard", "shape"], ["kernel"]),
+        helper.make_node("Mul", ["kernel", "mask"], ["sparse"]),
+        helper.make_node("Conv", ["x", "sparse"], ["y"], name="conv"),
+    ]
+    return make_model(nodes, {"x": ("n", 6, "h", "w") if free else (2, 6, 5, 7)}, ["y"], constants, opset), constants
+
+
+@pytest.mark.parametrize("free", [False, True])
+@pytest.mark.parametrize("opset, training", [(9, False), (13, False), (17, False), (17, True)])
+def test_weights_standardized_in_the_graph(opset, training, free):
+    model, constants = standardized(opset, training, free)
+    x = RNG.normal(size=(2, 6, 5, 7)).astype(np.float32)
+    rows = constants["turned"][0].astype(np.float64)
+    rows = (rows - rows.mean(1, keepdims=True)) / np.sqrt(rows.var(1, keepdims=True) + 1e-5)
+    weight = rows * constants["gain"][:, None] * constants["mask"][:, :, 0, 0]
+    made = sr.convert(model)
+    (y,) = sr.Session(made.data).run(None, {"x": x})
+    np.testing.assert_allclose(y, np.einsum("ok,nkhw->nohw", weight, x), rtol=1e-5, atol=1e-5)
+    assert ops(import_model(model)) == {"Conv": 1}
+    (layer,) = made.layers
+    assert layer.name == "conv" and layer.sparsity > 0.7 and layer.encoding != "dense"
+    if not training:  # of which onnxruntime has no kernel
+        agree(standardized(opset, training, False)[0])
+
+
 def test_what_no_output_needs_may_be_anything():
     model = make_model(
         [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Det", ["x"], ["z"])], {"x": (2, 2)}, ["y"]
@@ -544,7 +592,6 @@ def test_what_no_output_needs_may_be_anything():
         (helper.make_node("ConvTranspose", ["x", "w3d"], ["y"]), "3 spatial axes; supported: 1 or 2"),
         (helper.make_node("Conv", ["x", "w64"], ["y"]), "weights of type float64; supported: float32"),
         (helper.make_node("Conv", ["x", "w"], ["y"], pads=[-1, 0, 0, 0]), "negative pads"),
-        (helper.make_node("BatchNormalization", ["x", "c", "c", "c", "c"], ["y"], training_mode=1), "training_mode=1"),
         (helper.make_node("Dropout", ["x", "r", "yes"], ["y"]), "training_mode"),
         (helper.make_node("Cast", ["x"], ["y"], to=TensorProto.BFLOAT16), "type BFLOAT16; supported: float32"),
         (helper.make_node("Det", ["x"], ["y"]), r"\(Det\): operator; supported: the operators below\n  operators: Abs"),

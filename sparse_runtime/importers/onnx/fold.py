@@ -15,8 +15,10 @@ from onnx.reference import ReferenceEvaluator
 _SMALL = 1 << 16
 # Where the evaluator has only newer forms, which mean the same for what older ones allow.
 _AT_LEAST = {"DequantizeLinear": 19}
-# Nodes that have to stay: random ones, and those whose result may be much larger than their inputs say.
+# Nodes that have to stay: random ones, those whose result may be much larger than their inputs say, and those of which
+# the evaluator takes what is not asked for (BatchNormalization before opset 14: new means and variances).
 _KEPT = {
+    "BatchNormalization",
     "Bernoulli",
     "Dropout",
     "EyeLike",
@@ -58,9 +60,12 @@ def evaluate(node: onnx.NodeProto, opset: int, inputs: Sequence[Any]) -> list[np
     if any(a is not None and a.dtype == object for a in made):
         return None
     size = sum(a.nbytes for a in made if a is not None)
-    if size > max(_SMALL, 4 * sum(a.nbytes for a in feeds.values())):
-        return None
-    return made
+    return made if is_small(size, sum(a.nbytes for a in feeds.values())) else None
+
+
+def is_small(size: float, inputs: int) -> bool:
+    """Whether a result of some bytes, of constants of some bytes, is as well stored as computed."""
+    return size <= max(_SMALL, 4 * inputs)
 
 
 def _elements(node: onnx.NodeProto, inputs: Sequence[Any]) -> float:

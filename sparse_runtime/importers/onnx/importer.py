@@ -15,7 +15,7 @@ from ...errors import ArgumentError, ModelFormatError, SparseRuntimeError, Unsup
 from ...ir import DTYPES, MAX_RANK, Graph, Value
 from ...session import Session
 from . import ops
-from .fold import evaluate
+from .fold import evaluate, is_small
 from .functions import inline_functions
 from .ops.quantize import check_scales
 from .reader import Source, opset, read
@@ -58,6 +58,8 @@ class _Importer:
         self.wide: dict[Value, Value] = {}  # float16 values in float32
         self.inferred: dict[str, Hint] = {}
         self.decided: set[Value] = set()  # computed from constants and shapes alone
+        self.closed: set[Value] = set()  # computed from constants alone
+        self.settled: dict[Value, Value] = {}  # constants that took their places
         self._inputs(input_shapes or {})
         self._raise_problems()
         self.hints = self._hints()
@@ -194,6 +196,8 @@ class _Importer:
         for new in self.graph.nodes[count:]:
             if new.op == "Shape" or all(v is None or v.is_const or v in self.decided for v in new.inputs):
                 self.decided.update(new.outputs)
+            if new.inputs and all(v is None or v.is_const or v in self.closed for v in new.inputs):
+                self.closed.update(new.outputs)
         for output, value in zip(node.output, list(made) + [None] * len(node.output)):
             if not output:
                 continue
@@ -253,8 +257,7 @@ class _Importer:
             self.asked_operator = True
             raise Unsupported("operator", "the operators below")
         hints = [self.hints.get(i, Hint()) for i in node.input]
-        if node.op_type in _WEIGHTED:
-            self._settle(inputs)
+        self._settle(node.op_type, inputs)
         halves = node.op_type not in _ANY_TYPE and self._widen(inputs, hints)
         if node.op_type == "Cast":
             inputs = [self.wide.get(v, v) for v in inputs]
@@ -290,12 +293,38 @@ class _Importer:
             self.inferred.update({name: Hint(str(dtype), len(shape)) for name, (dtype, shape) in found.items()})
         return self.inferred.get(value.name, Hint())
 
-    def _settle(self, inputs: list[Value | None]) -> None:
-        """Weights that are computed from constants, and were too large to be folded, become constants after all."""
+    def _settle(self, op: str, inputs: list[Value | None]) -> None:
+        """Inputs that constants decide, and that could not be folded node by node, become constants: weights however
+        large they are, and where shapes decide them too."""
+        if op not in _WEIGHTED and all(v is None or v.is_const or v in self.closed for v in inputs):
+            return  # what reads the results will ask
         for i, value in enumerate(inputs):
-            known = self._contents(value) if i and value in self.decided else None
-            if known is not None:
-                inputs[i] = self.graph.add_const(self._fresh(f"{value.name}/value"), known)
+            weights = i > 0 and op in _WEIGHTED and value in self.decided
+            if weights or value in self.closed:
+                if value not in self.settled:
+                    known = self._contents(value) if weights or self._is_small(value) else None
+                    if known is None:
+                        continue
+                    self.settled[value] = self.graph.add_const(self._fresh(f"{value.name}/value"), known)
+                inputs[i] = self.settled[value]
+
+    def _part(self, value: Value) -> Graph:
+        """What computes a value, with those inputs only that it needs."""
+        part = self.graph.upto([value])
+        part.inputs = [v for v in part.inputs if v.uses]
+        return part
+
+    def _is_small(self, value: Value) -> bool:
+        """Whether it is as well stored as computed."""
+        part = self._part(value)
+        try:
+            ((dtype, shape),) = (found[value.name] for found in part.infer({}))
+        except SparseRuntimeError:  # of which converting will tell
+            return False
+        return is_small(
+            np.prod(shape, dtype=np.float64) * np.dtype(str(dtype)).itemsize,
+            sum(v.const.nbytes for v in part.values() if v.is_const),
+        )
 
     # ---- half precision: stored, but computed with in float32, unrounded from one operator to the next
 
@@ -352,9 +381,11 @@ class _Importer:
         """What is known of a value before anything is fed: a constant, or computed from constants and fixed shapes."""
         if value.is_const:
             return value.const
-        if self.problems or value not in self.decided or any(-1 in i.dims for i in self.graph.inputs):
+        if self.problems or value not in self.decided:
             return None
-        part = self.graph.upto([value])
+        part = self._part(value)
+        if any(-1 in i.dims for i in part.inputs):
+            return None
         return Session(part.to_bytes()).run(None, {i.name: np.zeros(i.dims, i.dtype) for i in part.inputs})[0]
 
     def _check_schema(self, node: onnx.NodeProto) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..registry import Call, Unsupported, op, pair
-from .normalize import powered, rooted
+from .normalize import per_channel, powered, rooted, standardize
 
 _AUTO_PAD = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 
@@ -187,10 +187,14 @@ def global_pool(c: Call):
 
 @op("BatchNormalization")
 def batch_normalization(c: Call):
+    """With the mean and variance that are given; those of the input itself in training_mode."""
     c.float32()
-    c.choice("training_mode", c.attr("training_mode", 0), (0,))
     c.choice("spatial", c.attr("spatial", 1), (1,))
     c.only_first_output("training")
+    if c.attr("training_mode", 0):
+        rank = c.known_rank()
+        y, _, _ = standardize(c, c.x(), [0, *range(2, rank)], c.attr("epsilon", 1e-5))
+        return per_channel(c, y, c.x(1), c.x(2), rank)
     names = ("scale", "bias", "mean", "variance")
     params = [c.weights(i + 1, name) for i, name in enumerate(names)]
     for name, array in zip(names, params):

@@ -20,7 +20,7 @@ def rooted(c: Call, x, p: float):
     return x if p == 1 else c.binary("pow", x, c.scalar(1.0 / p, hint="p"))
 
 
-def _standardize(c: Call, x, axes, epsilon: float):
+def standardize(c: Call, x, axes, epsilon: float):
     """(x - mean) / sqrt(variance + epsilon) over some axes, the mean, and 1 / sqrt(...)."""
     mean = c.reduce("mean", x, axes)
     centred = c.binary("sub", x, mean)
@@ -29,7 +29,7 @@ def _standardize(c: Call, x, axes, epsilon: float):
     return c.binary("mul", centred, inverse), mean, inverse
 
 
-def _per_channel(c: Call, x, scale, bias, rank: int):
+def per_channel(c: Call, x, scale, bias, rank: int):
     """x * scale + bias with one scale and bias per channel, axis 1."""
     behind = range(1, rank - 1)
     scale, bias = (c.unsqueeze(v, behind) if rank > 2 else v for v in (scale, bias))
@@ -43,8 +43,8 @@ def instance_normalization(c: Call):
     rank = c.known_rank()
     if rank < 3:
         raise ValueError(f"an input of rank {rank}; there are spatial axes from rank 3 on")
-    y, _, _ = _standardize(c, c.x(), range(2, rank), c.attr("epsilon", 1e-5))
-    return _per_channel(c, y, c.x(1), c.x(2), rank)
+    y, _, _ = standardize(c, c.x(), range(2, rank), c.attr("epsilon", 1e-5))
+    return per_channel(c, y, c.x(1), c.x(2), rank)
 
 
 @op("GroupNormalization")
@@ -53,10 +53,10 @@ def group_normalization(c: Call):
     c.float32()
     rank, groups = c.known_rank(), c.need("num_groups")
     y = c.reshape(c.x(), [0, groups, -1])
-    y, _, _ = _standardize(c, y, [2], c.attr("epsilon", 1e-5))
+    y, _, _ = standardize(c, y, [2], c.attr("epsilon", 1e-5))
     if c.opset < 21:
-        return c.reshape_like(_per_channel(c, y, c.x(1), c.x(2), 3), c.x())
-    return _per_channel(c, c.reshape_like(y, c.x()), c.x(1), c.x(2), rank)
+        return c.reshape_like(per_channel(c, y, c.x(1), c.x(2), 3), c.x())
+    return per_channel(c, c.reshape_like(y, c.x()), c.x(1), c.x(2), rank)
 
 
 @op("LayerNormalization")
@@ -65,7 +65,7 @@ def layer_normalization(c: Call):
     c.float32()
     c.choice("stash_type", c.attr("stash_type", 1), (1,))
     axes = range(c.axis(c.attr("axis", -1)), c.known_rank())
-    y, mean, inverse = _standardize(c, c.x(), axes, c.attr("epsilon", 1e-5))
+    y, mean, inverse = standardize(c, c.x(), axes, c.attr("epsilon", 1e-5))
     y = c.binary("mul", y, c.x(1))
     return [y if c.get(2) is None else c.binary("add", y, c.x(2)), mean, inverse]
 
