@@ -111,7 +111,10 @@ def _described(inputs: Mapping[str, Any]) -> str:
 def _evaluating(module: torch.nn.Module) -> Iterator[None]:
     """Evaluation mode; afterwards every part is in the mode it was in."""
     modes = {part: part.training for part in module.modules()}
-    module.eval()
+    try:
+        module.eval()
+    except NotImplementedError:  # an exported module, as those of pt2e: it is in the mode it was exported in
+        pass
     try:
         yield
     finally:

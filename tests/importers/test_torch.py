@@ -234,6 +234,42 @@ def test_module_stays_as_it_was():
     assert list(after) == list(before) and all(torch.equal(after[name], before[name]) for name in before)
 
 
+class Quantizable(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.point = nn.Conv2d(3, 16, 3, 2, 1), nn.Conv2d(16, 32, 1)
+        self.deep, self.last = nn.Conv2d(32, 32, 3, 1, 1, groups=32), nn.Conv2d(32, 8, 1)
+
+    def forward(self, x):
+        y = F.relu(self.point(F.relu(self.stem(x))))
+        return self.last(y + F.relu(self.deep(y)))
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's, of itself
+@pytest.mark.parametrize("way", ["module", "program"])
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_pt2e_quantized(way, per_channel):
+    pt2e = pytest.importorskip("torchao.quantization.pt2e.quantize_pt2e", reason="torchao is not installed")
+    xnnpack = pytest.importorskip("torchao.testing.pt2e._xnnpack_quantizer", reason="a torchao without this quantizer")
+    torch.manual_seed(5)
+    x = images(2, 3, 32, 32)
+    config = xnnpack.get_symmetric_quantization_config(is_per_channel=per_channel)
+    net = torch.export.export(Quantizable().eval(), (x,)).module()
+    net = pt2e.prepare_pt2e(net, xnnpack.XNNPACKQuantizer().set_global(config))
+    net(x)
+    net = pt2e.convert_pt2e(net)
+    if way == "module":
+        session = sr.Session(sr.convert(net, example_inputs=x).data)
+    else:
+        session = sr.Session(sr.convert(torch.export.export(net, (x,))).data)
+    (ours,), (theirs,) = session.run(None, {session.inputs[0].name: x.numpy()}), told(net, x)
+    steps = np.unique(theirs)
+    quantum = np.diff(steps).min()
+    assert len(steps) <= 256 and np.abs(ours - theirs).max() <= 1.01 * quantum
+    ops = [layer.op for layer in session.explain().layers]
+    assert ops.count("QConv") == 4 and not {"Conv", "DequantizeLinear"} & set(ops)
+
+
 class Fixed(nn.Module):
     def forward(self, x):
         return sum(x[:, :, i] * i for i in range(x.shape[2])) + torch.ones(8)
