@@ -14,6 +14,7 @@ import torch
 from onnx import numpy_helper
 
 from ..errors import ArgumentError, UnsupportedError
+from .torch_recurrent import whole
 
 OPSET = 18  # torch's own; it would convert to others afterwards
 
@@ -129,9 +130,16 @@ def _export(name: str, module: _Module, **options: Any) -> tuple[onnx.ModelProto
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on what the exporter uses of torch
-            program = torch.onnx.export(
-                module, dynamo=True, opset_version=OPSET, verbose=False, optimize=False, **options
-            )
+            with whole(module) as table:
+                program = torch.onnx.export(
+                    module,
+                    dynamo=True,
+                    opset_version=OPSET,
+                    verbose=False,
+                    optimize=False,
+                    custom_translation_table=table,
+                    **options,
+                )
             model = program.model_proto
             _apply_masks(model.graph)  # before optimizing, which gives their products names of its own, or leaves them
             model = optimizer.optimize(model)

@@ -234,6 +234,63 @@ def test_module_stays_as_it_was():
     assert list(after) == list(before) and all(torch.equal(after[name], before[name]) for name in before)
 
 
+class Recurrent(nn.Module):
+    """A text recognizer's end: two layers in both directions over the columns of a feature map."""
+
+    def __init__(self, kind, batch_first):
+        super().__init__()
+        self.first, self.body = batch_first, kind(6, 5, 2, bidirectional=True, batch_first=batch_first)
+        self.head = nn.Linear(10, 7)
+
+    def forward(self, x):
+        rows = F.max_pool2d(x, (4, 2)).squeeze(2)  # [N, C, W]
+        y, _ = self.body(rows.permute(0, 2, 1) if self.first else rows.permute(2, 0, 1))
+        return F.log_softmax(self.head(y), 2)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's, of itself
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("way", ["module", "program"])
+def test_recurrent_networks_of_any_length(kind, batch_first, way):
+    torch.manual_seed(5)
+    net, x = Recurrent(kind, batch_first).eval(), images(2, 6, 4, 16)
+    if way == "module":
+        report = sr.convert(net, example_inputs=x, input_shapes={"x": (None, 6, 4, None)})
+    else:
+        free = {"x": {0: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}}
+        program = torch.export.export(net, (x,), dynamic_shapes=free)
+        nodes = [str(node.target) for node in program.graph.nodes]
+        report = sr.convert(program)
+        assert [str(node.target) for node in program.graph.nodes] == nodes
+    session = sr.Session(report.data, input_shapes={"x": x.shape})
+    assert "Recurrent" in {layer.op for layer in session.explain().layers}
+    for shape in ((2, 6, 4, 16), (1, 6, 4, 38), (3, 6, 4, 4)):
+        agree(session, net, images(*shape))
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's, of itself
+def test_long_sequences_are_not_traced_step_by_step():
+    steps = 0
+
+    def count(frame, event, _):
+        nonlocal steps
+        steps += event == "call" and frame.f_code.co_name == "lstm_cell"
+
+    net = nn.LSTM(8, 4)
+    sys.setprofile(count)
+    try:
+        report = sr.convert(net, example_inputs=images(5000, 1, 8))
+    finally:
+        sys.setprofile(None)
+    assert not steps
+    session = sr.Session(report.data)
+    x = images(5000, 1, 8)
+    (y,) = session.run([session.outputs[0].name], {session.inputs[0].name: x.numpy()})
+    with torch.no_grad():
+        assert error(y, net(x)[0].numpy()) <= 1e-4
+
+
 class Quantizable(nn.Module):
     def __init__(self):
         super().__init__()
