@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Callable
 
-from ..errors import SparseRuntimeError
 from ..ir import Graph
 from . import (
     fold_affine,
@@ -83,22 +82,26 @@ def optimize(graph: Graph, names: Sequence[str] | None = None) -> Outcome:
         return outcome
     wanted = NAMES if names is None else tuple(names)
     others = probes.others(graph, outcome.probe)
-    graph.annotate([outcome.probe, *(probe for _, probe in others if _takes(graph, probe))])
+    fitting = [probe for _, probe in others if probes.takes(graph, probe)]
+    spare = [] if fitting else probes.spare(graph, outcome.probe)
+    graph.annotate([outcome.probe, *fitting, *spare])
     _run(graph, _FIRST, wanted, outcome)
     if "free_shapes" in wanted:
         _free_shapes(graph, outcome, others)
     usable = [outcome.probe]
     for name, probe in others:
-        outcome.free[name] = _takes(graph, probe)
+        outcome.free[name] = probes.takes(graph, probe)
         usable += [probe] if outcome.free[name] else []
+    usable += [probe for probe in spare if probes.takes(graph, probe)]
     for _ in range(_ROUNDS):
         graph.annotate(usable)
         if not _run(graph, _REPEATED, wanted, outcome):
             break
     tail.attach(graph)
     for name, probe in others if tail.nodes else ():
-        outcome.free[name] = outcome.free[name] and _takes(graph, probe)
+        outcome.free[name] = outcome.free[name] and probes.takes(graph, probe)
     usable = [outcome.probe] + [probe for name, probe in others if outcome.free[name]]
+    usable += [probe for probe in spare if probes.takes(graph, probe)]
     outcome.probes = usable
     graph.annotate(usable)
     if _run(graph, _LAST, wanted, outcome):
@@ -119,7 +122,7 @@ def _free_shapes(graph: Graph, outcome: Outcome, others: Sequence[tuple[str, pro
     for wanted in ([p for _, p in others], *([p] for _, p in others)):
         trial = graph.clone()
         count = free_shapes.run(trial, [outcome.probe] + wanted)
-        if all(_takes(trial, probe) for probe in wanted):
+        if all(probes.takes(trial, probe) for probe in wanted):
             graph.adopt(trial)
             _add(outcome, "free_shapes", count)
             return
@@ -132,11 +135,3 @@ def _run(graph: Graph, passes: Mapping[str, Callable[[Graph], int]], wanted: Seq
 def _add(outcome: Outcome, name: str, number: int) -> int:
     outcome.counts[name] = outcome.counts.get(name, 0) + number
     return number
-
-
-def _takes(graph: Graph, probe: probes.Probe) -> bool:
-    try:
-        graph.infer(probe)
-    except SparseRuntimeError:
-        return False
-    return True

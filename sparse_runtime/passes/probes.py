@@ -39,6 +39,20 @@ def base(graph: Graph) -> tuple[Probe | None, str]:
     return None, str(errors[0])
 
 
+def spare(graph: Graph, probe: Probe) -> list[Probe]:
+    """One more of the sizes tried for free dimensions, if the network takes one: for those that take none of others(),
+    as one input's batch is another's time."""
+    return next(([other] for other in _candidates(graph) if other != probe and takes(graph, other)), [])
+
+
+def takes(graph: Graph, probe: Probe) -> bool:
+    try:
+        graph.infer(probe)
+    except SparseRuntimeError:
+        return False
+    return True
+
+
 def _candidates(graph: Graph) -> Iterator[Probe]:
     if not any(d < 0 for v in graph.inputs for d in v.dims):
         yield {v.name: v.dims for v in graph.inputs}

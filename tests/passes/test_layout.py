@@ -429,6 +429,22 @@ def test_free_dimensions_are_probed():
     assert_close({"y": session.run(None, feeds)[0]}, reference(built, feeds))
 
 
+def test_free_dimensions_that_only_grow_together():
+    """One name for two sizes, steps of x and sequences of h: a slice of the last step is not one of everything."""
+    nodes = [
+        node("Transpose", "x", "steps", perm=[1, 0, 2]),
+        node("Concat", "h steps", "z", axis=0),
+        node("Slice", "x start end axis", "last"),
+        node("Relu", "last"),
+    ]
+    constants = {"start": np.array([-1]), "end": np.array([2**63 - 1]), "axis": np.array([1])}
+    made = make_model(nodes, {"x": ("n", "t", 3), "h": (1, "t", 3)}, ["y", "z"], constants)
+    x, h = f(2, 4, 3), f(1, 2, 3)
+    y, z = sr.Session(sr.convert(made).data, input_shapes={"x": x.shape, "h": h.shape}).run(None, {"x": x, "h": h})
+    np.testing.assert_array_equal(y, np.maximum(x[:, -1:], 0))
+    np.testing.assert_array_equal(z, np.concatenate([h, x.transpose(1, 0, 2)]))
+
+
 def test_without_a_size_that_fits_nothing_is_rewritten_and_said():
     built = model([CONV, node("Relu", "c", "d"), node("Add", "d k")], (1, 4, 6, 5), w=W1, k=f(1, 4, 123, 457))
     dims = built.graph.input[0].type.tensor_type.shape.dim
