@@ -64,8 +64,9 @@ def tokens(text):
 
 def names_defined(text):
     """Names that a file defines for itself at file scope: static functions and data, types, tags, enumerators."""
-    found, chunk, depth, kinds = set(), [], 0, []
-    for kind, token, _ in tokens(strip_directives(text)):
+    found, chunk, depth, kinds, token = set(), [], 0, [], ""
+    for kind, this, _ in tokens(strip_directives(text)):
+        before, token = token, this
         if token == "{":
             depth += 1
             opens = [t for _, t in chunk]
@@ -89,8 +90,8 @@ def names_defined(text):
             if token == ";":
                 found |= declared(chunk)
                 chunk = []
-        elif depth == 1 and kinds and kinds[0] == "enum" and kind == "name" and re.match(r"[A-Z]", token):
-            found.add(token)
+        elif depth == 1 and kinds and kinds[0] == "enum" and before in ("{", ",") and re.match(r"[A-Z]", token):
+            found.add(token)  # and not the names in its value
     return found
 
 

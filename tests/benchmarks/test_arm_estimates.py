@@ -19,7 +19,7 @@ def test_cycles():
 
 
 def test_cores_of_one_kind_share_a_run():
-    assert armcycles.groups(["a76", "a53", "v1"]) == [("neon", ["a76", "v1"]), ("neon,inorder", ["a53"])]
+    assert armcycles.groups(["a76", "a53", "v1"]) == [("neon,dotprod", ["a76", "v1"]), ("neon,inorder", ["a53"])]
 
 
 def test_kernels_by_core():
