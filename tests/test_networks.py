@@ -25,8 +25,6 @@ REAL.update(picodet_xs_320=1e-3, mp_pose_lite=1e-3)
 # Inputs on the scale of what the network was trained on, so that its outputs say something: 0..255 or 0..1 pictures.
 PIXELS = {"yunet_n_320": 255.0, "yunet_n_dynamic": 255.0, "yolox_nano": 255.0, "ppocrv4_det": 255.0, "mp_pose_lite": 255.0,
           "ulfd_slim320": 255.0, "retinaface_mbv1_0.25": 255.0}
-# Not run under emulation: slow there, and ppocrv4_det differs from onnxruntime's arm64 build by 1.08e-4.
-NATIVE = ("ppocrv4_det", "retinaface_mbv1_0.25", "ulfd_rfb320_raw", "yolox_nano", "yunet_n_dynamic")
 # Quantized networks: where a value lies on the edge of two quanta, the order of operations decides, and networks make more of it.
 # All operations in integers here are onnxruntime's, so that results are equal; tiny_resnet's convolutions are in floats there.
 QUANTIZED = (
@@ -60,6 +58,20 @@ def compare(session, feeds, expected, tolerance):
             assert np.abs(output.astype(int) - expected[name].astype(int)).max() <= 1, name
 
 
+def expected_outputs(path, feeds):
+    """onnxruntime's, but outputs of a Sigmoid in double precision from onnxruntime's inputs of it: its own sigmoid is off by 1.3e-7,
+    which is 1.7e-3 of the largest where ppocrv4_det sees no text, on arm64 enough to miss 1e-4 on pictures."""
+    model = onnx.load(path)
+    arguments = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "Sigmoid"}
+    names = [output.name for output in model.graph.output]
+    for output in model.graph.output:
+        if output.name in arguments:
+            output.CopyFrom(onnx.helper.make_tensor_value_info(arguments[output.name], onnx.TensorProto.FLOAT, None))
+    outputs = dict(zip(names, reference(model, feeds).values()))
+    return {name: (1 / (1 + np.exp(-x.astype(np.float64)))).astype(x.dtype) if name in arguments else x
+            for name, x in outputs.items()}
+
+
 @functools.lru_cache(maxsize=1)
 def real_network(name):
     """(session arguments' model bytes, feeds, expected outputs), kept for the tests of one network."""
@@ -67,14 +79,14 @@ def real_network(name):
     data = sr.convert(path).data
     session = sr.Session(data)
     feeds = pictures(session, {i.name: whole(i.shape) for i in session.inputs}, PIXELS.get(name, 1.0))
-    return path, data, feeds, reference(path, feeds)
+    return path, data, feeds, expected_outputs(path, feeds)
 
 
 @pytest.mark.models
 @pytest.mark.skipif(not MODELS, reason="SPARSE_RUNTIME_MODELS is not set")
 @pytest.mark.parametrize("sparse, threads", [("auto", 2), ("never", 1), *(
     pytest.param(*case, marks=pytest.mark.slow) for case in (("auto", 1), ("never", 2), ("always", 1), ("always", 2)))])
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name in NATIVE else name for name in REAL])
+@pytest.mark.parametrize("name", REAL)
 def test_real_network(name, sparse, threads):
     _, data, feeds, expected = real_network(name)
     compare(sr.Session(data, sparse=sparse, threads=threads), feeds, expected, REAL[name])
@@ -107,7 +119,7 @@ def test_real_network_sizes(name):
     session = sr.Session(data)
     for shape in SIZES[name]:
         feeds = pictures(session, {i.name: shape for i in session.inputs}, PIXELS.get(name, 1.0))
-        compare(session, feeds, reference(path, feeds), REAL[name])
+        compare(session, feeds, expected_outputs(path, feeds), REAL[name])
 
 
 @pytest.mark.slow
