@@ -63,7 +63,10 @@ MIDDLES = {
     "concat of two scales": (lambda n, x: requantized(n, n.node("Concat", x, n.qdq(n.node("Relu", x), 0.03, 0), axis=1)), 16),
     "padding": (lambda n, x: requantized(n, n.node("Pad", x, n.const(np.array([0, 0, 1, 2, 0, 0, 0, 1])))), 8),
     "nearest": (lambda n, x: requantized(n, n.node("Resize", x, "", scales(n, 2, 1.5), mode="nearest")), 8),
-    "linear": (lambda n, x: requantized(n, n.node("Resize", x, "", scales(n, 2, 0.5), mode="linear")), 8),
+    # Scales of a power of two, with which floats are exact: else means right between two numbers go where an onnxruntime's order
+    # of operations sends them.
+    "linear": (lambda n, x: n.qdq(n.node("Resize", n.qdq(n.node("Relu", x), 1 / 16, 3), "", scales(n, 2, 0.5), mode="linear"),
+                                  1 / 16, 3), 8),
     "linear, another scale": (lambda n, x: n.qdq(n.node("Resize", x, "", scales(n, 1, 3), mode="linear",
                                                         coordinate_transformation_mode="align_corners"), 0.04, 9), 8),
     "pools": (lambda n, x: requantized(n, n.node("AveragePool", requantized(n, n.node("MaxPool", x, kernel_shape=[2, 2])),
