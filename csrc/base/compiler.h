@@ -35,6 +35,13 @@
 #define SPR_TARGET_POP SPR_PRAGMA(GCC pop_options)
 #endif
 
+/* Before a loop with constant bounds: unrolls it wholly. Arrays of vectors live in registers only then. */
+#if defined(__clang__)
+#define SPR_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define SPR_UNROLL _Pragma("GCC unroll 64")
+#endif
+
 #define SPR_INLINE static inline __attribute__((always_inline))
 #define SPR_NOINLINE __attribute__((noinline))
 #define SPR_LIKELY(x) __builtin_expect(!!(x), 1)

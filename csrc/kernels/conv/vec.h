@@ -22,11 +22,4 @@
 
 #include "kernels/kernel.h"
 
-/* Unrolls the loop that follows completely: its bounds are constants. */
-#if defined(__clang__)
-#define SPR_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define SPR_UNROLL _Pragma("GCC unroll 64")
-#endif
-
 #endif

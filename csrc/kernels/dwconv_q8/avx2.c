@@ -5,7 +5,6 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "kernels/pointwise/x86_unroll.h"
 #include "kernels/q8_scalar.h"
 
 SPR_TARGET_PUSH("avx2,fma")

@@ -41,24 +41,24 @@ typedef struct three_taps {
 SPR_INLINE three_taps load_taps(const uint32_t s, const int8_t *weights) {
     const int rows = s == 1 ? 2 : 1;
     three_taps t;
-    UNROLL for (int kx = 0; kx < 3; kx++)
-        UNROLL for (int r = 0; r < 2; r++) t.w[kx][r] = vld1q_s8(weights + (kx * rows + r % rows) * 16);
+    SPR_UNROLL for (int kx = 0; kx < 3; kx++)
+        SPR_UNROLL for (int r = 0; r < 2; r++) t.w[kx][r] = vld1q_s8(weights + (kx * rows + r % rows) * 16);
     return t;
 }
 
 SPR_INLINE void add_rows(const uint32_t s, const three *t, const int inside, const int8_t *const *row, int64_t at,
                          const row_mask *masks, const three_taps *taps, int32x4_t (*sum)[8]) {
     const int rows = s == 1 ? 2 : 1, outputs = s == 1 ? 8 : 4, used = s == 1 ? 10 : 9;
-    UNROLL for (uint32_t q = 0; q < 3; q++) {
+    SPR_UNROLL for (uint32_t q = 0; q < 3; q++) {
         int8x16_t line[4], column[4];
-        UNROLL for (int i = 0; i < 3; i++) line[i] = load_quad(s, t, row[i], inside, at, masks, q);
+        SPR_UNROLL for (int i = 0; i < 3; i++) line[i] = load_quad(s, t, row[i], inside, at, masks, q);
         line[3] = s == 1 ? load_quad(s, t, row[3], inside, at, masks, q) : line[2]; /* its weights are 0 */
         interleave_taps(line, column);
-        UNROLL for (int i = 0; i < 4; i++)
-            UNROLL for (int kx = 0; kx < 3; kx++) {
+        SPR_UNROLL for (int i = 0; i < 4; i++)
+            SPR_UNROLL for (int kx = 0; kx < 3; kx++) {
                 const int c = (int)q * 4 + i, p = (c - kx) / (int)s;
                 if (c >= used || c < kx || p * (int)s != c - kx || p >= outputs) continue;
-                UNROLL for (int r = 0; r < rows; r++) sum[r][p] = vdotq_s32(sum[r][p], column[i], taps->w[kx][r]);
+                SPR_UNROLL for (int r = 0; r < rows; r++) sum[r][p] = vdotq_s32(sum[r][p], column[i], taps->w[kx][r]);
             }
         __asm__ volatile("" ::: "memory"); /* loads that come earlier cost registers that are not there */
     }

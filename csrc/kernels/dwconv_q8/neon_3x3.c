@@ -30,7 +30,7 @@ typedef struct three_taps {
 SPR_INLINE three_taps load_taps(const uint32_t s, const int8_t *weights) {
     three_taps t;
     (void)s;
-    UNROLL for (int i = 0; i < 9; i++) t.w[i] = vld1q_s16((const int16_t *)(const void *)weights + i * 8);
+    SPR_UNROLL for (int i = 0; i < 9; i++) t.w[i] = vld1q_s16((const int16_t *)(const void *)weights + i * 8);
     return t;
 }
 
@@ -42,18 +42,18 @@ SPR_INLINE three_taps load_taps(const uint32_t s, const int8_t *weights) {
 SPR_INLINE void add_rows(const uint32_t s, const three *t, const int inside, const int8_t *const *row, int64_t at,
                          const row_mask *masks, const three_taps *taps, int32x4_t (*sum)[8]) {
     const int rows = s == 1 ? 2 : 1, outputs = s == 1 ? 8 : 4, lines = s == 1 ? 4 : 3;
-    UNROLL for (int i = 0; i < lines; i++) {
+    SPR_UNROLL for (int i = 0; i < lines; i++) {
         int16x8_t pair[6];
-        UNROLL for (uint32_t q = 0; q < 3; q++) {
+        SPR_UNROLL for (uint32_t q = 0; q < 3; q++) {
             const int8x16_t four = load_quad(s, t, row[i], inside, at, masks, q);
             pair[2 * q] = vmovl_s8(vget_low_s8(four));
             if (q < 2) pair[2 * q + 1] = vmovl_high_s8(four);
         }
-        UNROLL for (int r = 0; r < rows; r++) {
+        SPR_UNROLL for (int r = 0; r < rows; r++) {
             const int ky = i - r;
             if (ky < 0 || ky > 2) continue;
-            UNROLL for (int kx = 0; kx < 3; kx++)
-                UNROLL for (int p = 0; p < outputs; p++) {
+            SPR_UNROLL for (int kx = 0; kx < 3; kx++)
+                SPR_UNROLL for (int p = 0; p < outputs; p++) {
                     const int c = p * (int)s + kx;
                     if (c % 2)
                         ADD("smlal2", "8h", sum[r][p], pair[c / 2], taps->w[ky * 3 + kx]);

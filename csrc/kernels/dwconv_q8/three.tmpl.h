@@ -65,23 +65,23 @@ SPR_INLINE void strip(const uint32_t s, const int inside, const three *t, uint32
     const finish_consts f = t->finish;
     row_mask masks[3];
     if (!inside)
-        UNROLL for (uint32_t q = 0; q < 3; q++) masks[q] = mask_of(at + 4 * q, w->iw);
+        SPR_UNROLL for (uint32_t q = 0; q < 3; q++) masks[q] = mask_of(at + 4 * q, w->iw);
     const TAPS taps = load_taps(s, t->weights);
     for (; oy < end; oy += rows) {
         const int8_t *row[4];
         int32x4_t sum[2][8];
-        UNROLL for (uint32_t i = 0; i < 4; i++) {
+        SPR_UNROLL for (uint32_t i = 0; i < 4; i++) {
             const int64_t iy = (int64_t)oy * s + i - w->pt;
             row[i] = iy < 0 || iy >= w->ih ? a->scratch : t->x + iy * t->row_bytes;
         }
-        UNROLL for (uint32_t r = 0; r < rows; r++)
-            UNROLL for (uint32_t p = 0; p < outputs; p++) sum[r][p] = bias;
+        SPR_UNROLL for (uint32_t r = 0; r < rows; r++)
+            SPR_UNROLL for (uint32_t p = 0; p < outputs; p++) sum[r][p] = bias;
         add_rows(s, t, inside, row, at, masks, &taps, sum);
         for (int32_t part = 1; part < t->parts; part++) {
             const TAPS more = load_taps(s, t->weights + part * GROUP_BYTES(s));
             add_rows(s, t, inside, row, at, masks, &more, sum);
         }
-        UNROLL for (uint32_t r = 0; r < rows; r++)
+        SPR_UNROLL for (uint32_t r = 0; r < rows; r++)
             if (oy + r < end)
                 finish(s == 1 ? 2 : 1, a, &f, sum[r], scale, t->g, (size_t)(oy + r) * w->ow + px, w->ow - px);
     }

@@ -104,20 +104,20 @@ SPR_INLINE void NAME(columns)(const uint32_t k, const uint32_t s, const uint32_t
     const V outside = REPEAT((uint8_t)a->x_zero * 0x01010101u);
     S sum[4][4];
     MASK mask[2][3];
-    UNROLL for (uint32_t i = 0; i < r; i++)
-        UNROLL for (uint32_t v = 0; v < 4; v++) sum[i][v] = SUMS(t->bias);
-    UNROLL for (uint32_t b = 0; b < s; b++)
-        UNROLL for (uint32_t q = 0; q < quads; q++) {
+    SPR_UNROLL for (uint32_t i = 0; i < r; i++)
+        SPR_UNROLL for (uint32_t v = 0; v < 4; v++) sum[i][v] = SUMS(t->bias);
+    SPR_UNROLL for (uint32_t b = 0; b < s; b++)
+        SPR_UNROLL for (uint32_t q = 0; q < quads; q++) {
             const int64_t first = at + b * PIXELS + 4 * q;
             mask[b][q] = MASK_OF(first < 0 ? -first : 0, w->iw - first);
         }
-    UNROLL for (uint32_t c = 0; c < chunks; c++) {
+    SPR_UNROLL for (uint32_t c = 0; c < chunks; c++) {
         V in[2][12];
-        UNROLL for (uint32_t b = 0; b < s; b++)
-            UNROLL for (uint32_t q = 0; q < quads; q++) {
+        SPR_UNROLL for (uint32_t b = 0; b < s; b++)
+            SPR_UNROLL for (uint32_t q = 0; q < quads; q++) {
                 V rows[TAPS];
                 const uintptr_t first = (uintptr_t)(at + b * PIXELS + 4 * q) * SPR_Q8_GROUP;
-                UNROLL for (uint32_t i = 0; i < TAPS; i++) {
+                SPR_UNROLL for (uint32_t i = 0; i < TAPS; i++) {
                     const void *p = (const void *)((uintptr_t)t->row[c * TAPS + i] + first);
                     if (c * TAPS + i >= (r - 1) * s + k)
                         rows[i] = rows[i - 1]; /* any, its weights are 0 */
@@ -127,16 +127,16 @@ SPR_INLINE void NAME(columns)(const uint32_t k, const uint32_t s, const uint32_t
                 INTERLEAVE(rows, in[b] + 4 * q);
             }
         for (uint32_t part = 0; part < parts; part++)
-            UNROLL for (uint32_t kx = 0; kx < k; kx++)
-                UNROLL for (uint32_t i = 0; i < r; i++) {
+            SPR_UNROLL for (uint32_t kx = 0; kx < k; kx++)
+                SPR_UNROLL for (uint32_t i = 0; i < r; i++) {
                     if (c * TAPS + TAPS <= i * s || c * TAPS >= i * s + k) continue; /* none of the rows of this output */
                     const V four = LOAD_WEIGHTS(t->weights + (((part * chunks + c) * k + kx) * r + i) * 16);
-                    UNROLL for (uint32_t v = 0; v < 4; v++)
+                    SPR_UNROLL for (uint32_t v = 0; v < 4; v++)
                         DOT(sum[i][v], in[s == 1 ? 0 : v / 2][s == 1 ? kx + v : kx + v % 2 * 2], four);
                 }
     }
     const uint32_t n = w->ow - px < PIXELS ? w->ow - px : PIXELS;
-    UNROLL for (uint32_t i = 0; i < r; i++) {
+    SPR_UNROLL for (uint32_t i = 0; i < r; i++) {
         if (t->oy + i >= a->oy1) break;
         const size_t to = (size_t)(t->oy + i) * w->ow + px;
         finish(a, &t->finish, sum[i], t->scale, 4 * t->g, a->y + (t->g * a->y_stride + to) * 4,

@@ -32,7 +32,7 @@ SPR_INLINE void finish(const spr_dw_q8_args *a, const finish_consts *consts, con
     const spr_q8_finish *f = a->finish;
     const F s = REPEAT4(scale), hi = MM(set1_ps)(consts->hi);
     F value[4];
-    UNROLL for (int i = 0; i < 4; i++) value[i] = MM(mul_ps)(MM(cvtepi32_ps)(sum[i]), s);
+    SPR_UNROLL for (int i = 0; i < 4; i++) value[i] = MM(mul_ps)(MM(cvtepi32_ps)(sum[i]), s);
     if (z) {
         I all = LOAD_FIRST(z, n);
         const I zero = MI(setzero)();
@@ -40,7 +40,7 @@ SPR_INLINE void finish(const spr_dw_q8_args *a, const finish_consts *consts, con
         const I low = MM(unpacklo_epi8)(all, zero), high = MM(unpackhi_epi8)(all, zero);
         const I four[4] = {MM(unpacklo_epi16)(low, zero), MM(unpackhi_epi16)(low, zero), MM(unpacklo_epi16)(high, zero),
                            MM(unpackhi_epi16)(high, zero)};
-        UNROLL for (int i = 0; i < 4; i++) {
+        SPR_UNROLL for (int i = 0; i < 4; i++) {
             const F t = MM(cvtepi32_ps)(MM(sub_epi32)(four[i], MM(set1_epi32)(consts->z_zero)));
             value[i] = MM(add_ps)(value[i], MM(mul_ps)(t, MM(set1_ps)(consts->z_scale)));
         }
@@ -53,7 +53,7 @@ SPR_INLINE void finish(const spr_dw_q8_args *a, const finish_consts *consts, con
     }
     /* What is below any integer converts to the least one, and packing saturates: only the upper end needs a clamp here. */
     I q[4];
-    UNROLL for (int i = 0; i < 4; i++) q[i] = MM(cvtps_epi32)(MM(min_ps)(value[i], hi));
+    SPR_UNROLL for (int i = 0; i < 4; i++) q[i] = MM(cvtps_epi32)(MM(min_ps)(value[i], hi));
     const I q01 = MM(adds_epi16)(MM(packs_epi32)(q[0], q[1]), consts->y_zero);
     const I q23 = MM(adds_epi16)(MM(packs_epi32)(q[2], q[3]), consts->y_zero);
     I bytes = MM(max_epu8)(MM(packus_epi16)(q01, q23), consts->lo);

@@ -20,22 +20,22 @@ SPR_INLINE void ISA(fc_tile)(const int h, const int s, const spr_fc_args *a, uin
     const float *w = bias + spr_round_up(a->n, SPR_FC_SLICE) + row / SPR_FC_SLICE * slice;
     const float *x = a->x + m * a->x_stride;
     V acc[6][8];
-    UNROLL for (int r = 0; r < h; r++)
-        UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_LOAD(bias + row + (uint32_t)i * LANES);
+    SPR_UNROLL for (int r = 0; r < h; r++)
+        SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_LOAD(bias + row + (uint32_t)i * LANES);
     for (uint32_t k = a->k; k > 0; k--) {
         V input[6];
-        UNROLL for (int r = 0; r < h; r++) input[r] = V_SET(x[(size_t)r * a->x_stride]);
-        UNROLL for (int i = 0; i < v; i++) {
+        SPR_UNROLL for (int r = 0; r < h; r++) input[r] = V_SET(x[(size_t)r * a->x_stride]);
+        SPR_UNROLL for (int i = 0; i < v; i++) {
             V weight = V_LOAD(w + (size_t)(i / ISA(VECTORS)) * slice + (size_t)(i % ISA(VECTORS)) * LANES);
             if (h > 1) KEEP_VECTOR(weight);
-            UNROLL for (int r = 0; r < h; r++) acc[r][i] = V_FMA(weight, input[r], acc[r][i]);
+            SPR_UNROLL for (int r = 0; r < h; r++) acc[r][i] = V_FMA(weight, input[r], acc[r][i]);
         }
         x++;
         w += SPR_FC_SLICE;
     }
     float sums[6][8 * LANES]; /* through memory, for one copy of the code that finishes a vector instead of h * v */
-    UNROLL for (int r = 0; r < h; r++)
-        UNROLL for (int i = 0; i < v; i++) V_STORE(&sums[r][i * LANES], acc[r][i]);
+    SPR_UNROLL for (int r = 0; r < h; r++)
+        SPR_UNROLL for (int i = 0; i < v; i++) V_STORE(&sums[r][i * LANES], acc[r][i]);
     const uint32_t end = a->row1 - row < (uint32_t)v * LANES ? a->row1 - row : (uint32_t)v * LANES;
     for (uint32_t r = 0; r < (uint32_t)h; r++)
         for (uint32_t i = 0; i < end; i += LANES)

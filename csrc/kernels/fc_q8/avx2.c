@@ -28,7 +28,7 @@ SPR_INLINE fc_input fc_input_of(const spr_q8 *x) {
     return (fc_input){_mm256_and_si256(_mm256_srli_epi32(v, 1), _mm256_set1_epi8(127)), _mm256_and_si256(v, _mm256_set1_epi8(1))};
 }
 SPR_INLINE void fc_dot(fc_sums *s, const int8_t *w, const fc_input *x) {
-    UNROLL for (int i = 0; i < 2; i++) {
+    SPR_UNROLL for (int i = 0; i < 2; i++) {
         const __m256i rows = _mm256_loadu_si256((const __m256i *)(const void *)(w + 32 * i));
         const __m256i twos = _mm256_madd_epi16(_mm256_maddubs_epi16(x->high, rows), _mm256_set1_epi16(2));
         s->sum[i] = _mm256_add_epi32(s->sum[i], twos);

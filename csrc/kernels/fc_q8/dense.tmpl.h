@@ -12,18 +12,18 @@ SPR_INLINE void fc_tile(const int blocks, const spr_fc_q8_args *a, const spr_fc_
     const int8_t *w = p->w + row / SPR_FC_Q8_ROWS * block;
     const spr_q8 *x = a->x + image * a->x_stride;
     fc_sums sums[FC_BLOCKS];
-    UNROLL for (int b = 0; b < blocks; b++) fc_begin(&sums[b]);
+    SPR_UNROLL for (int b = 0; b < blocks; b++) fc_begin(&sums[b]);
     for (uint32_t left = p->groups; left > 0;) {
         const uint32_t steps = left < FC_STEPS ? left : FC_STEPS;
         for (uint32_t i = 0; i < steps; i++, x += 4, w += 4 * SPR_FC_Q8_ROWS) {
             const fc_input input = fc_input_of(x);
-            UNROLL for (int b = 0; b < blocks; b++) fc_dot(&sums[b], w + (size_t)b * block, &input);
+            SPR_UNROLL for (int b = 0; b < blocks; b++) fc_dot(&sums[b], w + (size_t)b * block, &input);
         }
-        UNROLL for (int b = 0; b < blocks; b++) fc_settle(&sums[b]);
+        SPR_UNROLL for (int b = 0; b < blocks; b++) fc_settle(&sums[b]);
         left -= steps;
     }
     int32_t sum[FC_BLOCKS * SPR_FC_Q8_ROWS];
-    UNROLL for (int b = 0; b < blocks; b++) fc_store(sum + b * SPR_FC_Q8_ROWS, &sums[b]);
+    SPR_UNROLL for (int b = 0; b < blocks; b++) fc_store(sum + b * SPR_FC_Q8_ROWS, &sums[b]);
     const uint32_t count = a->row1 - row, rows = (uint32_t)blocks * SPR_FC_Q8_ROWS;
     spr_fc_q8_finish(a, p, image, row, count < rows ? count : rows, sum, less);
 }

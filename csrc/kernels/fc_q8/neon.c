@@ -15,11 +15,11 @@ typedef struct fc_sums {
 typedef int8x8_t fc_input; /* four inputs twice */
 
 SPR_INLINE void fc_begin(fc_sums *s) {
-    UNROLL for (int i = 0; i < 8; i++) s->pair[i] = vdupq_n_s32(0);
+    SPR_UNROLL for (int i = 0; i < 8; i++) s->pair[i] = vdupq_n_s32(0);
 }
 SPR_INLINE fc_input fc_input_of(const spr_q8 *x) { return vreinterpret_s8_s32(vld1_dup_s32((const int32_t *)(const void *)x)); }
 SPR_INLINE void fc_dot(fc_sums *s, const int8_t *w, const fc_input *x) {
-    UNROLL for (int i = 0; i < 4; i++) {
+    SPR_UNROLL for (int i = 0; i < 4; i++) {
         const int8x16_t rows = vld1q_s8(w + 16 * i);
         s->pair[2 * i] = vpadalq_s16(s->pair[2 * i], vmull_s8(vget_low_s8(rows), *x));
         s->pair[2 * i + 1] = vpadalq_s16(s->pair[2 * i + 1], vmull_s8(vget_high_s8(rows), *x));
@@ -27,7 +27,7 @@ SPR_INLINE void fc_dot(fc_sums *s, const int8_t *w, const fc_input *x) {
 }
 SPR_INLINE void fc_settle(fc_sums *s) { (void)s; }
 SPR_INLINE void fc_store(int32_t *sum, const fc_sums *s) {
-    UNROLL for (int i = 0; i < 8; i++)
+    SPR_UNROLL for (int i = 0; i < 8; i++)
         vst1_s32(sum + 2 * i, vpadd_s32(vget_low_s32(s->pair[i]), vget_high_s32(s->pair[i])));
 }
 

@@ -4,13 +4,6 @@
 
 #include "kernels/q8_scalar.h"
 
-/* Before a loop over the vectors of a tile: arrays of vectors live in registers only if it is unrolled wholly. */
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 32")
-#endif
-
 /* Rows whose weights lie together. */
 #define SPR_FC_Q8_ROWS 16
 

@@ -13,8 +13,6 @@
 
 SPR_NEON_PUSH
 
-#define UNROLL _Pragma("GCC unroll 8")
-
 /* The loops of the widest tiles are assembly: compilers would spill sums. They take these registers for themselves. */
 #define FMA(sum, x, w) "vfma.f32 %q[s" #sum "], " x ", " w "\n"
 #define SUMS8(s)                                                                                                \
@@ -34,15 +32,15 @@ typedef struct tile {
 /* What the sums of `rows` rows by V vectors begin with: bias and residual, or what is in y, which may be the residual. */
 SPR_INLINE void begin(const tile *t, const int rows, const int V, uint32_t row, const float *bias, float32x4_t *sum) {
     const spr_pw_args *a = t->args;
-    UNROLL
+    SPR_UNROLL
     for (int r = 0; r < rows; r++) {
         const uint32_t at = row + (uint32_t)r;
         const float *y = a->y + at * a->y_stride + t->px;
-        UNROLL
+        SPR_UNROLL
         for (int v = 0; v < V; v++) sum[r * V + v] = t->first ? vdupq_n_f32(bias[r]) : vld1q_f32(y + 4 * v);
         if (!t->first || !a->z) continue;
         const float *z = a->z + at * a->z_stride + t->px;
-        UNROLL
+        SPR_UNROLL
         for (int v = 0; v < V; v++) sum[r * V + v] = vaddq_f32(sum[r * V + v], vld1q_f32(z + 4 * v));
     }
 }
@@ -50,21 +48,21 @@ SPR_INLINE void begin(const tile *t, const int rows, const int V, uint32_t row, 
 /* Activation, store and padding; between panels nothing but the store. */
 SPR_INLINE void end(const tile *t, const int rows, const int V, uint32_t row, float32x4_t *sum) {
     const spr_pw_args *a = t->args;
-    UNROLL
+    SPR_UNROLL
     for (int r = 0; r < rows; r++) {
         const uint32_t at = row + (uint32_t)r;
         float *y = a->y + at * a->y_stride + t->px;
         if (t->last) {
             const spr_act_consts_neon c = spr_act_load_neon(&a->act, at);
             if (a->act.fn == SPR_FN_CLIP) {
-                UNROLL
+                SPR_UNROLL
                 for (int v = 0; v < V; v++) sum[r * V + v] = vminq_f32(vmaxq_f32(sum[r * V + v], c.a), c.b);
             } else if (a->act.fn != SPR_FN_NONE) {
-                UNROLL
+                SPR_UNROLL
                 for (int v = 0; v < V; v++) sum[r * V + v] = spr_act_vec_neon(sum[r * V + v], &c);
             }
         }
-        UNROLL
+        SPR_UNROLL
         for (int v = 0; v < V; v++) vst1q_f32(y + 4 * v, sum[r * V + v]);
         if (!t->last) continue;
         if (!SPR_ACT_IN_REGISTERS(a->act.fn)) a->unary(y, y, 4 * (size_t)V, &a->act);
@@ -117,7 +115,7 @@ SPR_INLINE void csr_rows(const int V, const tile *t, const char *x, const spr_ne
         for (; p < stop; p++) {
             const float *in = (const float *)(x + p->offset);
             const float32x4_t weight = vld1q_dup_f32(&p[1].value);
-            UNROLL
+            SPR_UNROLL
             for (int v = 0; v < V; v++) sum[v] = spr_neon_fma(sum[v], vld1q_f32(in + 4 * v), weight);
         }
         end(t, 1, V, row + r, sum);
@@ -191,7 +189,7 @@ SPR_INLINE void pair_rows(const int V, const tile *t, const char *x, const spr_n
         for (; p < stop; p++) {
             const float *in = (const float *)(x + p->offset);
             const float32x4_t w0 = vld1q_dup_f32(&p[1].value[0]), w1 = vld1q_dup_f32(&p[1].value[1]);
-            UNROLL
+            SPR_UNROLL
             for (int v = 0; v < V; v++) {
                 const float32x4_t input = vld1q_f32(in + 4 * v);
                 sum[v] = spr_neon_fma(sum[v], input, w0);
@@ -285,12 +283,12 @@ SPR_INLINE void dense_rows(const int V, const tile *t, const float *x, const flo
     for (; channels; channels--, w += DENSE_ROWS, x += a->x_stride) {
         const float32x4_t weights = vld1q_f32(w);
         float32x4_t in[3];
-        UNROLL
+        SPR_UNROLL
         for (int v = 0; v < V; v++) in[v] = vld1q_f32(x + 4 * v);
 #define ROW(r, half, lane)                                                                     \
     {                                                                                          \
         const float32x4_t weight = vdupq_lane_f32(vget_##half##_f32(weights), lane);           \
-        UNROLL                                                                                 \
+        SPR_UNROLL                                                                             \
         for (int v = 0; v < V; v++) sum[r * V + v] = spr_neon_fma(sum[r * V + v], in[v], weight); \
     }
         ROW(0, low, 0) ROW(1, low, 1) ROW(2, high, 0) ROW(3, high, 1)

@@ -7,7 +7,7 @@ SPR_INLINE void ISA(act_row)(V *acc, const int v, const spr_act *act, size_t row
     case f:                                                           \
         c = ISA(spr_act_load)(act, row);                              \
         c.fn = f;                                                     \
-        UNROLL for (int i = 0; i < v; i++) acc[i] = ISA(spr_act_vec)(acc[i], &c); \
+        SPR_UNROLL for (int i = 0; i < v; i++) acc[i] = ISA(spr_act_vec)(acc[i], &c); \
         break;
         CASE(SPR_FN_CLIP)
         CASE(SPR_FN_HARD_SWISH)

@@ -1,5 +1,5 @@
 /* The primitives over which the x86 kernels are written, for AVX-512; x86_avx2.h defines the same. */
-#include "kernels/pointwise/x86_unroll.h"
+#include "kernels/pointwise/x86_keep.h"
 #include "kernels/unary/act_avx512.h"
 
 #define ISA(x) x##_avx512

@@ -13,27 +13,27 @@ SPR_INLINE void ISA(dense_tile)(const int h, const int v, const int t, const spr
     const uint32_t channels = p->k1 - p->k0, last_row = a->n - 1;
     V acc[8][4];
     if (p->k0 == 0) {
-        UNROLL for (int r = 0; r < h; r++) {
+        SPR_UNROLL for (int r = 0; r < h; r++) {
             const V bias = V_SET(p->bias[row + (uint32_t)r]);
-            UNROLL for (int i = 0; i < v; i++) acc[r][i] = bias;
+            SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = bias;
         }
         if (a->z) {
-            UNROLL for (int r = 0; r < h; r++) {
+            SPR_UNROLL for (int r = 0; r < h; r++) {
                 const uint32_t at = row + (uint32_t)r < last_row ? row + (uint32_t)r : last_row;
                 const float *z = a->z + at * a->z_stride + px;
-                UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_ADD(acc[r][i], V_LOAD(z + i * LANES));
+                SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_ADD(acc[r][i], V_LOAD(z + i * LANES));
             }
         }
     } else {
-        UNROLL for (int r = 0; r < h; r++) {
+        SPR_UNROLL for (int r = 0; r < h; r++) {
             const uint32_t at = row + (uint32_t)r < last_row ? row + (uint32_t)r : last_row;
             const float *y = a->y + at * a->y_stride + px;
-            UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_LOAD(y + i * LANES);
+            SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_LOAD(y + i * LANES);
         }
     }
 #if TAIL
     R tail[TAIL];
-    UNROLL for (int j = 0; j < t; j++) {
+    SPR_UNROLL for (int j = 0; j < t; j++) {
         const size_t at = px + (size_t)(v * LANES + j);
         if (p->k0 == 0) {
             tail[j] = R_LOAD(p->bias + row);
@@ -47,13 +47,13 @@ SPR_INLINE void ISA(dense_tile)(const int h, const int v, const int t, const spr
     uintptr_t ahead = (uintptr_t)(w + (size_t)h * channels); /* the next group, often of another page */
     for (uint32_t k = channels; k > 0; k--) {
         V pixels[4];
-        UNROLL for (int i = 0; i < v; i++) pixels[i] = V_LOAD(x + i * LANES);
-        UNROLL for (int r = 0; r < h; r++) {
+        SPR_UNROLL for (int i = 0; i < v; i++) pixels[i] = V_LOAD(x + i * LANES);
+        SPR_UNROLL for (int r = 0; r < h; r++) {
             const V weight = V_SET(w[r]);
-            UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_FMA(weight, pixels[i], acc[r][i]);
+            SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_FMA(weight, pixels[i], acc[r][i]);
         }
 #if TAIL
-        UNROLL for (int j = 0; j < t; j++) tail[j] = R_FMA(R_LOAD(w), x[v * LANES + j], tail[j]);
+        SPR_UNROLL for (int j = 0; j < t; j++) tail[j] = R_FMA(R_LOAD(w), x[v * LANES + j], tail[j]);
 #endif
         __builtin_prefetch((const void *)ahead, 0, 2);
         ahead += (size_t)h * sizeof(float);
@@ -62,14 +62,14 @@ SPR_INLINE void ISA(dense_tile)(const int h, const int v, const int t, const spr
     }
     const int last = p->k1 == a->k;
 #if TAIL
-    UNROLL for (int j = 0; j < t; j++)
+    SPR_UNROLL for (int j = 0; j < t; j++)
         R_SCATTER(a->y + px + v * LANES + j, R_ROWS(row, last_row, a->y_stride), tail[j]);
 #endif
-    UNROLL for (int r = 0; r < h; r++) {
+    SPR_UNROLL for (int r = 0; r < h; r++) {
         const uint32_t at = row + (uint32_t)r < last_row ? row + (uint32_t)r : last_row;
         float *y = a->y + at * a->y_stride + px;
         if (last) ISA(act_row)(acc[r], v, &a->act, at);
-        UNROLL for (int i = 0; i < v; i++) V_STORE(y + i * LANES, acc[r][i]);
+        SPR_UNROLL for (int i = 0; i < v; i++) V_STORE(y + i * LANES, acc[r][i]);
     }
 #if TAIL
     if (last && t) {

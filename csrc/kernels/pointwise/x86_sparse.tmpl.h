@@ -21,16 +21,16 @@ SPR_INLINE void ISA(sparse_tile)(const int h, const int v, const spr_pw_args *a,
                 spr_x86_prefetch(a->x + k * a->x_stride + px + v * LANES, (uint32_t)v * LANES);
         }
         V acc[2][16];
-        UNROLL for (int r = 0; r < h; r++) {
+        SPR_UNROLL for (int r = 0; r < h; r++) {
             if (first) {
                 const V bias = V_SET(s->bias[row + (uint32_t)r]);
-                UNROLL for (int i = 0; i < v; i++) acc[r][i] = bias;
+                SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = bias;
                 if (a->z) {
                     const float *z = a->z + (r ? row_1 : row) * a->z_stride + px;
-                    UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_ADD(acc[r][i], V_LOAD(z + i * LANES));
+                    SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_ADD(acc[r][i], V_LOAD(z + i * LANES));
                 }
             } else {
-                UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_LOAD(y[r] + i * LANES);
+                SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_LOAD(y[r] + i * LANES);
             }
         }
         for (; c != end; c += column) {
@@ -39,16 +39,16 @@ SPR_INLINE void ISA(sparse_tile)(const int h, const int v, const spr_pw_args *a,
             const float *const w = (const float *)(c + sizeof offset), *p = (const float *)(x + offset);
             KEEP_ADDRESS(p);
             const V w_0 = V_SET(w[0]), w_1 = V_SET(w[h - 1]);
-            UNROLL for (int i = 0; i < v; i++) {
+            SPR_UNROLL for (int i = 0; i < v; i++) {
                 V pixels = V_LOAD(p + i * LANES);
                 if (h == 2) KEEP_VECTOR(pixels);
                 acc[0][i] = V_FMA(w_0, pixels, acc[0][i]);
                 if (h == 2) acc[1][i] = V_FMA(w_1, pixels, acc[1][i]);
             }
         }
-        UNROLL for (int r = 0; r < h; r++) {
+        SPR_UNROLL for (int r = 0; r < h; r++) {
             if (last) ISA(act_row)(acc[r], v, &a->act, r ? row_1 : row);
-            UNROLL for (int i = 0; i < v; i++) V_STORE(y[r] + i * LANES, acc[r][i]);
+            SPR_UNROLL for (int i = 0; i < v; i++) V_STORE(y[r] + i * LANES, acc[r][i]);
         }
         if (last && !SPR_ACT_IN_REGISTERS(a->act.fn)) {
             a->unary(y[0], y[0], (size_t)v * LANES, &a->act);

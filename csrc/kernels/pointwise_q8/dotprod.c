@@ -20,14 +20,14 @@ SPR_INLINE void dense_tile(const int v, const spr_pw_q8_args *a, const spr_pw_q8
                            uint32_t px) {
     const finish own = *call, *const f = &own; /* nothing stored can change it */
     int32x4_t sum[4][DENSE_VECTORS];
-    UNROLL for (int r = 0; r < 4; r++)
-        UNROLL for (int j = 0; j < v; j++) sum[r][j] = vdupq_n_s32(p->bias[row + (uint32_t)r]);
+    SPR_UNROLL for (int r = 0; r < 4; r++)
+        SPR_UNROLL for (int j = 0; j < v; j++) sum[r][j] = vdupq_n_s32(p->bias[row + (uint32_t)r]);
     const spr_q8 *const x = a->x + (size_t)px * SPR_Q8_GROUP;
     const int8_t *w = p->w + (size_t)row * p->groups * SPR_Q8_GROUP;
     for (uint32_t g = 0; g < p->groups; g++, w += 16) {
         const spr_q8 *const at = x + (size_t)p->offset[g] * SPR_Q8_GROUP;
         const int8x16_t four = vld1q_s8(w);
-        UNROLL for (int j = 0; j < v; j++) {
+        SPR_UNROLL for (int j = 0; j < v; j++) {
             const int8x16_t pixels = vld1q_s8(at + j * 16);
             sum[0][j] = vdotq_laneq_s32(sum[0][j], pixels, four, 0);
             sum[1][j] = vdotq_laneq_s32(sum[1][j], pixels, four, 1);
@@ -36,7 +36,7 @@ SPR_INLINE void dense_tile(const int v, const spr_pw_q8_args *a, const spr_pw_q8
         }
     }
     int8_t line[4][LINE_PIXELS];
-    UNROLL for (uint32_t r = 0; r < 4; r++) finish_row(v, a, f, sum[r], p->scale[row + r], row + r, px, line[r]);
+    SPR_UNROLL for (uint32_t r = 0; r < 4; r++) finish_row(v, a, f, sum[r], p->scale[row + r], row + r, px, line[r]);
     store_quad(v, a, row, px, line);
 }
 
@@ -61,9 +61,9 @@ void spr_pw_dense_q8_dotprod(const spr_pw_q8_args *a) {
 /* ---- sparse ---- */
 
 #define DOT(r, lane)                                                                                            \
-    UNROLL for (int j = 0; j < v; j++) sum[r][j] = vdotq_laneq_s32(sum[r][j], vld1q_s8(at + j * 16), four, lane);
+    SPR_UNROLL for (int j = 0; j < v; j++) sum[r][j] = vdotq_laneq_s32(sum[r][j], vld1q_s8(at + j * 16), four, lane);
 #define DOT_PAIR(lane)                                                                \
-    UNROLL for (int j = 0; j < v; j++) {                                              \
+    SPR_UNROLL for (int j = 0; j < v; j++) {                                          \
         const int8x16_t pixels = vld1q_s8(at + j * 16);                               \
         sum[0][j] = vdotq_laneq_s32(sum[0][j], pixels, four, lane);                   \
         sum[1][j] = vdotq_laneq_s32(sum[1][j], pixels, four, lane + 1);               \
@@ -79,8 +79,8 @@ SPR_INLINE void sparse_tile(const int h, const int v, const spr_pw_q8_args *a, c
         int8_t line[4][LINE_PIXELS];
         for (uint32_t row = quad_row; row < quad_row + 4; row += (uint32_t)h) {
             int32x4_t sum[2][SPARSE_VECTORS];
-            UNROLL for (int r = 0; r < h; r++)
-                UNROLL for (int j = 0; j < v; j++) sum[r][j] = vdupq_n_s32(p->bias[row + (uint32_t)r]);
+            SPR_UNROLL for (int r = 0; r < h; r++)
+                SPR_UNROLL for (int j = 0; j < v; j++) sum[r][j] = vdupq_n_s32(p->bias[row + (uint32_t)r]);
             uint32_t i = p->ptr[row / (uint32_t)h];
             const uint32_t end = p->ptr[row / (uint32_t)h + 1];
             const int8_t *w = p->w + (size_t)i * (size_t)h * 4;
@@ -112,7 +112,7 @@ SPR_INLINE void sparse_tile(const int h, const int v, const spr_pw_q8_args *a, c
                     DOT_PAIR(0)
                 }
             }
-            UNROLL for (int r = 0; r < h; r++)
+            SPR_UNROLL for (int r = 0; r < h; r++)
                 finish_row(v, a, f, sum[r], p->scale[row + (uint32_t)r], row + (uint32_t)r, px, line[row % 4 + (uint32_t)r]);
         }
         store_quad(v, a, quad_row, px, line);

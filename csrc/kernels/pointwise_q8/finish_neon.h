@@ -1,12 +1,9 @@
-/* From sums of the quantized pointwise kernels to what they store, with NEON. Rows go in fours, as channels do in memory.
- * ROUND_BY_ADDING, defined for cores on which conversions are slow: the sum of a number and 1.5 * 2^23 has the rounded number in its
- * lower bits. */
+/* From sums of the quantized pointwise kernels to what they store, with NEON. Rows go in fours, as channels do in memory. */
 #ifndef SPR_KERNELS_POINTWISE_Q8_FINISH_NEON_H
 #define SPR_KERNELS_POINTWISE_Q8_FINISH_NEON_H
 
-#include "base/neon.h"
-
 #include "kernels/pointwise_q8/pack.h"
+#include "kernels/q8_round_neon.h"
 #include "kernels/unary/act_neon.h"
 
 SPR_NEON_PUSH
@@ -16,29 +13,13 @@ enum { LANES = 4, LINE_PIXELS = 64 };
 
 /* What finishing needs of a call, in registers. */
 typedef struct finish {
-#ifdef ROUND_BY_ADDING
-    float32x4_t least, most;
-    int8x16_t y_zero_bytes;
-#else
-    int16x8_t y_zero;
-    int8x16_t lo, hi;
-#endif
+    spr_q8_rounding rounding;
     int plain; /* quantized, no residual, no activation */
 } finish;
 
 SPR_INLINE finish finish_of(const spr_pw_q8_args *a) {
     const spr_q8_finish *f = a->finish;
-    finish c = {.plain = !f->to_float && !a->z && f->act.fn == SPR_FN_NONE};
-#ifdef ROUND_BY_ADDING
-    c.least = vdupq_n_f32((float)(f->lo - f->y_zero));
-    c.most = vdupq_n_f32((float)(f->hi - f->y_zero));
-    c.y_zero_bytes = vdupq_n_s8((int8_t)f->y_zero);
-#else
-    c.y_zero = vdupq_n_s16((int16_t)f->y_zero);
-    c.lo = vdupq_n_s8((int8_t)f->lo);
-    c.hi = vdupq_n_s8((int8_t)f->hi);
-#endif
-    return c;
+    return (finish){spr_q8_rounding_of(f), !f->to_float && !a->z && f->act.fn == SPR_FN_NONE};
 }
 
 /* Four vectors of values, of which v count: residual and activation; floats are stored. Not inlined, as most layers come without. */
@@ -66,33 +47,19 @@ static SPR_NOINLINE void special(int v, const spr_pw_q8_args *a, uint32_t row, u
 SPR_INLINE int8x16_t finish_four(const int v, const spr_pw_q8_args *a, const finish *f, const int32x4_t *sum, float scale,
                                  uint32_t row, uint32_t px) {
     float32x4_t value[4];
-    UNROLL for (int i = 0; i < 4; i++) value[i] = vmulq_n_f32(vcvtq_f32_s32(sum[i < v ? i : v - 1]), scale);
+    SPR_UNROLL for (int i = 0; i < 4; i++) value[i] = vmulq_n_f32(vcvtq_f32_s32(sum[i < v ? i : v - 1]), scale);
     if (!f->plain) {
         float32x4_t memory[4] = {value[0], value[1], value[2], value[3]}; /* so that value stays in registers */
         special(v, a, row, px, memory);
-        UNROLL for (int i = 0; i < 4; i++) value[i] = memory[i];
+        SPR_UNROLL for (int i = 0; i < 4; i++) value[i] = memory[i];
     }
-#ifdef ROUND_BY_ADDING
-    int16x8_t q[4];
-    UNROLL for (int i = 0; i < 4; i++) {
-        const float32x4_t in = vminq_f32(vmaxq_f32(value[i], f->least), f->most);
-        q[i] = vreinterpretq_s16_f32(vaddq_f32(in, vdupq_n_f32(12582912.0f)));
-    }
-    const int8x16_t low = vreinterpretq_s8_s16(vuzp1q_s16(q[0], q[1])), high = vreinterpretq_s8_s16(vuzp1q_s16(q[2], q[3]));
-    return vaddq_s8(vuzp1q_s8(low, high), f->y_zero_bytes);
-#else
-    int32x4_t q[4];
-    UNROLL for (int i = 0; i < 4; i++) q[i] = vcvtnq_s32_f32(value[i]); /* saturates */
-    const int16x8_t low = vqmovn_high_s32(vqmovn_s32(q[0]), q[1]), high = vqmovn_high_s32(vqmovn_s32(q[2]), q[3]);
-    const int8x16_t bytes = vqmovn_high_s16(vqmovn_s16(vqaddq_s16(low, f->y_zero)), vqaddq_s16(high, f->y_zero));
-    return vminq_s8(vmaxq_s8(bytes, f->lo), f->hi);
-#endif
+    return spr_q8_to_bytes(&f->rounding, value);
 }
 
 /* The sums of a row and v vectors of pixels: quantized outputs go to line[0 ... 4 v), rounded up to sixteen, floats to y. */
 SPR_INLINE void finish_row(const int v, const spr_pw_q8_args *a, const finish *f, const int32x4_t *sum, float scale, uint32_t row,
                            uint32_t px, int8_t *line) {
-    UNROLL for (int j = 0; j < v; j += 4)
+    SPR_UNROLL for (int j = 0; j < v; j += 4)
         vst1q_s8(line + j * LANES,
                  finish_four(v - j < 4 ? v - j : 4, a, f, sum + j, scale, row, px + (uint32_t)j * LANES));
 }
@@ -101,7 +68,7 @@ SPR_INLINE void finish_row(const int v, const spr_pw_q8_args *a, const finish *f
 SPR_INLINE void store_quad(const int v, const spr_pw_q8_args *a, uint32_t row, uint32_t px, int8_t (*line)[LINE_PIXELS]) {
     if (a->finish->to_float) return;
     spr_q8 *y = (spr_q8 *)a->y + ((size_t)(row / SPR_Q8_GROUP) * a->y_stride + px) * SPR_Q8_GROUP;
-    UNROLL for (int j = 0; j < v; j += 4) {
+    SPR_UNROLL for (int j = 0; j < v; j += 4) {
         const int8_t *const l = line[0] + j * LANES;
         if (v - j > 2) {
             const int8x16x4_t rows = {

@@ -23,8 +23,8 @@ SPR_INLINE int8x16_t weights_of_row(int32x4_t four, const int r) {
 SPR_INLINE void dense_rows(const int from, const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const finish *f, uint32_t row,
                            uint32_t px, int8_t (*line)[LINE_PIXELS]) {
     int32x4_t sum[DENSE_ROWS][4];
-    UNROLL for (int r = 0; r < DENSE_ROWS; r++)
-        UNROLL for (int j = 0; j < 4; j++) sum[r][j] = vdupq_n_s32(0);
+    SPR_UNROLL for (int r = 0; r < DENSE_ROWS; r++)
+        SPR_UNROLL for (int j = 0; j < 4; j++) sum[r][j] = vdupq_n_s32(0);
     const spr_q8 *const x = a->x + (size_t)px * SPR_Q8_GROUP;
     const int8_t *w = p->w + (size_t)row * p->groups * SPR_Q8_GROUP;
     for (uint32_t g = 0; g < p->groups; g += 2, w += 32) {
@@ -32,10 +32,10 @@ SPR_INLINE void dense_rows(const int from, const spr_pw_q8_args *a, const spr_pw
         const int8x16_t pixels[4] = {vld1q_s8(at), vld1q_s8(at + 16), vld1q_s8(next), vld1q_s8(next + 16)};
         const int32x4_t four[2] = {vreinterpretq_s32_s8(vld1q_s8(w)), vreinterpretq_s32_s8(vld1q_s8(w + 16))};
         int8x16_t row_w[2][DENSE_ROWS];
-        UNROLL for (int i = 0; i < 2; i++)
-            UNROLL for (int r = 0; r < DENSE_ROWS; r++) row_w[i][r] = weights_of_row(four[i], from + r);
-        UNROLL for (int r = 0; r < DENSE_ROWS; r++)
-            UNROLL for (int j = 0; j < 2; j++) {
+        SPR_UNROLL for (int i = 0; i < 2; i++)
+            SPR_UNROLL for (int r = 0; r < DENSE_ROWS; r++) row_w[i][r] = weights_of_row(four[i], from + r);
+        SPR_UNROLL for (int r = 0; r < DENSE_ROWS; r++)
+            SPR_UNROLL for (int j = 0; j < 2; j++) {
                 int16x8_t low = vmull_s8(vget_low_s8(pixels[j]), vget_low_s8(row_w[0][r]));
                 int16x8_t high = vmull_high_s8(pixels[j], row_w[0][r]);
                 low = vmlal_s8(low, vget_low_s8(pixels[2 + j]), vget_low_s8(row_w[1][r]));
@@ -44,7 +44,7 @@ SPR_INLINE void dense_rows(const int from, const spr_pw_q8_args *a, const spr_pw
                 sum[r][2 * j + 1] = vpadalq_s16(sum[r][2 * j + 1], high);
             }
     }
-    UNROLL for (uint32_t r = 0; r < DENSE_ROWS; r++) {
+    SPR_UNROLL for (uint32_t r = 0; r < DENSE_ROWS; r++) {
         const uint32_t at = row + (uint32_t)from + r;
         const int32x4_t bias = vdupq_n_s32(p->bias[at]);
         const int32x4_t whole[2] = {vaddq_s32(vpaddq_s32(sum[r][0], sum[r][1]), bias),
@@ -74,7 +74,7 @@ void spr_pw_dense_q8_neon(const spr_pw_q8_args *a) {
 SPR_INLINE void add_terms(const int terms, const int sixteen, const int8x16_t *x, const int8x16_t *w, int32x4_t *sum) {
     int16x8_t low = vmull_s8(vget_low_s8(x[0]), vget_low_s8(w[0])), high = low;
     if (sixteen) high = vmull_high_s8(x[0], w[0]);
-    UNROLL for (int i = 1; i < terms; i++) {
+    SPR_UNROLL for (int i = 1; i < terms; i++) {
         low = vmlal_s8(low, vget_low_s8(x[i]), vget_low_s8(w[i]));
         if (sixteen) high = vmlal_high_s8(high, x[i], w[i]);
     }
@@ -89,15 +89,15 @@ SPR_INLINE void add_quad(const int terms, const int h, const int v, int32x4_t (*
                          const int8_t *weights) {
     const int8_t *const line[4] = {lines + at[0], lines + at[1], lines + at[2], lines + at[3]};
     int8x16_t w[2][4];
-    UNROLL for (int r = 0; r < h; r++)
-        UNROLL for (int i = 0; i < 4; i++) w[r][i] = vdupq_n_s8(weights[r * 4 + i]);
-    UNROLL for (int j = 0; j < v; j += 2) {
+    SPR_UNROLL for (int r = 0; r < h; r++)
+        SPR_UNROLL for (int i = 0; i < 4; i++) w[r][i] = vdupq_n_s8(weights[r * 4 + i]);
+    SPR_UNROLL for (int j = 0; j < v; j += 2) {
         const int sixteen = j + 1 < v;
-        UNROLL for (int t = 0; t < 4; t += terms) {
+        SPR_UNROLL for (int t = 0; t < 4; t += terms) {
             int8x16_t x[4];
-            UNROLL for (int i = 0; i < terms; i++)
+            SPR_UNROLL for (int i = 0; i < terms; i++)
                 x[i] = sixteen ? vld1q_s8(line[t + i] + j * 8) : vcombine_s8(vld1_s8(line[t + i] + j * 8), vdup_n_s8(0));
-            UNROLL for (int r = 0; r < h; r++) add_terms(terms, sixteen, x, w[r] + t, sum[r] + 2 * j);
+            SPR_UNROLL for (int r = 0; r < h; r++) add_terms(terms, sixteen, x, w[r] + t, sum[r] + 2 * j);
             /* loads that come earlier cost registers that are not there */
             if (h == 2 || (terms == 2 && j % 4 == 2)) __asm__ volatile("" ::: "memory");
         }

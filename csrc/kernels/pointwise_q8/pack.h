@@ -4,13 +4,6 @@
 
 #include "kernels/kernel.h"
 
-/* Before a loop over the vectors of a tile: arrays of vectors live in registers only if it is unrolled wholly. */
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 32")
-#endif
-
 /* Arrays, each aligned to SPR_LINE, of the rows rounded up to whole groups; rows beyond n have bias, scale and weights 0.
    Dense: offset[groups] and w[quad][groups][4 rows][4]. Sparse, blocks of h rows: blocks ptr[i] ... ptr[i + 1] - 1 are those of rows
    h i ... h i + h - 1, in ascending order of groups; offset[blocks], w[blocks][h][4]. x86 packs an even number of sparse blocks, by

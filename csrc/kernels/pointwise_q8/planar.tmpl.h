@@ -13,11 +13,11 @@ static void to_lines(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, uint32_
         uint32_t i = 0;
         for (; i + 1 < eights; i += 2) {
             const int8x16x4_t c = vld4q_s8(x + i * 32);
-            UNROLL for (size_t j = 0; j < 4; j++) vst1q_s8(line + j * stride + i * 8, c.val[j]);
+            SPR_UNROLL for (size_t j = 0; j < 4; j++) vst1q_s8(line + j * stride + i * 8, c.val[j]);
         }
         if (i < eights) {
             const int8x8x4_t c = vld4_s8(x + i * 32);
-            UNROLL for (size_t j = 0; j < 4; j++) vst1_s8(line + j * stride + i * 8, c.val[j]);
+            SPR_UNROLL for (size_t j = 0; j < 4; j++) vst1_s8(line + j * stride + i * 8, c.val[j]);
         }
     }
 }
@@ -40,12 +40,12 @@ SPR_INLINE void planar_tile(const int h, const int v, const spr_pw_q8_args *a, c
         int8_t line[SPR_Q8_GROUP][LINE_PIXELS];
         for (uint32_t row = first; row < first + SPR_Q8_GROUP; row += (uint32_t)h) {
             int32x4_t sum[2][16];
-            UNROLL for (int r = 0; r < h; r++)
-                UNROLL for (int j = 0; j < 2 * v; j++) sum[r][j] = vdupq_n_s32(p->bias[row + (uint32_t)r]);
+            SPR_UNROLL for (int r = 0; r < h; r++)
+                SPR_UNROLL for (int j = 0; j < 2 * v; j++) sum[r][j] = vdupq_n_s32(p->bias[row + (uint32_t)r]);
             for (const char *end = quads + (size_t)p->ptr[row / (uint32_t)h * 2 + 1] * size; quad != end; quad += size)
                 ADD_QUAD(h, v, sum, lines, (const void *)quad);
             HALVES((uint32_t)h)
-            UNROLL for (uint32_t r = 0; r < (uint32_t)h; r++)
+            SPR_UNROLL for (uint32_t r = 0; r < (uint32_t)h; r++)
                 finish_row(2 * v, a, f, sum[r], p->scale[row + r], row + r, px, line[row - first + r]);
         }
         store_quad(2 * v, a, first, px, line);

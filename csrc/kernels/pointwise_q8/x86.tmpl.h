@@ -17,22 +17,22 @@ enum { NAME(TILE_BYTES) = 72 << 10 };
 SPR_INLINE void NAME(dense_tile)(const uint32_t h, const uint32_t v, const spr_pw_q8_args *a, const spr_pw_q8_packed *p,
                                  const NAME(finish) * f, uint32_t row, uint32_t px) {
     I sum[ROWS][VECTORS], sums[VECTORS][ROWS];
-    UNROLL for (uint32_t r = 0; r < h; r++)
-        UNROLL for (uint32_t j = 0; j < v; j++) sum[r][j] = MM(set1_epi32)(p->bias[row + r]);
+    SPR_UNROLL for (uint32_t r = 0; r < h; r++)
+        SPR_UNROLL for (uint32_t j = 0; j < v; j++) sum[r][j] = MM(set1_epi32)(p->bias[row + r]);
     const spr_q8 *const x = a->x + (size_t)px * SPR_Q8_GROUP;
     const int8_t *w = p->w + (size_t)row * p->groups * FOUR;
     const size_t next_quad = (size_t)p->groups * 4 * FOUR;
     for (uint32_t g = 0; g < p->groups; g++, w += 4 * FOUR) {
         const spr_q8 *const at = x + (size_t)p->offset[g] * SPR_Q8_GROUP;
         X pixels[VECTORS];
-        UNROLL for (uint32_t j = 0; j < v; j++) pixels[j] = LOAD_X(at + j * LANES * 4);
-        UNROLL for (uint32_t r = 0; r < h; r++) {
+        SPR_UNROLL for (uint32_t j = 0; j < v; j++) pixels[j] = LOAD_X(at + j * LANES * 4);
+        SPR_UNROLL for (uint32_t r = 0; r < h; r++) {
             const W four = LOAD_W(w + (size_t)(r / 4) * next_quad + r % 4 * FOUR);
-            UNROLL for (uint32_t j = 0; j < v; j++) DOT(sum[r][j], pixels[j], four);
+            SPR_UNROLL for (uint32_t j = 0; j < v; j++) DOT(sum[r][j], pixels[j], four);
         }
     }
-    UNROLL for (uint32_t r = 0; r < h; r++)
-        UNROLL for (uint32_t j = 0; j < v; j++) sums[j][r] = sum[r][j];
+    SPR_UNROLL for (uint32_t r = 0; r < h; r++)
+        SPR_UNROLL for (uint32_t j = 0; j < v; j++) sums[j][r] = sum[r][j];
     for (uint32_t r = 0; r < h; r += 4) NAME(finish_rows)(a, f, v, sums[0] + r, ROWS, p->scale, row + r, px);
 }
 
@@ -73,26 +73,26 @@ SPR_INLINE void NAME(sparse_tile)(const uint32_t h, const uint32_t v, const spr_
         I sums[VECTORS_1X4][4];
         for (uint32_t row = first; row < first + 4; row += h) {
             I sum[2][2][VECTORS_1X4]; /* [set][row][vector] */
-            UNROLL for (uint32_t r = 0; r < h; r++)
-                UNROLL for (uint32_t j = 0; j < v; j++) {
+            SPR_UNROLL for (uint32_t r = 0; r < h; r++)
+                SPR_UNROLL for (uint32_t j = 0; j < v; j++) {
                     sum[0][r][j] = MM(set1_epi32)(p->bias[row + r]);
                     sum[1][r][j] = MI(setzero)();
                 }
             const uint32_t begin = p->ptr[row / h], end = p->ptr[row / h + 1];
             const int8_t *w = p->w + (size_t)begin * h * FOUR;
             for (uint32_t i = begin; i < end; i += 2, w += 2 * h * FOUR)
-                UNROLL for (uint32_t k = 0; k < 2; k++) {
+                SPR_UNROLL for (uint32_t k = 0; k < 2; k++) {
                     const spr_q8 *const at = x + (size_t)p->offset[i + k] * SPR_Q8_GROUP;
                     const uint32_t set = sets == 2 ? k : 0;
                     const W w_0 = LOAD_W(w + k * h * FOUR), w_1 = LOAD_W(w + (k * h + h - 1) * FOUR);
-                    UNROLL for (uint32_t j = 0; j < v; j++) {
+                    SPR_UNROLL for (uint32_t j = 0; j < v; j++) {
                         const X pixels = LOAD_X(at + j * LANES * 4);
                         DOT(sum[set][0][j], pixels, w_0);
                         if (h == 2) DOT(sum[set][1][j], pixels, w_1);
                     }
                 }
-            UNROLL for (uint32_t r = 0; r < h; r++)
-                UNROLL for (uint32_t j = 0; j < v; j++)
+            SPR_UNROLL for (uint32_t r = 0; r < h; r++)
+                SPR_UNROLL for (uint32_t j = 0; j < v; j++)
                     sums[j][row - first + r] = sets == 2 ? MM(add_epi32)(sum[0][r][j], sum[1][r][j]) : sum[0][r][j];
         }
         NAME(finish_rows)(a, f, v, sums[0], 4, p->scale, first, px);

@@ -37,7 +37,7 @@ SPR_INLINE void NAME(activate)(const spr_pw_q8_args *a, uint32_t row, F *value) 
    saturates: only the upper end needs a clamp before. */
 SPR_INLINE void NAME(round)(const NAME(finish) * f, const F *value, spr_q8 *y) {
     I q[SPR_Q8_GROUP];
-    UNROLL for (uint32_t r = 0; r < SPR_Q8_GROUP; r++) q[r] = MM(cvtps_epi32)(MM(min_ps)(value[r], f->hi));
+    SPR_UNROLL for (uint32_t r = 0; r < SPR_Q8_GROUP; r++) q[r] = MM(cvtps_epi32)(MM(min_ps)(value[r], f->hi));
     const I q01 = MM(adds_epi16)(MM(packs_epi32)(q[0], q[1]), f->y_zero);
     const I q23 = MM(adds_epi16)(MM(packs_epi32)(q[2], q[3]), f->y_zero);
     MI(storeu)((void *)y, MM(shuffle_epi8)(MM(max_epu8)(MM(packus_epi16)(q01, q23), f->lo), f->bytes));
@@ -49,11 +49,11 @@ static SPR_NOINLINE void NAME(finish_special)(const spr_pw_q8_args *a, const NAM
     const spr_q8_finish *fin = a->finish;
     const size_t quad = row / SPR_Q8_GROUP;
     F value[SPR_Q8_GROUP];
-    UNROLL for (uint32_t r = 0; r < SPR_Q8_GROUP; r++)
+    SPR_UNROLL for (uint32_t r = 0; r < SPR_Q8_GROUP; r++)
         value[r] = MM(mul_ps)(MM(cvtepi32_ps)(sum[r]), MM(set1_ps)(scale[r]));
     if (a->z) {
         const I z = MI(loadu)((const void *)(a->z + (quad * a->z_stride + px) * SPR_Q8_GROUP));
-        UNROLL for (uint32_t r = 0; r < SPR_Q8_GROUP; r++) {
+        SPR_UNROLL for (uint32_t r = 0; r < SPR_Q8_GROUP; r++) {
             const I byte = MI(and)(MM(srl_epi32)(z, _mm_cvtsi32_si128((int)r * 8)), MM(set1_epi32)(255));
             const F t = MM(cvtepi32_ps)(MM(sub_epi32)(byte, f->z_zero));
             value[r] = MM(add_ps)(value[r], MM(mul_ps)(t, f->z_scale));
@@ -77,7 +77,7 @@ SPR_INLINE void NAME(finish_rows)(const spr_pw_q8_args *a, const NAME(finish) * 
     const F s[SPR_Q8_GROUP] = {MM(set1_ps)(scale[0]), MM(set1_ps)(scale[1]), MM(set1_ps)(scale[2]), MM(set1_ps)(scale[3])};
     for (; v > 0; v--, sum += step, y += LANES * SPR_Q8_GROUP) {
         F value[SPR_Q8_GROUP];
-        UNROLL for (uint32_t r = 0; r < SPR_Q8_GROUP; r++) value[r] = MM(mul_ps)(MM(cvtepi32_ps)(sum[r]), s[r]);
+        SPR_UNROLL for (uint32_t r = 0; r < SPR_Q8_GROUP; r++) value[r] = MM(mul_ps)(MM(cvtepi32_ps)(sum[r]), s[r]);
         NAME(round)(f, value, y);
     }
 }
