@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "kernels/q8_round_neon.h"
+#include "kernels/pointwise_q8/round_neon.h"
 #include "kernels/q8_scalar.h"
 
 SPR_NEON_PUSH

@@ -3,7 +3,7 @@
 #define SPR_KERNELS_POINTWISE_Q8_FINISH_NEON_H
 
 #include "kernels/pointwise_q8/pack.h"
-#include "kernels/q8_round_neon.h"
+#include "kernels/pointwise_q8/round_neon.h"
 #include "kernels/unary/act_neon.h"
 
 SPR_NEON_PUSH

@@ -1,8 +1,8 @@
-/* From values in quanta to bytes, with NEON, and the constants that takes.
+/* From values in quanta to bytes, with NEON, and the constants that takes; for pointwise and depthwise kernels.
  * ROUND_BY_ADDING, defined for cores on which conversions are slow: the sum of a number and 1.5 * 2^23 has the rounded number in its
  * lower bits. */
-#ifndef SPR_KERNELS_Q8_ROUND_NEON_H
-#define SPR_KERNELS_Q8_ROUND_NEON_H
+#ifndef SPR_KERNELS_POINTWISE_Q8_ROUND_NEON_H
+#define SPR_KERNELS_POINTWISE_Q8_ROUND_NEON_H
 
 #include "base/neon.h"
 
