@@ -483,7 +483,7 @@ def process(*args, **options):
 
 
 def test_module_and_exit_status(folder):
-    done = process("-m", "sparse_runtime.cli", "explain", "nowhere.spr", cwd=folder)
+    done = process("-m", "sparse_runtime", "explain", "nowhere.spr", cwd=folder)
     assert done.returncode == 2 and done.stdout == "" and "Traceback" not in done.stderr
 
 
@@ -507,7 +507,7 @@ def test_running_needs_neither_onnx_nor_rich(folder):
 
 def test_reader_that_stops_early(folder):
     with subprocess.Popen(
-        [sys.executable, "-m", "sparse_runtime.cli", "kernels"],
+        [sys.executable, "-m", "sparse_runtime", "kernels"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

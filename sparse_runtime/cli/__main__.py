@@ -1,7 +1,0 @@
-"""`python -m sparse_runtime.cli`."""
-
-import sys
-
-from . import main
-
-sys.exit(main())
