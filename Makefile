@@ -170,13 +170,15 @@ sanitize: build/asan/build.ninja build/tsan/build.ninja
 	@$(VENV)/bin/cmake --build build/tsan --target test_threads test_alloc
 	@set -e; for test in $(C_TESTS:%=asan/%) tsan/test_threads tsan/test_alloc; do echo build/$$test; build/$$test; done
 
-# Random changes of model files: SECONDS of them, from small models of each operator. What it finds is kept in build/fuzz/found.
+# Random changes of model files: SECONDS of them, from small models of each operator. What it finds is kept in
+# build/fuzz/found.
 fuzz: build build/fuzz/build.ninja
 	@$(VENV)/bin/cmake --build build/fuzz --target fuzz_model
 	@test -d build/fuzz/seeds || PYTHONPATH=$(CURDIR) $(PY) tools/fuzz_corpus.py build/fuzz/seeds
 	@mkdir -p build/fuzz/corpus build/fuzz/found
-	ASAN_OPTIONS=allocator_may_return_null=1 build/fuzz/fuzz_model build/fuzz/corpus build/fuzz/seeds -max_len=8192 -timeout=60 \
-		-max_total_time=$(SECONDS) -artifact_prefix=build/fuzz/found/ -print_final_stats=1 -verbosity=0 $(FUZZ_ARGS)
+	ASAN_OPTIONS=allocator_may_return_null=1 build/fuzz/fuzz_model build/fuzz/corpus build/fuzz/seeds -max_len=8192 \
+		-timeout=60 -max_total_time=$(SECONDS) -artifact_prefix=build/fuzz/found/ -print_final_stats=1 \
+		-verbosity=0 $(FUZZ_ARGS)
 
 # spr-bench and `sparse-runtime device-bench`, with stand-ins for adb and ssh that run the programs under qemu.
 check-boards: build bench-binaries
@@ -207,13 +209,14 @@ test:
 	@MAKE="$(MAKE)" $(PYTHON) tools/test_all.py
 
 clean:
-	rm -rf build/native build/asan build/tsan build/fuzz build/aarch64 build/armv7 build/bench build/lib.* build/temp.* build/test-logs build/.extension* dist *.egg-info
+	rm -rf build/native build/asan build/tsan build/fuzz build/aarch64 build/armv7 build/bench build/lib.* build/temp.* \
+		build/test-logs build/.extension* dist *.egg-info
 	rm -f sparse_runtime/_core.c sparse_runtime/_core*.so
 
 distclean: clean
 	rm -rf build $(VENV)
 
-.PHONY: all help sanitize fuzz extension build core-native core-arm core-armv7 bench-binaries extension-arm demo bench peers bench-report \
-	bench-arm check-c check-arm check-armv7 check-boards check-packages test-py test-arm test-android test \
-	clean distclean
+.PHONY: all help sanitize fuzz extension build core-native core-arm core-armv7 bench-binaries extension-arm demo bench \
+	peers bench-report bench-arm check-c check-arm check-armv7 check-boards check-packages test-py test-arm \
+	test-android test clean distclean
 .DELETE_ON_ERROR:

@@ -4,9 +4,9 @@
     python android/make_assets.py                    # needs what `pip install sparse-runtime[convert]` brings
     python android/make_assets.py --model my.onnx --labels labels.txt --pictures folder [--mean R,G,B --deviation R,G,B]
 
-Without a model it takes MobileNetV1 from the zoo, whose weights are random, with 90 % of its 1x1 weights set to zero, and
-fits the last layer to drawn patterns, by ridge regression: enough to tell them apart. A model of your own is converted as
-it is; it must take one picture [1, 3, height, width] and give one score for each line of labels.txt.
+Without a model it takes MobileNetV1 from the zoo, whose weights are random, with 90 % of its 1x1 weights set to zero,
+and fits the last layer to drawn patterns, by ridge regression: enough to tell them apart. A model of your own is
+converted as it is; it must take one picture [1, 3, height, width] and give one score for each line of labels.txt.
 """
 import argparse
 import shutil

@@ -4,9 +4,10 @@
     python -m benchmarks.costs                  # fits, and checks on shapes that were not fitted to
     python -m benchmarks.costs --write          # also puts the coefficients into kernels.inc
 
-x86 kernels are timed on this machine, alone on a core please, with weights that are in no cache of the core's own; ARM kernels are estimated by tools/armcycles with its model of
-caches. Both need `make core-native core-arm`. What a coefficient means, and how an estimate is made of them, is in
-csrc/kernels/kernel.h and csrc/runtime/cost.c; `terms` here is the same formula.
+x86 kernels are timed on this machine, alone on a core please, with weights that are in no cache of the core's own; ARM
+kernels are estimated by tools/armcycles with its model of caches. Both need `make core-native core-arm`. What a
+coefficient means, and how an estimate is made of them, is in csrc/kernels/kernel.h and csrc/runtime/cost.c; `terms`
+here is the same formula.
 """
 
 import argparse
@@ -49,7 +50,8 @@ GROUPS = {"avx512": ["avx512"], "avx2": ["avx2"], "inorder": ["a53"], "dotprod":
 FITTED = GROUPS | {"ooo": ["a76"], "dotprod_q8": ["a76_q8"]}
 FORMATS = ("dense", "csr", "2x1")
 QUANTIZED = {"vnni": ("dense", "1x4", "2x4"), "amx": ("dense",), "avx2_q8": ("dense", "1x4", "2x4"),
-             "a53_q8": ("dense", "csr", "2x1"), "a55_q8": ("dense", "csr", "2x1"), "a76_q8": ("dense", "csr", "2x1")}  # their forms
+             "a53_q8": ("dense", "csr", "2x1"), "a55_q8": ("dense", "csr", "2x1"),
+             "a76_q8": ("dense", "csr", "2x1")}  # their forms
 X86 = ("avx512", "avx2", "vnni", "amx", "avx2_q8")
 
 
@@ -107,7 +109,8 @@ def measure(group):
             arguments = ["--kernel", kernel, "--shape", ",".join(map(str, shape)), "--sparsity", str(zeros)]
             if group in X86:
                 program = ROOT / "build" / "native" / "spr-bench-kernels"
-                text = subprocess.run([program, *arguments, "--cold", str(8 << 20), "--repeat", "15"], env=dict(os.environ, SPR_ISA=isa), capture_output=True,
+                text = subprocess.run([program, *arguments, "--cold", str(8 << 20), "--repeat", "15"],
+                                      env=dict(os.environ, SPR_ISA=isa), capture_output=True,
                                       text=True, check=True).stdout
             else:
                 program = ["spr-bench-kernels", *arguments, "--repeat", "1", "--calls", "1"]
@@ -157,7 +160,8 @@ def terms(row, structure, l2):
         stored = rows * channels * (1 - row["sparsity"] ** 4)
     used = 1 if fmt == "dense" else 1 - math.exp(-stored / channels / (2 if fmt in ("2x1", "2x4") else 1))
     size = (1.0 if quantized else 4.0) * channels * pixels
-    return stored * pixels, stored * tiles, rows * tiles * panels, min(1, max(0, 2 * size / l2 - 1)) * size * used, stored
+    far = min(1, max(0, 2 * size / l2 - 1)) * size * used
+    return stored * pixels, stored * tiles, rows * tiles * panels, far, stored
 
 
 def least_squares(matrix, target):
@@ -198,8 +202,8 @@ def choose(estimates):
 
 
 def evaluate(rows, core, costs, structure):
-    """One (regret, picked, best, time by dense, shape, sparsity) per choice between dense, CSR and 2x1, weights pruned one
-    by one and in blocks."""
+    """One (regret, picked, best, time by dense, shape, sparsity) per choice between dense, CSR and 2x1, weights pruned
+    one by one and in blocks."""
     known = {(row["kernel"].split("_")[1], tuple(row["shape"]), row["sparsity"]): row for row in rows
              if row["kernel"].startswith("pw")}
     found = []
@@ -251,7 +255,8 @@ def report(group, verbose, write):
     for kernel, values in fit(rows, FITTED[group], structure).items():
         cost = f"COST({', '.join(map(literal, values))}, {', '.join(map(str, structure[kernel]))})"
         print(f"    {kernel}: {cost}")
-        if write and not (group in ("inorder", "dotprod") and kernel.startswith("fc")):  # one FC kernel for all ARM cores
+        # one FC kernel for all ARM cores
+        if write and not (group in ("inorder", "dotprod") and kernel.startswith("fc")):
             text = KERNELS.read_text(encoding="utf-8")
             text = re.sub(rf'("{kernel}"[^"]*?)COST\([^)]*\)', lambda found, new=cost: found[1] + new, text)
             KERNELS.write_text(text, encoding="utf-8")
@@ -262,8 +267,8 @@ def report(group, verbose, write):
             regret = np.array([choice[0] for choice in choices])
             worse = [choice[3] for choice in choices if choice[3] > 1 and choice[5] >= 0.5]
             print(f"    {core}, {name}: {len(choices)} choices, the best {np.mean(regret == 0):.0%}, within 5 % of it "
-                  f"{np.mean(regret < 0.05):.0%}; regret mean {regret.mean():.2%}, worst {regret.max():.1%}; sparse slower "
-                  f"than dense at 50 % or more: {len(worse)} times, at worst {max(worse, default=1):.3f}")
+                  f"{np.mean(regret < 0.05):.0%}; regret mean {regret.mean():.2%}, worst {regret.max():.1%}; sparse "
+                  f"slower than dense at 50 % or more: {len(worse)} times, at worst {max(worse, default=1):.3f}")
             if verbose:
                 for regret_, picked, best, by_dense, shape, zeros in sorted(choices, reverse=True)[:12]:
                     print(f"        {regret_:.1%} {shape} {zeros}: {forms[picked]} for {forms[best]}, "

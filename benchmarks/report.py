@@ -42,9 +42,9 @@ times are dense ones throughout. tvm is left out: without hours of tuning its ti
 
 _INT8 = """## x86, INT8: measured against other runtimes
 
-Measured as FP32 above, {rounds} rounds of {burst:.0f} ms, with models that onnxruntime's tool has quantized (QDQ, weights
-per channel, activations in uint8) after they were pruned, on runtimes that run them in integers; and the same in floats.
-Runtimes may differ by some quanta.
+Measured as FP32 above, {rounds} rounds of {burst:.0f} ms, with models that onnxruntime's tool has quantized (QDQ,
+weights per channel, activations in uint8) after they were pruned, on runtimes that run them in integers; and the same
+in floats. Runtimes may differ by some quanta.
 
 - CPU: {cpu} ({cpus} CPUs; {features}), {system}, Python {python}
 - measured on {date} at commit {commit}
@@ -145,9 +145,9 @@ def _estimated_parts(e):
     if e.data.get("int8") and e.counts:
         parts += [
             "### 1x1 layers in 8 bits",
-            "Millions of cycles with the memory model, all layers of the network; the gain over FP32 of the same form (blocks of "
-            "1x4 over CSR, of 2x4 over 2x1), and over dense in 8 bits. Weights of 2x1 and 2x4 are pruned in pairs of rows, all others "
-            "one by one.",
+            "Millions of cycles with the memory model, all layers of the network; the gain over FP32 of the same form "
+            "(blocks of 1x4 over CSR, of 2x4 over 2x1), and over dense in 8 bits. Weights of 2x1 and 2x4 are pruned in "
+            "pairs of rows, all others one by one.",
             int8_table(e),
         ]
     if e.data.get("depthwise"):

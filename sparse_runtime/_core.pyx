@@ -73,7 +73,9 @@ def kernels():
     found = []
     for i in range(spr_kernel_list_count()):
         spr_kernel_list(i, &info)
-        found.append({"name": _text(info.name), "cls": _text(info.cls), "isa": _text(info.isa), "runs": bool(info.runs)})
+        found.append(
+            {"name": _text(info.name), "cls": _text(info.cls), "isa": _text(info.isa), "runs": bool(info.runs)}
+        )
     return found
 
 
@@ -82,7 +84,10 @@ def schema():
 
     All as text, as it stands in ops.inc; types are INT, FLOAT, INTS and STRING."""
     cdef const spr_op_schema *op
-    kinds = {<int>SPR_TYPE_INT: "INT", <int>SPR_TYPE_FLOAT: "FLOAT", <int>SPR_TYPE_INTS: "INTS", <int>SPR_TYPE_STRING: "STRING"}
+    kinds = {
+        <int>SPR_TYPE_INT: "INT", <int>SPR_TYPE_FLOAT: "FLOAT", <int>SPR_TYPE_INTS: "INTS",
+        <int>SPR_TYPE_STRING: "STRING",
+    }
     ops = {}
     for i in range(SPR_OP_COUNT):
         op = spr_op_get_schema(<spr_op>i)
@@ -92,7 +97,7 @@ def schema():
     return ops
 
 
-# ---- building ------------------------------------------------------------------------------------------------------------
+# ---- building --------------------------------------------------------------------------------------------------------
 
 
 cdef class GraphBuilder:
@@ -132,7 +137,9 @@ cdef class GraphBuilder:
         code = _choice("encoding", encoding, _ENCODINGS)
         PyObject_GetBuffer(array, &view, PyBUF_SIMPLE)
         try:
-            index = spr_graph_add_const(self.graph, name.encode(), &desc, <spr_encoding><int>code, view.buf, view.len, &err)
+            index = spr_graph_add_const(
+                self.graph, name.encode(), &desc, <spr_encoding><int>code, view.buf, view.len, &err
+            )
         finally:
             PyBuffer_Release(&view)
         return self._index(index, &err)
@@ -189,7 +196,8 @@ cdef class GraphBuilder:
 
     def set_sparse(self, str policy):
         """How sessions treat sparse layers unless told otherwise: "auto", "always" or "never"."""
-        self.graph.sparse = <spr_sparse><int>_choice("sparse", policy, {k: v for k, v in _SPARSE.items() if k != "model"})
+        policies = {k: v for k, v in _SPARSE.items() if k != "model"}
+        self.graph.sparse = <spr_sparse><int>_choice("sparse", policy, policies)
 
     def to_bytes(self):
         """The model file."""
@@ -206,7 +214,7 @@ cdef class GraphBuilder:
             free(data)
 
 
-# ---- running -------------------------------------------------------------------------------------------------------------
+# ---- running ---------------------------------------------------------------------------------------------------------
 
 
 cdef class Model:
@@ -260,7 +268,8 @@ cdef class Model:
         return found
 
     def operators(self):
-        """What the nodes are: set of (operator, shape of the second input where that is constant: weights; else None)."""
+        """What the nodes are: set of (operator, shape of the second input where that is constant: weights; else
+        None)."""
         cdef const spr_graph *graph = spr_model_graph(self.model)
         cdef const spr_value *weights
         found = set()
@@ -274,8 +283,8 @@ cdef class Model:
         return found
 
     def infer(self, shapes=None):
-        """Types and shapes of all values whose shapes do not depend on contents: {name: (dtype, shape)}, for the given or the
-        model's input shapes."""
+        """Types and shapes of all values whose shapes do not depend on contents: {name: (dtype, shape)}, for the given
+        or the model's input shapes."""
         cdef const spr_graph *graph = spr_model_graph(self.model)
         cdef spr_desc *inputs = <spr_desc *>calloc(graph.input_count + 1, sizeof(spr_desc))
         cdef spr_plan_options options
@@ -431,7 +440,8 @@ cdef class Session:
             spr_session_layer(self.session, i, &info)
             _, dtype, shape = _tensor(&info.output)
             found.append({
-                "name": _text(info.name), "op": _text(info.op), "kernel": _text(info.kernel), "reason": _text(info.reason),
+                "name": _text(info.name), "op": _text(info.op), "kernel": _text(info.kernel),
+                "reason": _text(info.reason),
                 "dtype": dtype, "shape": shape, "macs": info.macs,
                 "sparsity": info.sparsity if info.sparsity >= 0 else None,
                 "fill_2x1": info.fill_2x1 if info.fill_2x1 >= 0 else None,

@@ -55,7 +55,8 @@ cdef extern from "spr/spr.h" nogil:
     spr_status spr_session_create(const spr_model *model, const spr_session_options *options, spr_session **session,
                                   spr_error *err)
     void spr_session_free(spr_session *session)
-    spr_status spr_session_set_input_shape(spr_session *session, int index, int rank, const int64_t *dim, spr_error *err)
+    spr_status spr_session_set_input_shape(
+        spr_session *session, int index, int rank, const int64_t *dim, spr_error *err)
     spr_status spr_session_prepare(spr_session *session, spr_error *err)
     spr_status spr_session_input(const spr_session *session, int index, spr_tensor_info *info)
     spr_status spr_session_output(const spr_session *session, int index, spr_tensor_info *info)

@@ -132,12 +132,12 @@ def convert(
 ) -> ConversionReport:
     """Converts a model.
 
-    model             path of an ONNX file, its bytes, or an onnx.ModelProto; path of a Paddle inference model (.pdmodel or
-                      .json, with .pdiparams beside it); a torch.nn.Module or torch.export.ExportedProgram
+    model             path of an ONNX file, its bytes, or an onnx.ModelProto; path of a Paddle inference model (.pdmodel
+                      or .json, with .pdiparams beside it); a torch.nn.Module or torch.export.ExportedProgram
     path              where to write the .spr file; None: the report's `data` holds it
     sparse            "auto" stores those convolutions (not depthwise ones) and fully connected layers sparse whose
-                      share of zeros reaches the threshold, "always" all of them that have a zero, "never" none; True is "auto",
-                      False "never". Sessions made without a `sparse` of their own follow it too
+                      share of zeros reaches the threshold, "always" all of them that have a zero, "never" none; True is
+                      "auto", False "never". Sessions made without a `sparse` of their own follow it too
     sparse_threshold  share of zeros, 0 to 1
     input_shapes      {input: dims} in place of the model's own; -1 or None leaves a dimension free
     prune             share of the smallest weights of each such layer to zero first, or {layer: share}; see

@@ -491,8 +491,8 @@ class Graph:
         return builder.to_bytes()
 
     def infer(self, *probes: Mapping[str, Shape]) -> list[dict[str, tuple[str, Shape]]]:
-        """{value: (dtype, shape)} for each {input: shape}, without values whose shapes depend on contents. Raises what the
-        core's inference raises."""
+        """{value: (dtype, shape)} for each {input: shape}, without values whose shapes depend on contents. Raises what
+        the core's inference raises."""
         model = _core.Model(self.to_bytes())
         return [model.infer(probe) for probe in probes]
 

@@ -26,7 +26,8 @@ def macs_done(layer):
 # Operators whose ONNX counterpart has a form in 8 bits, and those that convert.
 _IN_INTEGERS = ("QConv", "QPool", "QBinary", "QUnary", "QConcat")
 _CONVERSIONS = ("Quantize", "Dequantize", "QuantizeLinear", "DequantizeLinear")
-_WITH_A_FORM = ("Conv", "FullyConnected", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Binary", "Unary", "Concat", "Resize")
+_WITH_A_FORM = ("Conv", "FullyConnected", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Binary",
+                "Unary", "Concat", "Resize")
 
 
 def in_integers(layer):
@@ -72,9 +73,9 @@ _WHY = [Column("reason", "why", left=True, wrap=36)]
 class Report:
     """The layers of a session in the order in which they run; printing it gives a table.
 
-    layers: sequence of session.Layer; memory: {"activations": bytes, "weights": bytes, "scratch": bytes, "live": bytes, what the
-    activations take at least}; cpu: the CPU features that kernels may use; tuned: what came of autotuning, "" without.
-    Times are shown where the session was profiled.
+    layers: sequence of session.Layer; memory: {"activations": bytes, "weights": bytes, "scratch": bytes, "live": bytes,
+    what the activations take at least}; cpu: the CPU features that kernels may use; tuned: what came of autotuning, ""
+    without. Times are shown where the session was profiled.
     """
 
     def __init__(self, layers, memory, cpu, tuned=""):
@@ -118,7 +119,8 @@ class Report:
     def to_dict(self):
         """All of it as dicts, lists, strings and numbers, ready for JSON."""
         layers = [{**asdict(layer), "dtype": layer.dtype.name, "shape": list(layer.shape)} for layer in self.layers]
-        return {"cpu": self.cpu, "autotune": self.tuned, "memory": dict(self.memory), "totals": self.totals(), "layers": layers}
+        return {"cpu": self.cpu, "autotune": self.tuned, "memory": dict(self.memory), "totals": self.totals(),
+                "layers": layers}
 
     def notes(self):
         """The lines below the table."""

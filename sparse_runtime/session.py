@@ -13,7 +13,8 @@ from .importers import is_convertible
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """An input or output. Free dimensions are None; shape is None for outputs of a session without known input shapes."""
+    """An input or output. Free dimensions are None; shape is None for outputs of a session without known input
+    shapes."""
 
     name: str
     dtype: np.dtype
@@ -54,20 +55,20 @@ def _open(model):
 class Session:
     """Runs a model.
 
-    model: path of a .spr file (memory-mapped) or of an ONNX or Paddle model (converted in memory), the bytes of a .spr file,
-        any object with the buffer protocol such as an mmap, or an onnx.ModelProto.
+    model: path of a .spr file (memory-mapped) or of an ONNX or Paddle model (converted in memory), the bytes of a .spr
+        file, any object with the buffer protocol such as an mmap, or an onnx.ModelProto.
     threads: how many threads compute, the calling one included.
     cpu_mask: bit i lets the session's own threads run on CPU i; 0: anywhere.
     sparse: "model" as it was converted, "auto" the fastest kernel per layer, "always", or "never" (dense kernels only).
     isa: comma list of CPU features the kernels may use, e.g. "avx2" or "ref"; None: all this CPU has.
     input_shapes: {input name: shape} where other sizes are wanted than the model was converted with.
     profile: time every layer; see profile().
-    autotune: choose each layer's kernel by measuring on this device, not by estimates. Takes from a fraction of a second to some
-        seconds; what is found is kept beside the model, as <model>.spr.tune, and used by the next session with equal options
-        on a CPU of this kind. explain() tells.
+    autotune: choose each layer's kernel by measuring on this device, not by estimates. Takes from a fraction of a
+        second to some seconds; what is found is kept beside the model, as <model>.spr.tune, and used by the next
+        session with equal options on a CPU of this kind. explain() tells.
 
-    Sessions may be used from several threads: runs follow one after the other. Close one by deleting it, with close(), or as a
-    context manager.
+    Sessions may be used from several threads: runs follow one after the other. Close one by deleting it, with close(),
+    or as a context manager.
     """
 
     def __init__(self, model, *, threads=1, cpu_mask=0, sparse="model", isa=None, input_shapes=None, profile=False,
@@ -119,10 +120,10 @@ class Session:
         """Runs the model.
 
         output_names: list of names, or None for all outputs.
-        feeds: {input name: array}, every input, with the input's element type. Another batch or spatial size than before
-            makes the session plan anew.
-        Returns a list of new arrays. Raises ArgumentError for wrong names and element types, ShapeError for shapes that the
-        network cannot take.
+        feeds: {input name: array}, every input, with the input's element type. Another batch or spatial size than
+            before makes the session plan anew.
+        Returns a list of new arrays. Raises ArgumentError for wrong names and element types, ShapeError for shapes that
+        the network cannot take.
         """
         with self._lock:
             session = self._core_session()
@@ -184,7 +185,7 @@ class Session:
             if array.dtype != dtype:
                 raise ArgumentError(f"input {name!r} is given as {array.dtype}, the model takes {dtype}")
             if array.ndim != len(shape):
-                raise ShapeError(f"input {name!r} is given with shape {array.shape}, rank {array.ndim}; the model takes rank "
-                                 f"{len(shape)}, shape {shape}")
+                raise ShapeError(f"input {name!r} is given with shape {array.shape}, rank {array.ndim}; the model "
+                                 f"takes rank {len(shape)}, shape {shape}")
             arrays[index] = np.ascontiguousarray(array).reshape(array.shape)
         return arrays

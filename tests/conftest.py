@@ -30,13 +30,15 @@ def pointwise_model():
     weight = rng.standard_normal((24, 16, 1, 1)).astype(np.float32)
     weight[rng.random(weight.shape) < 0.7] = 0
     return make_model(
-        [helper.make_node("Conv", ["x", "w", "b"], ["c"], name="conv"), helper.make_node("Relu", ["c"], ["y"], name="relu")],
+        [helper.make_node("Conv", ["x", "w", "b"], ["c"], name="conv"),
+         helper.make_node("Relu", ["c"], ["y"], name="relu")],
         {"x": (1, 16, 9, 7)}, ["y"], {"w": weight, "b": rng.standard_normal(24).astype(np.float32)})
 
 
 @pytest.fixture(scope="session")
 def native_build():
-    """The CMake build of the library for this machine. The Makefile makes it before pytest; without it the tests are skipped."""
+    """The CMake build of the library for this machine. The Makefile makes it before pytest; without it the tests are
+    skipped."""
     build = Path(os.environ.get("SPARSE_RUNTIME_BUILD", Path(__file__).resolve().parent.parent / "build" / "native"))
     if platform.machine() not in ("x86_64", "AMD64") and "SPARSE_RUNTIME_BUILD" not in os.environ:
         pytest.skip("build/native is of another machine")

@@ -1,12 +1,12 @@
 """What of ONNX's backend test suite does not pass, though it uses only operators and element types that are supported.
 
-(reason, pattern of test names without "test_" and "_cpu"). The list is strict: test_onnx_backend.py fails if a test that
-is not here fails, and if one that is here passes."""
+(reason, pattern of test names without "test_" and "_cpu"). The list is strict: test_onnx_backend.py fails if a test
+that is not here fails, and if one that is here passes."""
 
 MISSING = [
     (
-        "x_resized * (length_original - 1) / (length_resized - 1): the data are made with a fractional length_resized, the "
-        "specification and onnxruntime have the number of pixels there",
+        "x_resized * (length_original - 1) / (length_resized - 1): the data are made with a fractional length_resized, "
+        "the specification and onnxruntime have the number of pixels there",
         r"resize_downsample_scales_(linear|cubic)_align_corners",
     ),
     (

@@ -168,12 +168,15 @@ class _Exporter:
         hidden = node.inputs[1].const.shape[1]
         bias = ""
         if names[2]:
-            bias = self.const(np.concatenate([np.zeros(2 * rows - hidden), node.inputs[2].const])[None].astype(np.float32))
+            bias = self.const(np.concatenate([np.zeros(2 * rows - hidden),
+                                              node.inputs[2].const])[None].astype(np.float32))
         states = [self.node("Unsqueeze", [n, self.const(np.int64([0]))]) if n else "" for n in names[3:5]]
         peephole = self.node("Unsqueeze", [names[6], self.const(np.int64([0]))]) if names[6] else ""
-        given = [names[0], self.const(np.eye(rows, dtype=np.float32)[None]), self.const(node.inputs[1].const[None]), bias,
+        given = [names[0], self.const(np.eye(rows, dtype=np.float32)[None]), self.const(node.inputs[1].const[None]),
+                 bias,
                  names[5], states[0], *([states[1], peephole] if kind == "LSTM" else [])]
-        functions = {"clip": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "hard_sigmoid": "HardSigmoid", "softplus": "Softplus"}
+        functions = {"clip": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "hard_sigmoid": "HardSigmoid",
+                     "softplus": "Softplus"}
         attrs = {"activations": [functions[node[f]] for f in "fgh"[: {"LSTM": 3, "GRU": 2, "RNN": 1}[kind]]]}
         if node["clip"]:
             attrs["clip"] = node["clip"]

@@ -10,8 +10,8 @@ _TYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8, "tensor(int8)"
 
 
 def reference(model, feeds, threads=1, optimized=True):
-    """{output name: array} by onnxruntime. model: path, bytes or ModelProto. optimized=False takes every node literally:
-    onnxruntime 1.2x folds a Pad with zeros into a MaxPool, which is not the same for negative numbers."""
+    """{output name: array} by onnxruntime. model: path, bytes or ModelProto. optimized=False takes every node
+    literally: onnxruntime 1.2x folds a Pad with zeros into a MaxPool, which is not the same for negative numbers."""
     options = onnxruntime.SessionOptions()
     if not optimized:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

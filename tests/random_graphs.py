@@ -409,8 +409,8 @@ def _pointwise(g, draw, x, oc):
 
 @st.composite
 def blocks(draw, least):
-    """A Graph of one or two blocks as MobileNets have them, [1x1 or stem] -> depthwise -> 1x1 [+ residual], whose tensors between
-    the layers have more than `least` elements."""
+    """A Graph of one or two blocks as MobileNets have them, [1x1 or stem] -> depthwise -> 1x1 [+ residual], whose
+    tensors between the layers have more than `least` elements."""
     g = Graph(draw(st.integers(0, 1000)))
     h, w = draw(st.integers(17, 90)), draw(st.integers(17, 90))
     wide = least // (h * w) + draw(st.integers(1, 9))

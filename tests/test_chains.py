@@ -13,16 +13,19 @@ import sparse_runtime as sr
 
 
 def network(layers, channels, residual=False, seed=0):
-    """A chain of (kind, out channels, kernel, stride, activation); the residual adds the input to the last layer's output."""
+    """A chain of (kind, out channels, kernel, stride, activation); the residual adds the input to the last layer's
+    output."""
     rng = np.random.default_rng(seed)
     nodes, constants, name, ic = [], {}, "x", channels
     for i, (kind, oc, kernel, stride, act) in enumerate(layers):
         oc = ic if kind == "dw" else oc
-        weight = rng.standard_normal((oc, 1 if kind == "dw" else ic, kernel, kernel)) / np.sqrt((1 if kind == "dw" else ic) * kernel**2)
+        each = 1 if kind == "dw" else ic
+        weight = rng.standard_normal((oc, each, kernel, kernel)) / np.sqrt(each * kernel**2)
         if kind == "pw":
             weight[rng.random(weight.shape) < 0.8] = 0
         constants[f"w{i}"], constants[f"b{i}"] = weight.astype(np.float32), rng.standard_normal(oc).astype(np.float32)
-        nodes.append(helper.make_node("Conv", [name, f"w{i}", f"b{i}"], [f"c{i}"], name=f"layer{i}", group=ic if kind == "dw" else 1,
+        nodes.append(helper.make_node("Conv", [name, f"w{i}", f"b{i}"], [f"c{i}"], name=f"layer{i}",
+                                      group=ic if kind == "dw" else 1,
                                       kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[kernel // 2] * 4))
         name, ic = f"c{i}", oc
         if act:
@@ -43,9 +46,11 @@ CHAINS = {
     "residual": ([("pw", 192, 1, 1, "Relu"), ("dw", 0, 3, 1, "Relu"), ("pw", 32, 1, 1, None)], 32, True),
     "sigmoid": ([("pw", 192, 1, 1, "Sigmoid"), ("dw", 0, 5, 1, "Sigmoid"), ("pw", 32, 1, 1, "Sigmoid")], 32, False),
     "stem": ([("conv", 160, 3, 1, "Relu"), ("dw", 0, 3, 1, "Relu"), ("pw", 24, 1, 1, None)], 3, False),
-    "two_separables": ([("dw", 0, 3, 1, "Relu"), ("pw", 84, 1, 1, "Relu"), ("dw", 0, 5, 2, None), ("pw", 40, 1, 1, "Relu")], 84, False),
+    "two_separables": ([("dw", 0, 3, 1, "Relu"), ("pw", 84, 1, 1, "Relu"), ("dw", 0, 5, 2, None),
+                        ("pw", 40, 1, 1, "Relu")], 84, False),
     "five": (
-        [("conv", 16, 3, 1, "Relu"), ("dw", 0, 3, 1, "Relu"), ("pw", 96, 1, 1, "Relu"), ("dw", 0, 3, 2, "HardSwish"), ("pw", 40, 1, 1, None)],
+        [("conv", 16, 3, 1, "Relu"), ("dw", 0, 3, 1, "Relu"), ("pw", 96, 1, 1, "Relu"), ("dw", 0, 3, 2, "HardSwish"),
+         ("pw", 40, 1, 1, None)],
         3, False),
     "ends_depthwise": ([("pw", 192, 1, 1, "Relu"), ("dw", 0, 3, 1, "Relu")], 16, False),
 }
@@ -130,7 +135,8 @@ FUSED = []  # layers that ran fused, by random block
 @pytest.mark.slow  # emulated, the tensors that are large enough take too long
 @pytest.mark.parametrize("isa, least", STRIPED)
 def test_random_blocks(isa, least):
-    """Any geometry, against onnxruntime, on one, two and three threads the same bit for bit, and again after other inputs."""
+    """Any geometry, against onnxruntime, on one, two and three threads the same bit for bit, and again after other
+    inputs."""
     @settings(max_examples=40, deadline=None, derandomize=True,
               suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
     @given(st.data())

@@ -1,4 +1,5 @@
-"""Which kernels a plan chooses by its estimates, and that the fit of benchmarks/costs.py is about the same estimates."""
+"""Which kernels a plan chooses by its estimates, and that the fit of benchmarks/costs.py is about the same
+estimates."""
 
 import re
 
@@ -24,7 +25,8 @@ def layer_for(pixels, rows, channels, sparsity, block=1):
     rng = np.random.default_rng(4)
     keep = np.repeat(rng.random((-(-rows // block), channels)) >= sparsity, block, 0)[:rows]
     weight = (rng.uniform(1, 2, (rows, channels)) * keep).astype(np.float32)[:, :, None, None]
-    model = make_model([helper.make_node("Conv", ["x", "w"], ["y"])], {"x": (1, channels, 1, pixels)}, ["y"], {"w": weight})
+    model = make_model([helper.make_node("Conv", ["x", "w"], ["y"])], {"x": (1, channels, 1, pixels)}, ["y"],
+                       {"w": weight})
     return next(iter(sr.Session(sr.convert(model, sparse_threshold=0).data).explain()))
 
 
@@ -48,7 +50,8 @@ def test_the_cheapest_is_chosen(shape, sparsity, block):
         assert least > 0.9 * kcycles["dense"] - 1
     else:  # sparse must win by more than estimates err
         assert kcycles[chosen] <= least + 1 and least <= 0.9 * kcycles["dense"] + 1
-    if sparsity == 0.02 and shape[0] < 1000:  # large maps are bound by memory, which sparse kernels of some cores read better
+    # large maps are bound by memory, which sparse kernels of some cores read better
+    if sparsity == 0.02 and shape[0] < 1000:
         assert chosen == "dense"
     if sparsity == 0.95:
         assert chosen != "dense"

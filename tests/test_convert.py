@@ -335,7 +335,8 @@ def test_convert_stays_a_function(tmp_path):
     onnx.save(sr.zoo.build("mobilenet_v1", size=32), path)
     for first in (f"sr.Session({str(path)!r})", "import sparse_runtime.onnx_backend"):
         code = f"import sparse_runtime as sr; {first}; assert sr.convert({str(path)!r}).data"
-        subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
+        subprocess.run([sys.executable, "-c", code], check=True,
+                       env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
 
 
 @pytest.mark.parametrize("batch", [2, "N"])
@@ -349,8 +350,11 @@ def test_all_nodes_that_inference_refuses_are_named(batch):
         helper.make_node("CumSum", ["k", "axis"], ["d"], name="third"),
         helper.make_node("Relu", ["x"], ["y"], name="fine"),
     ]
-    model = make_model(nodes, {"x": (batch, 3), "h": (np.dtype("bool"), (batch, 3)), "i": (np.dtype("int8"), (batch, 3)),
-                               "k": (np.dtype("int8"), (2,))}, {"b": TensorProto.BOOL, "c": TensorProto.INT8, "d": TensorProto.INT8, "y": TensorProto.FLOAT}, {"axis": np.array(0)})
+    model = make_model(nodes, {"x": (batch, 3), "h": (np.dtype("bool"), (batch, 3)),
+                               "i": (np.dtype("int8"), (batch, 3)),
+                               "k": (np.dtype("int8"), (2,))},
+                               {"b": TensorProto.BOOL, "c": TensorProto.INT8, "d": TensorProto.INT8,
+                                "y": TensorProto.FLOAT}, {"axis": np.array(0)})
     with pytest.raises(sr.UnsupportedError) as raised:
         sr.convert(model)
     text = str(raised.value)

@@ -60,16 +60,19 @@ def scales(net, *factors):
 MIDDLES = {
     "shuffle and slices": (shuffled, 8),
     "split": (split, 8),
-    "concat of two scales": (lambda n, x: requantized(n, n.node("Concat", x, n.qdq(n.node("Relu", x), 0.03, 0), axis=1)), 16),
+    "concat of two scales": (
+        lambda n, x: requantized(n, n.node("Concat", x, n.qdq(n.node("Relu", x), 0.03, 0), axis=1)), 16),
     "padding": (lambda n, x: requantized(n, n.node("Pad", x, n.const(np.array([0, 0, 1, 2, 0, 0, 0, 1])))), 8),
     "nearest": (lambda n, x: requantized(n, n.node("Resize", x, "", scales(n, 2, 1.5), mode="nearest")), 8),
-    # Scales of a power of two, with which floats are exact: else means right between two numbers go where an onnxruntime's order
-    # of operations sends them.
-    "linear": (lambda n, x: n.qdq(n.node("Resize", n.qdq(n.node("Relu", x), 1 / 16, 3), "", scales(n, 2, 0.5), mode="linear"),
+    # Scales of a power of two, with which floats are exact: else means right between two numbers go where an
+    # onnxruntime's order of operations sends them.
+    "linear": (lambda n, x: n.qdq(n.node("Resize", n.qdq(n.node("Relu", x), 1 / 16, 3), "", scales(n, 2, 0.5),
+                                         mode="linear"),
                                   1 / 16, 3), 8),
     "linear, another scale": (lambda n, x: n.qdq(n.node("Resize", x, "", scales(n, 1, 3), mode="linear",
                                                         coordinate_transformation_mode="align_corners"), 0.04, 9), 8),
-    "pools": (lambda n, x: requantized(n, n.node("AveragePool", requantized(n, n.node("MaxPool", x, kernel_shape=[2, 2])),
+    "pools": (lambda n, x: requantized(n, n.node("AveragePool",
+                                                 requantized(n, n.node("MaxPool", x, kernel_shape=[2, 2])),
                                                  kernel_shape=[3, 3], pads=[1, 1, 1, 1])), 8),
     "hard swish, spelled out": (lambda n, x: n.qdq(n.node("Mul", x, n.qdq(n.node("Div", n.qdq(n.node("Clip", n.qdq(
         n.node("Add", x, n.const(np.float32(3))), 0.06, 20), n.const(np.float32(0)), n.const(np.float32(6))), 0.025, 0),
@@ -161,7 +164,8 @@ def test_other_sizes_and_batches():
         np.testing.assert_array_equal(session.run(None, {"x": feeds["x"][i : i + 1]})[0][0], together[i])
 
 
-# ---- QLinear operators, one by one, between conversions of their own ---------------------------------------------------
+# ---- QLinear operators, one by one, between conversions of their own
+# ---------------------------------------------------
 
 
 class QNet(Net):
@@ -191,9 +195,11 @@ def qlinear(name, kind):
     if name == "QLinearConv":
         w = (net.const(draw(6, 4, 3, 3)), net.const(net.rng.uniform(0.005, 0.01, 6).astype(np.float32)),
              net.const(np.zeros(6, np.int8)))
-        y = net.q(name, x, *xp, *w, *yp, net.const(net.rng.integers(-900, 900, 6).astype(np.int32)), domain="", pads=[1] * 4)
+        y = net.q(name, x, *xp, *w, *yp, net.const(net.rng.integers(-900, 900, 6).astype(np.int32)), domain="",
+                  pads=[1] * 4)
     elif name == "QLinearConv of bytes":
-        w = net.const(net.rng.integers(0, 255, (6, 4, 1, 1)).astype(np.uint8)), net.const(np.float32(0.01)), net.const(np.uint8(111))
+        w = (net.const(net.rng.integers(0, 255, (6, 4, 1, 1)).astype(np.uint8)), net.const(np.float32(0.01)),
+             net.const(np.uint8(111)))
         y = net.q("QLinearConv", x, *xp, *w, *yp, domain="")
     elif name in ("QLinearAdd", "QLinearMul"):
         y = net.q(name, x, *xp, x, *xp, *yp)
@@ -263,7 +269,8 @@ def test_sums_of_integers_are_exact(name, zero):
     np.testing.assert_array_equal(found, expected.astype(np.float32).astype(np.int32))
 
 
-# ---- islands of floats -------------------------------------------------------------------------------------------------
+# ---- islands of floats
+# -------------------------------------------------------------------------------------------------
 
 
 def island(middle):
@@ -283,9 +290,11 @@ def test_islands_are_told():
     assert "Softmax has no form in 8 bits" in str(report)
     explained = session.explain()
     assert [(layer.op, layer.reason) for layer in explained if layer.op not in ("QConv",)] == [
-        ("Quantize", "conversion to 8 bits"), ("Dequantize", "conversion from 8 bits"), ("Softmax", "float32: no form in 8 bits"),
+        ("Quantize", "conversion to 8 bits"), ("Dequantize", "conversion from 8 bits"),
+        ("Softmax", "float32: no form in 8 bits"),
         ("Quantize", "conversion to 8 bits"), ("Dequantize", "conversion from 8 bits")]  # fmt: skip
-    assert "8 bits: 2 layers compute in integers, 1 in float32 (Softmax 1); conversions: 2 to 8 bits, 2 from them" in str(explained)
+    line = "8 bits: 2 layers compute in integers, 1 in float32 (Softmax 1); conversions: 2 to 8 bits, 2 from them"
+    assert line in str(explained)
 
 
 def test_no_islands():

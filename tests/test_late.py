@@ -36,7 +36,8 @@ def detector():
                  "ws": weights(2, 16, 1, 1), "box_shape": np.array([0, 4, -1]), "score_shape": np.array([0, 2, -1]),
                  "most": np.array([60]), "iou": np.float32([0.2]), "least": np.float32([0.6]), "one": np.array([1]),
                  "two": np.array([2]), "three": np.array([3])}
-    return make_model(nodes, {"x": (1, 3, 9, 7)}, {"kept": FLOAT, "found": INT64, "shape": INT64, "planes": FLOAT}, constants)
+    return make_model(nodes, {"x": (1, 3, 9, 7)}, {"kept": FLOAT, "found": INT64, "shape": INT64, "planes": FLOAT},
+                      constants)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -60,12 +61,14 @@ def test_detector(rewritten, threads):
 
 def test_everything_late():
     """Nothing is known of any shape before the run; what is fed may be read by nothing else."""
-    model = make_model([node("Range", "start limit delta", "r"), node("Cast", "r", "f", to=FLOAT), node("Exp", "f", "y")],
+    model = make_model([node("Range", "start limit delta", "r"), node("Cast", "r", "f", to=FLOAT),
+                        node("Exp", "f", "y")],
                        {n: (np.dtype("int64"), ()) for n in ("start", "limit", "delta")}, ["y"])
     session = sr.Session(model)
     for start, limit, delta in ((0, 5, 1), (3, 3, 1), (7, -2, -3)):
         feeds = {"start": np.array(start), "limit": np.array(limit), "delta": np.array(delta)}
-        np.testing.assert_allclose(session.run(None, feeds)[0], np.exp(np.arange(start, limit, delta, np.float32)), rtol=1e-6)
+        np.testing.assert_allclose(session.run(None, feeds)[0], np.exp(np.arange(start, limit, delta, np.float32)),
+                                   rtol=1e-6)
 
 
 def test_convolution_behind():
@@ -103,7 +106,8 @@ def test_contents_that_do_not_fit():
 
 def test_more_than_there_is_memory():
     """Of a size that is fed: the system would promise it, and end the process when it is used."""
-    model = make_model([node("Expand", "x shape", "y"), node("Neg", "y", "z")], {"x": (1,), "shape": (np.dtype("int64"), (2,))}, ["z"])
+    model = make_model([node("Expand", "x shape", "y"), node("Neg", "y", "z")],
+                       {"x": (1,), "shape": (np.dtype("int64"), (2,))}, ["z"])
     session, x = sr.Session(model), np.ones(1, np.float32)
     with pytest.raises(sr.OutOfMemoryError, match="a folded constant"):
         session.run(None, {"x": x, "shape": np.array([2**18, 2**19])})
@@ -121,7 +125,8 @@ def test_non_zero(dtype):
 
 
 def test_boxes_without_area_and_scores_that_are_equal():
-    boxes = np.array([[[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 2, 2], [1, 1, 0, 0], [0, 0, np.nan, 1], [5, 5, 6, 6]]], np.float32)
+    boxes = np.array([[[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 2, 2], [1, 1, 0, 0], [0, 0, np.nan, 1], [5, 5, 6, 6]]],
+                     np.float32)
     scores = np.array([[[0.5, 0.5, 0.5, 0.9, 0.7, np.nan]]], np.float32)
     model = make_model([node("NonMaxSuppression", "b s most iou least", "y")], {"b": boxes.shape, "s": scores.shape},
                        {"y": INT64}, {"most": np.array(10), "iou": np.float32(0.5), "least": np.float32(0.4)})

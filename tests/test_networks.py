@@ -1,4 +1,5 @@
-"""Whole networks against onnxruntime: those of the zoo, dense and pruned, and real ones where SPARSE_RUNTIME_MODELS names them."""
+"""Whole networks against onnxruntime: those of the zoo, dense and pruned, and real ones where SPARSE_RUNTIME_MODELS
+names them."""
 
 import functools
 import os
@@ -13,8 +14,8 @@ import sparse_runtime as sr
 from sparse_runtime import zoo
 
 MODELS = os.environ.get("SPARSE_RUNTIME_MODELS")
-# name -> largest error as a share of the output range. onnxruntime differs from itself by 2.4e-4 between 1 and 2 threads on
-# picodet_xs, and by 1.5e-4 between its graph as it is and optimized on the one score of mp_pose_lite.
+# name -> largest error as a share of the output range. onnxruntime differs from itself by 2.4e-4 between 1 and 2
+# threads on picodet_xs, and by 1.5e-4 between its graph as it is and optimized on the one score of mp_pose_lite.
 REAL = dict.fromkeys([
     "coral_mobilenet_v1_0.25_128_fp32", "coral_mobilenet_v1_0.75_192_fp32", "coral_mobilenet_v2_1.0_224_fp32",
     "mp_blazeface_back", "mp_blazeface_short", "mp_face_full_dense", "mp_face_landmark", "mp_hand_dense_2109",
@@ -23,12 +24,15 @@ REAL = dict.fromkeys([
     "tiny_vww_float", "ulfd_rfb320_raw", "ulfd_slim320", "yolox_nano", "yunet_n_320", "yunet_n_dynamic"], 1e-4)
 REAL.update(picodet_xs_320=1e-3, mp_pose_lite=1e-3)
 # Inputs on the scale of what the network was trained on, so that its outputs say something: 0..255 or 0..1 pictures.
-PIXELS = {"yunet_n_320": 255.0, "yunet_n_dynamic": 255.0, "yolox_nano": 255.0, "ppocrv4_det": 255.0, "mp_pose_lite": 255.0,
+PIXELS = {"yunet_n_320": 255.0, "yunet_n_dynamic": 255.0, "yolox_nano": 255.0, "ppocrv4_det": 255.0,
+          "mp_pose_lite": 255.0,
           "ulfd_slim320": 255.0, "retinaface_mbv1_0.25": 255.0}
-# Quantized networks: where a value lies on the edge of two quanta, the order of operations decides, and networks make more of it.
-# All operations in integers here are onnxruntime's, so that results are equal; tiny_resnet's convolutions are in floats there.
+# Quantized networks: where a value lies on the edge of two quanta, the order of operations decides, and networks make
+# more of it. All operations in integers here are onnxruntime's, so that results are equal; tiny_resnet's convolutions
+# are in floats there.
 QUANTIZED = (
-    "coral_deeplabv3_mnv2_dm05_int8_qdq", "coral_mobilenet_v1_0.25_128_int8_qdq", "coral_mobilenet_v1_0.75_192_int8_qdq",
+    "coral_deeplabv3_mnv2_dm05_int8_qdq", "coral_mobilenet_v1_0.25_128_int8_qdq",
+    "coral_mobilenet_v1_0.75_192_int8_qdq",
     "coral_mobilenet_v2_1.0_224_int8_qdq", "nanodet_m_320_qdq", "nanodet_m_320_qop", "tiny_resnet_int8_qdq")
 # Networks without fixed sizes -> sizes to run them at.
 SIZES = {"yunet_n_dynamic": ((2, 3, 192, 256), (1, 3, 352, 160)), "ppocrv4_det": ((2, 3, 96, 224), (1, 3, 160, 128)),
@@ -59,8 +63,9 @@ def compare(session, feeds, expected, tolerance):
 
 
 def expected_outputs(path, feeds):
-    """onnxruntime's, but outputs of a Sigmoid in double precision from onnxruntime's inputs of it: its own sigmoid is off by 1.3e-7,
-    which is 1.7e-3 of the largest where ppocrv4_det sees no text, on arm64 enough to miss 1e-4 on pictures."""
+    """onnxruntime's, but outputs of a Sigmoid in double precision from onnxruntime's inputs of it: its own sigmoid is
+    off by 1.3e-7, which is 1.7e-3 of the largest where ppocrv4_det sees no text, on arm64 enough to miss 1e-4 on
+    pictures."""
     model = onnx.load(path)
     arguments = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "Sigmoid"}
     names = [output.name for output in model.graph.output]
@@ -101,7 +106,8 @@ def test_real_network_batch(name):
     _, data, _, _ = real_network(name)
     session = sr.Session(data)
     feeds = pictures(session, {i.name: (3, *whole(i.shape)[1:]) for i in session.inputs}, PIXELS.get(name, 1.0))
-    feeds = {k: (v * np.array([1, 0.5, 0.25]).reshape(-1, *[1] * (v.ndim - 1))).astype(v.dtype) for k, v in feeds.items()}
+    feeds = {k: (v * np.array([1, 0.5, 0.25]).reshape(-1, *[1] * (v.ndim - 1))).astype(v.dtype)
+             for k, v in feeds.items()}
     together = session.run(None, feeds)
     for i in range(3):
         alone = session.run(None, {k: v[i:i + 1] for k, v in feeds.items()})
@@ -127,7 +133,8 @@ def test_real_network_sizes(name):
 @pytest.mark.skipif(not MODELS, reason="SPARSE_RUNTIME_MODELS is not set")
 @pytest.mark.parametrize("name", QUANTIZED)
 def test_quantized_network(name):
-    """In integers but for softmax and what only moves values, and 99.9 % of the results within two quanta of onnxruntime's."""
+    """In integers but for softmax and what only moves values, and 99.9 % of the results within two quanta of
+    onnxruntime's."""
     model = onnx.load(Path(MODELS, name + ".onnx"))
     last = model.graph.node[-1]
     if last.op_type == "ArgMax":  # which of noise says nothing: what it is taken of does
@@ -142,8 +149,10 @@ def test_quantized_network(name):
         quantum = constants[makers[output].input[1]] if makers[output].op_type == "DequantizeLinear" else 1
         assert (np.abs(actual.astype(np.float64) - want) > 2.01 * quantum).mean() <= 1e-3, output
     kinds = {layer.op for layer in session._layers()}
-    moves = {"Reshape", "Transpose", "Flatten", "Unsqueeze", "Squeeze", "Softmax", "ArgReduce", "QuantizeLinear", "DequantizeLinear"}
-    assert kinds - moves <= {"Quantize", "QConv", "QBinary", "QPool", "QUnary", "QConcat", "Resize", "Dequantize"}, kinds
+    moves = {"Reshape", "Transpose", "Flatten", "Unsqueeze", "Squeeze", "Softmax", "ArgReduce", "QuantizeLinear",
+             "DequantizeLinear"}
+    assert kinds - moves <= {"Quantize", "QConv", "QBinary", "QPool", "QUnary", "QConcat", "Resize",
+                             "Dequantize"}, kinds
 
 
 @functools.lru_cache(maxsize=4)
@@ -155,7 +164,8 @@ def zoo_network(name, ratio, block=(1, 1)):
 
 
 # Emulated cores run every network unstructured, and one of them in each form.
-FORMS = [pytest.param(name, ratio, block, marks=[] if block == (1, 1) and ratio or name == "mobilenet_v1" else pytest.mark.slow)
+FORMS = [pytest.param(name, ratio, block,
+                      marks=[] if block == (1, 1) and ratio or name == "mobilenet_v1" else pytest.mark.slow)
          for name in zoo.names() for ratio, block in ((0, (1, 1)), (0.8, (1, 1)), (0.8, (2, 1)))]
 
 

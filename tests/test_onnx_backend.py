@@ -64,7 +64,8 @@ def test_categories_are_all_there():
 
 @pytest.fixture
 def doubled():
-    return make_model([helper.make_node("Add", ["x", "x"], ["y"]), helper.make_node("Neg", ["x"], ["z"])], {"x": (2, 3)},
+    return make_model([helper.make_node("Add", ["x", "x"], ["y"]), helper.make_node("Neg", ["x"], ["z"])],
+                      {"x": (2, 3)},
                       ["y", "z"])
 
 

@@ -301,7 +301,8 @@ def test_comparisons_of_all_types(dtype):
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_where_of_all_types(dtype):
     rng = np.random.default_rng(10)
-    a, b = (rng.integers(0, 2, shape).astype(dtype) * (1 if dtype.kind == "b" else 100) for shape in ((2, 3, 5, 7), (5, 1)))
+    a, b = (rng.integers(0, 2, shape).astype(dtype) * (1 if dtype.kind == "b" else 100)
+            for shape in ((2, 3, 5, 7), (5, 1)))
     condition = rng.integers(0, 2, (3, 1, 7)).astype(bool)
     a, b = a.astype(dtype), b.astype(dtype)
     np.testing.assert_array_equal(run("Where", condition, a, b, out=dtype), np.where(condition, a, b))
@@ -332,7 +333,8 @@ def test_searching_ties_and_extremes(dtype):
 
 def test_searching_on_threads():
     x = np.random.default_rng(11).standard_normal((2, 50, 33, 31)).astype(F32)
-    model = make_model([helper.make_node("TopK", ["x", "k"], ["v", "i"], axis=1), helper.make_node("CumSum", ["x", "a"], ["s"]),
+    model = make_model([helper.make_node("TopK", ["x", "k"], ["v", "i"], axis=1),
+                        helper.make_node("CumSum", ["x", "a"], ["s"]),
                         helper.make_node("ArgMax", ["x"], ["m"], axis=1)], {"x": x.shape},
                        {"v": TensorProto.FLOAT, "i": TensorProto.INT64, "s": TensorProto.FLOAT, "m": TensorProto.INT64},
                        {"k": np.array([7]), "a": np.array(1)})
@@ -358,7 +360,8 @@ def test_indices_out_of_range_stay_inside(op):
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "int64", "uint64", "float64"])
 def test_mod_of_all_types(dtype):
-    """The sign of the divisor, or of the dividend; by zero, zero, and the smallest number by -1: neither may end the process."""
+    """The sign of the divisor, or of the dividend; by zero, zero, and the smallest number by -1: neither may end the
+    process."""
     signed = np.dtype(dtype).kind != "u"
     a = np.array([7, 8, 100, 0, 5] + ([-7, -8, 7, -7] if signed else []), dtype)
     b = np.array([3, 4, 7, 9, 6] + ([3, 4, -3, -3] if signed else []), dtype)
@@ -372,7 +375,8 @@ def test_mod_of_all_types(dtype):
 def test_ranges_of_extremes():
     """Counted exactly, though the difference of the bounds overflows; too long ones are refused."""
     low, high = -(2**63), 2**63 - 1
-    cases = [(low, high, 2**62), (high, low, -(2**62)), (high - 5, high, 2), (0, 0, 1), (5, 1, 1), (2**53, 2**53 + 3, 1)]
+    cases = [(low, high, 2**62), (high, low, -(2**62)), (high - 5, high, 2), (0, 0, 1), (5, 1, 1),
+             (2**53, 2**53 + 3, 1)]
     for start, limit, delta in cases:
         actual = _range(start, limit, delta)
         np.testing.assert_array_equal(actual, np.array(range(start, limit, delta), I64))
@@ -395,12 +399,14 @@ def _range(start, limit, delta):
 def test_sequences_without_times_or_members(op, gates):
     """Of nothing, the state stays what it was."""
     rng = np.random.default_rng(12)
-    w, r, start = rng.standard_normal((1, gates * 5, 3)), rng.standard_normal((1, gates * 5, 5)), np.ones((1, 2, 5), F32)
+    w, r = rng.standard_normal((1, gates * 5, 3)), rng.standard_normal((1, gates * 5, 5))
+    start = np.ones((1, 2, 5), F32)
     for time, batch in ((0, 2), (4, 0)):
         model = make_model([helper.make_node(op, ["x", "w", "r", "", "", "h"], ["y", "last"], hidden_size=5)],
                            {"x": (time, batch, 3)}, ["y", "last"],
                            {"w": w.astype(F32), "r": r.astype(F32), "h": start[:, :batch]}, 14)
-        y, last = sr.Session(import_model(model).to_bytes(), threads=2).run(None, {"x": np.zeros((time, batch, 3), F32)})
+        session = sr.Session(import_model(model).to_bytes(), threads=2)
+        y, last = session.run(None, {"x": np.zeros((time, batch, 3), F32)})
         assert y.shape == (time, 1, batch, 5)
         np.testing.assert_array_equal(last, start[:, :batch])
 
@@ -409,7 +415,8 @@ def test_sequences_without_times_or_members(op, gates):
 def test_sequences_on_threads(op, gates):
     rng = np.random.default_rng(13)
     x = rng.standard_normal((20, 7, 24)).astype(F32)
-    model = make_model([helper.make_node(op, ["x", "w", "r"], ["y"], hidden_size=40, direction="bidirectional")], {"x": x.shape},
+    model = make_model([helper.make_node(op, ["x", "w", "r"], ["y"], hidden_size=40, direction="bidirectional")],
+                       {"x": x.shape},
                        ["y"], {"w": rng.standard_normal((2, gates * 40, 24)).astype(F32) / 5,
                                "r": rng.standard_normal((2, gates * 40, 40)).astype(F32) / 6}, 14)
     data, expected = import_model(model).to_bytes(), reference(model, {"x": x})["y"]

@@ -46,7 +46,8 @@ class Net:
         """int8 with scales by row, or uint8 with a zero."""
         if zero is not None:
             q = self.rng.integers(0, 255, shape).astype(np.uint8)
-            return self.node("DequantizeLinear", self.const(q), self.const(np.float32(scale)), self.const(np.uint8(zero)))
+            return self.node("DequantizeLinear", self.const(q), self.const(np.float32(scale)),
+                             self.const(np.uint8(zero)))
         q = self.rng.integers(-127, 128, shape).astype(np.int8)
         q[self.rng.random(shape) < zeros] = 0
         s = (scale * self.rng.uniform(0.5, 1, shape[0])).astype(np.float32)
@@ -69,7 +70,8 @@ def compare(model: onnx.ModelProto, feeds, quantum: float, share: float = 0.0, *
     data = sr.convert(model, sparse_threshold=0.3).data
     settings = ort.SessionOptions()
     settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    expected = ort.InferenceSession(model.SerializeToString(), settings, providers=["CPUExecutionProvider"]).run(None, feeds)
+    session = ort.InferenceSession(model.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+    expected = session.run(None, feeds)
     with sr.Session(data, **options) as session:
         found = session.run(None, feeds)
         kinds = [layer.op for layer in session._layers()]
@@ -115,7 +117,8 @@ def test_conv(name, kind, zero):
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("zero", [None, 5, 113])
 def test_fully_connected(zero, threads):
-    """Images of one pixel have kernels of their own; a batch, more rows than a task, and 9 bits of a weight less its zero."""
+    """Images of one pixel have kernels of their own; a batch, more rows than a task, and 9 bits of a weight less its
+    zero."""
     net = Net("uint8", seed=threads)
     x = net.qdq(net.node("GlobalAveragePool", net.qdq("x", 0.02, 131)), 0.005, 120)
     bias = net.const(net.rng.integers(-500, 500, 301).astype(np.float32) * np.float32(1e-4))
@@ -158,7 +161,8 @@ def test_network_of_all_operators():
 
 
 def test_floats_stay_where_they_are_needed():
-    """A convolution without QuantizeLinear gives float32, an operator without a quantized form is between conversions."""
+    """A convolution without QuantizeLinear gives float32, an operator without a quantized form is between
+    conversions."""
     net = Net("int8")
     x = net.qdq("x", 0.02, 0)
     y = net.qdq(net.node("Transpose", x, perm=[0, 1, 3, 2]), 0.02, 0)
@@ -176,7 +180,8 @@ def test_bytes_at_the_border():
     x = net.node("DequantizeLinear", "x", s, z)
     y = net.node("QuantizeLinear", net.node("Conv", x, net.weights((5, 4, 1, 1), 0.01)), s, z)
     model = net.model({"x": [1, 4, 6, 7]}, [y])
-    model.graph.input[0].type.tensor_type.elem_type = model.graph.output[0].type.tensor_type.elem_type = TensorProto.UINT8
+    for end in (model.graph.input[0], model.graph.output[0]):
+        end.type.tensor_type.elem_type = TensorProto.UINT8
     feeds = {"x": net.rng.integers(0, 256, (1, 4, 6, 7)).astype(np.uint8)}
     assert compare(model, feeds, 1, share=0.01) == ["Quantize", "QConv", "Dequantize"]
 

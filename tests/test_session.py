@@ -60,7 +60,8 @@ def test_inputs_and_outputs(spr):
 
 
 def test_run_returns_what_was_asked_for():
-    model = make_model([helper.make_node("Relu", ["x"], ["r"]), helper.make_node("Neg", ["x"], ["n"])], {"x": (2, 3)}, ["r", "n"])
+    model = make_model([helper.make_node("Relu", ["x"], ["r"]), helper.make_node("Neg", ["x"], ["n"])], {"x": (2, 3)},
+                       ["r", "n"])
     session = sr.Session(model)
     x = np.array([[1, -2, 3], [-4, 5, -6]], np.float32)
     r, n = session.run(None, {"x": x})
@@ -221,7 +222,8 @@ def test_sparse_policies_choose_kernels(spr):
 
 
 def test_integer_graphs():
-    model = make_model([helper.make_node("Add", ["a", "b"], ["y"])], {"a": (np.dtype("int64"), (2, 1)), "b": (np.dtype("int64"), (3,))},
+    model = make_model([helper.make_node("Add", ["a", "b"], ["y"])],
+                       {"a": (np.dtype("int64"), (2, 1)), "b": (np.dtype("int64"), (3,))},
                        {"y": TensorProto.INT64})
     a, b = np.array([[1], [2**40]]), np.array([1, -2, 3])
     np.testing.assert_array_equal(sr.Session(model)(a, b), a + b)

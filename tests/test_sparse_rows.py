@@ -1,5 +1,5 @@
-"""Fully connected layers with sparse weights on batches of rows: turned into planes and run by the pointwise kernels where
-that is estimated to be faster. Against float64."""
+"""Fully connected layers with sparse weights on batches of rows: turned into planes and run by the pointwise kernels
+where that is estimated to be faster. Against float64."""
 
 import numpy as np
 import pytest
@@ -43,15 +43,18 @@ def test_rows_of_any_number_and_rank(shape, rows):
     assert kernel.startswith("fc_csr" if np.prod(shape[:-1]) == 1 else ("fc_csr", "pw_csr", "pw_2x1"))
 
 
-@pytest.mark.parametrize("function, attributes", [("Relu", {}), ("Sigmoid", {}), ("HardSwish", {}), ("Elu", {"alpha": 0.5}),
+@pytest.mark.parametrize("function, attributes", [("Relu", {}), ("Sigmoid", {}), ("HardSwish", {}),
+                                                  ("Elu", {"alpha": 0.5}),
                                                   ("PRelu", None)])
 @pytest.mark.parametrize("rows", [3, 20, 64])
 def test_bias_residual_and_activation(function, attributes, rows):
     w, x, z = weights(96, 50), RNG.standard_normal((rows, 96)), RNG.standard_normal((rows, 50))
-    constants = {"w": w.T.copy(), "b": RNG.standard_normal(50).astype(np.float32), "slope": RNG.random(50).astype(np.float32)}
+    constants = {"w": w.T.copy(), "b": RNG.standard_normal(50).astype(np.float32),
+                 "slope": RNG.random(50).astype(np.float32)}
     function = helper.make_node("PRelu", ["s", "slope"], ["y"]) if attributes is None else \
         helper.make_node(function, ["s"], ["y"], **attributes)
-    model = make_model([helper.make_node("Gemm", ["x", "w", "b"], ["g"], transB=1), helper.make_node("Add", ["g", "z"], ["s"]),
+    model = make_model([helper.make_node("Gemm", ["x", "w", "b"], ["g"], transB=1),
+                        helper.make_node("Add", ["g", "z"], ["s"]),
                         function], {"x": (rows, 96), "z": (rows, 50)}, ["y"], constants)
     feeds = {"x": x.astype(np.float32), "z": z.astype(np.float32)}
     session = sr.Session(sr.convert(model).data, sparse="always")
@@ -62,7 +65,8 @@ def test_bias_residual_and_activation(function, attributes, rows):
 def test_convolution_on_single_pixels():
     """A batch of 1x1 maps, here of 2x2 ones with strides of 2, is a batch of rows."""
     w = weights(64, 48).T.reshape(48, 64, 1, 1).copy()
-    model = make_model([helper.make_node("Conv", ["x", "w"], ["y"], strides=[2, 2])], {"x": (19, 64, 2, 2)}, ["y"], {"w": w})
+    model = make_model([helper.make_node("Conv", ["x", "w"], ["y"], strides=[2, 2])], {"x": (19, 64, 2, 2)}, ["y"],
+                       {"w": w})
     x = RNG.standard_normal((19, 64, 2, 2)).astype(np.float32)
     session = sr.Session(sr.convert(model).data, sparse="always")
     assert layer(session).kernel.startswith("pw_")
@@ -93,4 +97,5 @@ def test_measured(tmp_path):
     session = sr.Session(path, autotune=True)
     assert "csr" in layer(session).reason and "2x1" in layer(session).reason
     x = RNG.standard_normal((40, 256)).astype(np.float32)
-    np.testing.assert_allclose(session.run(None, {"x": x})[0], x.astype(np.float64) @ weights(256, 200), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(session.run(None, {"x": x})[0], x.astype(np.float64) @ weights(256, 200), rtol=1e-4,
+                               atol=1e-5)

@@ -1,4 +1,5 @@
-"""Sparse convolutions of any window, which run unrolled to planes, against onnxruntime and against themselves on other threads."""
+"""Sparse convolutions of any window, which run unrolled to planes, against onnxruntime and against themselves on other
+threads."""
 
 import re
 
@@ -47,7 +48,8 @@ def network(name, sparsity=0.9, block=1, act=None, residual=False):
         top = "sum"
     nodes.append(helper.make_node(act or "Identity", [top], ["y"]))
     bias = rng.standard_normal(oc).astype(np.float32)
-    return make_model(nodes, {"x": shape}, ["y"], {"w": weight, "b": bias}), rng.standard_normal(shape).astype(np.float32)
+    return make_model(nodes, {"x": shape}, ["y"], {"w": weight,
+                                                   "b": bias}), rng.standard_normal(shape).astype(np.float32)
 
 
 def layer(session):

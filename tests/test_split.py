@@ -39,7 +39,8 @@ def test_balance_of_networks(name, ratio, threads):
 def skewed(n, k, kind, rng):
     """Weights whose rows differ much in their numbers of nonzeros."""
     share = {"ramp": np.linspace(0.02, 0.5, n), "few full": np.where(np.arange(n) % 16 == 3, 0.9, 0.05),
-             "top": np.where(np.arange(n) < n // 4, 0.8, 0.03), "end": np.where(np.arange(n) >= 3 * n // 4, 0.8, 0.03)}[kind]
+             "top": np.where(np.arange(n) < n // 4, 0.8, 0.03),
+             "end": np.where(np.arange(n) >= 3 * n // 4, 0.8, 0.03)}[kind]
     weight = rng.standard_normal((n, k)).astype(np.float32)
     weight[rng.random((n, k)) > share[:, None]] = 0
     return weight[:, :, None, None]
@@ -51,7 +52,8 @@ def skewed(n, k, kind, rng):
 def test_balance_of_skewed_rows(kind, size, threads):
     weight = skewed(256, 512, kind, np.random.default_rng(1))
     model = make_model([helper.make_node("Conv", ["x", "w"], ["y"])], {"x": (1, 512, *size)}, ["y"], {"w": weight})
-    assert check_balance(sr.Session(sr.convert(model, sparse_threshold=0.3).data, threads=threads, sparse="always"), threads) == 1
+    assert check_balance(sr.Session(sr.convert(model, sparse_threshold=0.3).data, threads=threads, sparse="always"),
+                         threads) == 1
 
 
 def test_balance_is_of_the_split():

@@ -121,7 +121,8 @@ def lines(path):
 def test_damaged_file(path, damage):
     tuned(path)
     good = Path(path + ".tune").read_bytes()
-    bad = {"empty": b"", "truncated": good[:-12], "flipped": good.replace(b"dense", b"dens3", 1), "binary": os.urandom(5000),
+    bad = {"empty": b"", "truncated": good[:-12], "flipped": good.replace(b"dense", b"dens3", 1),
+           "binary": os.urandom(5000),
            "other magic": b"sparse-runtime tune 2\n" + good.split(b"\n", 1)[1], "long": good + b"x" * (2 << 20),
            "end only": b"end 0\n"}[damage]
     Path(path + ".tune").write_bytes(bad)
@@ -139,7 +140,8 @@ def test_every_flipped_bit_is_noticed(path):
         assert "as measured before" not in tuned(path)[1] or at >= good.rindex(b"end ")  # "END" is as good as "end"
 
 
-@pytest.mark.parametrize("line", ["layer 0 no_such_kernel dense 1.0", "layer x pw_csr_f32_ref 1", "layer 99999 pw_csr_f32_ref 1",
+@pytest.mark.parametrize("line", ["layer 0 no_such_kernel dense 1.0", "layer x pw_csr_f32_ref 1",
+                                  "layer 99999 pw_csr_f32_ref 1",
                                   "layer", "layer -5 a b", "layer 0 " + "k" * 500, "what is this"])
 def test_strange_lines_with_a_right_checksum(path, line):
     tuned(path)

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Puts the C library into two files, spr.c and spr.h, that build with one call of the compiler and need no build system:
+"""Puts the C library into two files, spr.c and spr.h, that build with one call of the compiler and need no build
+system:
 
     python tools/amalgamate.py FOLDER
     cc -O3 -c FOLDER/spr.c             # gcc or clang, for any CPU that the library knows; link with -lm -lpthread
 
-Headers that many files share come first, once. Then each .c file with its own headers and templates in place; what it keeps to itself
-(static functions, types, enumerators) gets a name of its own where another file has one like it, and its macros end with it.
+Headers that many files share come first, once. Then each .c file with its own headers and templates in place; what it
+keeps to itself (static functions, types, enumerators) gets a name of its own where another file has one like it, and
+its macros end with it.
 """
 import re
 import sys
@@ -23,16 +25,19 @@ TOKEN = re.compile(
     r"(?P<number>\.?\d(?:[eEpP][+-]|[\w.])*)|(?P<other>->|\.\.\.|.)", re.DOTALL)
 DIRECTIVE = re.compile(r"^[ \t]*#(?:[^\n\\]|\\.|\\\n)*", re.MULTILINE)
 
-FOR_ONE_CPU = re.compile(r"^kernels/\w+/(neon|avx|x86|vnni|vbmi|amx|dotprod)\w*\.c$")  # CMakeLists.txt leaves out the same with SPR_PLAIN_C
+# CMakeLists.txt leaves out the same with SPR_PLAIN_C.
+FOR_ONE_CPU = re.compile(r"^kernels/\w+/(neon|avx|x86|vnni|vbmi|amx|dotprod)\w*\.c$")
 FEATURES = {"_GNU_SOURCE", "_FILE_OFFSET_BITS"}  # set once, at the top
 
-HEAD = """/* sparse-runtime {version}, the C library in one file, put together by tools/amalgamate.py: change the files that it comes from.
+HEAD = """/* sparse-runtime {version}, the C library in one file, put together by tools/amalgamate.py: change the
+ * files that it comes from.
  * Licensed under the Apache License, Version 2.0.
  *
  *     cc -O3 -c spr.c       then link spr.o with -lm -lpthread
  *
- * Only the functions of spr.h are visible. Optional: -DSPR_PLAIN_C leaves out all kernels but those in plain C; -DSPR_TAILOR='"tailored.h"' with a header that
- * tools/tailor.py wrote, -ffunction-sections -fdata-sections, and --gc-sections at the linker leave out what a model does not need. */
+ * Only the functions of spr.h are visible. Optional: -DSPR_PLAIN_C leaves out all kernels but those in plain C;
+ * -DSPR_TAILOR='"tailored.h"' with a header that tools/tailor.py wrote, -ffunction-sections -fdata-sections, and
+ * --gc-sections at the linker leave out what a model does not need. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -110,15 +115,16 @@ def declared(chunk):
     names = []
     for i, token in enumerate(text):
         following = text[i + 1] if i + 1 < len(text) else ";"
-        is_name = re.match(r"[A-Za-z_]\w*$", token) and not re.match(r"SPR_[A-Z0-9_]+$", token) and token != "__attribute__"
+        is_name = re.match(r"[A-Za-z_]\w*$", token) and not re.match(r"SPR_[A-Z0-9_]+$",
+                                                                     token) and token != "__attribute__"
         if is_name and following in ("(", "[", ";", "="):
             names.append(token)
     return set(names[:1])
 
 
 def pasted_names(text):
-    """Names that macros put together. First those that a macro gives an ending, as in NAME(rows); then beginnings of static functions
-    that a macro defines, as in `static void tile_##n(...)`."""
+    """Names that macros put together. First those that a macro gives an ending, as in NAME(rows); then beginnings of
+    static functions that a macro defines, as in `static void tile_##n(...)`."""
     whole, beginnings = set(), set()
     for macro, ending in re.findall(r"#[ \t]*define (\w+)\((?:\w+)\) \w+##(\w+)$", text, re.MULTILINE):
         whole |= {name + ending for name in re.findall(rf"\b{macro}\((\w+)\)", text)}
@@ -135,7 +141,8 @@ def rename_beginnings(text, beginnings, tag):
 
 
 def rename(text, changed):
-    """Other names for those in a file; members of structs (behind . and ->, or declared in one) are left as they are."""
+    """Other names for those in a file; members of structs (behind . and ->, or declared in one) are left as they
+    are."""
     if not changed:
         return text
     parts, at, previous = [], 0, ""
@@ -152,7 +159,8 @@ def rename(text, changed):
             attribute += {"(": 1, ")": -1}.get(token, 0)
             attribute = 0 if token == ")" and attribute == 1 else attribute
         elif kind == "name" and token in changed and previous not in (".", "->"):
-            is_member = bool(in_struct and in_struct[-1]) and next_token in (";", ",", "[", ":") and previous not in ("[", "(", "sizeof")
+            is_member = bool(in_struct and in_struct[-1]) and next_token in (";", ",", "[",
+                ":") and previous not in ("[", "(", "sizeof")
             if not is_member:
                 parts.append(text[at:start] + changed[token])
                 at = start + len(token)
@@ -189,10 +197,12 @@ class Amalgamation:
         raise SystemExit(f"{user}: there is no {name}")
 
     def note_shared(self, header):
-        """A header is for all, with what it includes, if it is outside of the kernels' folders or declares functions of another file.
-        The others are not: several of them give the same names to the vectors of one instruction set each."""
+        """A header is for all, with what it includes, if it is outside of the kernels' folders or declares functions of
+        another file. The others are not: several of them give the same names to the vectors of one instruction set
+        each."""
         text = header.read_text(encoding="utf-8")
-        if header.relative_to(self.core).parts[0] in NOT_IN_LIBRARY or not GUARDED.search(text) or header in self.for_all:
+        of_others = header.relative_to(self.core).parts[0] in NOT_IN_LIBRARY
+        if of_others or not GUARDED.search(text) or header in self.for_all:
             return
         self.for_all.add(header)
         for quote, name in INCLUDE.findall(text):
@@ -225,7 +235,8 @@ class Amalgamation:
         return INCLUDE.sub(put, text)
 
     def text(self):
-        version = re.findall(r"^#define SPR_VERSION_\w+ (\d+)", (self.core / "include/spr/spr.h").read_text(encoding="utf-8"), re.MULTILINE)
+        version = re.findall(r"^#define SPR_VERSION_\w+ (\d+)",
+                             (self.core / "include/spr/spr.h").read_text(encoding="utf-8"), re.MULTILINE)
         bodies = [(path, self.expand(path)) for path in self.sources]
         common = "\n".join(self.shared)
         defined = {path: names_defined(body) for path, body in bodies}
@@ -239,17 +250,21 @@ class Amalgamation:
             for name in whole:
                 pasted_count[name] = pasted_count.get(name, 0) + 1
         kernels = set(re.findall(r"\w+", (self.core / "kernels/kernels.inc").read_text(encoding="utf-8")))
-        out = [HEAD.format(version=".".join(version)), '#include "spr.h"', "#pragma GCC visibility push(hidden)", common]
-        macros_of_all = macros_defined(common) - set(re.findall(r"^[ \t]*#[ \t]*undef[ \t]+(\w+)", common, re.MULTILINE))
+        out = [HEAD.format(version=".".join(version)), '#include "spr.h"', "#pragma GCC visibility push(hidden)",
+               common]
+        macros_of_all = macros_defined(common) - set(re.findall(r"^[ \t]*#[ \t]*undef[ \t]+(\w+)", common,
+                                                                re.MULTILINE))
         for path, body in bodies:
             where = path.relative_to(self.core).as_posix()
             tag = re.sub(r"\W", "_", where[:-2])
-            clashing = {name for name in defined[path] - completed if count[name] > 1} | macros_defined(body) & macros_of_all - FEATURES
+            clashing = {name for name in defined[path] - completed
+                        if count[name] > 1} | macros_defined(body) & macros_of_all - FEATURES
             body = rename(body, {name: f"{name}_in_{tag}" for name in clashing})
             body = rename_beginnings(body, pasted[path][1], tag)
             again = sorted(name for name in pasted[path][0] - kernels if pasted_count[name] > 1)
             macros = sorted(macros_defined(body) - FEATURES)
-            body = re.sub(rf"^[ \t]*#[ \t]*define[ \t]+({'|'.join(sorted(FEATURES))})\b.*$", "", body, flags=re.MULTILINE)
+            body = re.sub(rf"^[ \t]*#[ \t]*define[ \t]+({'|'.join(sorted(FEATURES))})\b.*$", "", body,
+                          flags=re.MULTILINE)
             if FOR_ONE_CPU.search(where):
                 body = f"#ifndef SPR_PLAIN_C\n{body}\n#endif"
             out += [f"/* ---- {where} ---- */", *(f"#define {name} {name}_in_{tag}" for name in again), body,

@@ -1,5 +1,5 @@
-"""Writes small model files for the fuzzer to start from: ONNX's own node cases, as far as they convert, and layers that are stored
-sparse or run in integers.  python tools/fuzz_corpus.py FOLDER"""
+"""Writes small model files for the fuzzer to start from: ONNX's own node cases, as far as they convert, and layers that
+are stored sparse or run in integers.  python tools/fuzz_corpus.py FOLDER"""
 import sys
 import warnings
 from pathlib import Path
@@ -38,7 +38,8 @@ def layers():
         return (rng.standard_normal(shape) * mask.repeat(block, axis=0)[:shape[0]]).astype(np.float32)
 
     constants = {"w0": weights(4, 2, 3, 3), "w1": weights(4, 1, 3, 3), "w2": weights(8, 4, 1, 1, zeros=0.7),
-                 "w3": weights(8, 8, 1, 1, zeros=0.7, block=2), "w4": weights(4, 8, 3, 3, zeros=0.8), "w5": weights(5, 4, zeros=0.6),
+                 "w3": weights(8, 8, 1, 1, zeros=0.7, block=2), "w4": weights(4, 8, 3, 3, zeros=0.8),
+                 "w5": weights(5, 4, zeros=0.6),
                  "shape": np.array([0, -1])}
     nodes = [helper.make_node("Conv", ["x", "w0"], ["a"], strides=[2, 2], pads=[1, 1, 1, 1]),
              helper.make_node("HardSwish", ["a"], ["b"]),

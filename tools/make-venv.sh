@@ -15,7 +15,8 @@ has_header() {
 has_cc() { command -v "${CC:-cc}" >/dev/null 2>&1; }
 
 command -v "$PY" >/dev/null 2>&1 || fail "no $PY here: install Python 3.9 or newer, or use make PYTHON=/path/to/python3"
-"$PY" -c 'import sys; sys.exit(sys.version_info < (3, 9))' || fail "$("$PY" --version) is too old: 3.9 or newer is needed"
+"$PY" -c 'import sys; sys.exit(sys.version_info < (3, 9))' ||
+    fail "$("$PY" --version) is too old: 3.9 or newer is needed"
 
 need=
 has_venv || need="$need python3-venv"

@@ -64,8 +64,10 @@ def suite():
             for category, cases in onnx_suite.categories().items()
         }
     return (
-        f"As `tests/test_onnx_backend.py` runs it through `sparse_runtime.onnx_backend`, with onnx {onnx.__version__}: node\n"
-        "tests, the nine light models, those converted from PyTorch. What uses other operators or element types is not\n"
+        f"As `tests/test_onnx_backend.py` runs it through `sparse_runtime.onnx_backend`, with onnx "
+        f"{onnx.__version__}: node\n"
+        "tests, the nine light models, those converted from PyTorch. What uses other operators or element types is "
+        "not\n"
         f"supported; the other reasons are from `tests/onnx_backend_missing.py`.\n\n{onnx_suite.table(scores)}"
     )
 

@@ -2,12 +2,13 @@
 """Which operators and kernels models need, and a C library that has only those.
 
     python tools/tailor.py MODEL.spr...                       lists them
-    python tools/tailor.py MODEL.spr... --header tailored.h   writes the header for -DSPR_TAILOR (CMake, or the amalgamation)
-    python tools/tailor.py MODEL.spr... --build FOLDER [--toolchain FILE]   builds the library, and tells how large it is, stripped
+    python tools/tailor.py MODEL.spr... --header tailored.h   writes the header for -DSPR_TAILOR (CMake, or the
+    amalgamation) python tools/tailor.py MODEL.spr... --build FOLDER [--toolchain FILE]   builds the library, and tells
+    how large it is, stripped
 
-Kernels are kept by class: a class that one of the models may use on some CPU is kept for all CPUs of the architecture; --isa neon,dotprod
-keeps only what those features run. Plain C is kept everywhere, so that a tailored library computes all that its operators can, and a
-model with others is refused by name when it is opened.
+Kernels are kept by class: a class that one of the models may use on some CPU is kept for all CPUs of the architecture;
+--isa neon,dotprod keeps only what those features run. Plain C is kept everywhere, so that a tailored library computes
+all that its operators can, and a model with others is refused by name when it is opened.
 """
 import argparse
 import re
@@ -23,7 +24,8 @@ import sparse_runtime as sr  # noqa: E402
 from sparse_runtime import _core  # noqa: E402
 
 FREE_SIZE = 96  # of an image, where the model leaves it open and nothing was given
-# A model may use one kernel of such a family on one CPU and another elsewhere: the cheapest wins. Activations are needed everywhere.
+# A model may use one kernel of such a family on one CPU and another elsewhere: the cheapest wins. Activations are
+# needed everywhere.
 FAMILIES = [("pw_dense", "pw_csr", "pw_2x1"), ("fc_dense", "fc_csr"), ("conv", "pw_csr", "pw_2x1")]
 ALWAYS = {"unary"}
 
@@ -89,13 +91,16 @@ def header(models, operators, classes, kernels):
 
 def build(folder, header_file, toolchain, flags):
     """Builds and strips; returns the path of the shared library."""
-    command = ["cmake", "-S", ROOT, "-B", folder, f"-DSPR_TAILOR={header_file}", "-DSPR_BUILD_TESTS=OFF", "-DSPR_BUILD_TOOLS=OFF",
+    command = ["cmake", "-S", ROOT, "-B", folder, f"-DSPR_TAILOR={header_file}", "-DSPR_BUILD_TESTS=OFF",
+               "-DSPR_BUILD_TOOLS=OFF",
                "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_C_FLAGS=-fno-asynchronous-unwind-tables -fno-unwind-tables",
                "-DCMAKE_SHARED_LINKER_FLAGS=-Wl,-z,noseparate-code",
                *(["-DCMAKE_TOOLCHAIN_FILE=" + str(Path(toolchain).resolve())] if toolchain else []), *flags]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["cmake", "--build", folder, "--parallel", "--target", "sparse_runtime"], check=True, stdout=subprocess.DEVNULL)
-    strip = re.search(r"^CMAKE_STRIP:\w+=(.*)$", (folder / "CMakeCache.txt").read_text(encoding="utf-8"), re.MULTILINE)[1]
+    subprocess.run(["cmake", "--build", folder, "--parallel", "--target", "sparse_runtime"], check=True,
+                   stdout=subprocess.DEVNULL)
+    strip = re.search(r"^CMAKE_STRIP:\w+=(.*)$", (folder / "CMakeCache.txt").read_text(encoding="utf-8"),
+                      re.MULTILINE)[1]
     library = folder / "libsparse_runtime.so"
     shutil.copy(library.resolve(), folder / "stripped.so")
     subprocess.run([strip, folder / "stripped.so"], check=True)

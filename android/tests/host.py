@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ANDROID = ROOT / "android"
 
 def built(folder):
-    """A library made by CMake for a target: "native", "aarch64" or "armv7" (SPARSE_RUNTIME_BUILD: other folder than build/)."""
+    """A library made by CMake for a target: "native", "aarch64" or "armv7" (SPARSE_RUNTIME_BUILD: other folder than
+    build/)."""
     path = Path(os.environ.get("SPARSE_RUNTIME_BUILD", ROOT / "build")) / folder / "jni" / "libsparse_runtime.so"
     if not path.exists():
         pytest.skip(f"{folder}/jni/libsparse_runtime.so is not built: `make test-android` does it where there is a JDK")
@@ -20,7 +21,8 @@ def built(folder):
 
 
 def compile_java(folder, *sources, classpath=None):
-    """Runs javac for Java 8, all warnings being errors, on files and folders of files; returns `folder`, where the classes are."""
+    """Runs javac for Java 8, all warnings being errors, on files and folders of files; returns `folder`, where the
+    classes are."""
     tool = shutil.which("javac")
     if not tool:
         pytest.skip("no javac: install a JDK, such as openjdk-17-jdk-headless")

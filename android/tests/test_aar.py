@@ -44,7 +44,8 @@ def test_structure(aar):
     module = "prefab/modules/sparse_runtime"
     with zipfile.ZipFile(aar) as archive:
         assert archive.testzip() is None
-        expected = {"AndroidManifest.xml", "R.txt", "classes.jar", "proguard.txt", "prefab/prefab.json", f"{module}/module.json",
+        expected = {"AndroidManifest.xml", "R.txt", "classes.jar", "proguard.txt", "prefab/prefab.json",
+                    f"{module}/module.json",
                     f"{module}/include/spr/spr.h", "META-INF/com/android/build/gradle/aar-metadata.properties"}
         for abi, path in libraries().items():
             library, folder = f"jni/{abi}/libsparse_runtime.so", f"{module}/libs/android.{abi}"
@@ -71,10 +72,12 @@ def test_classes(aar, tmp_path):
         assert {"dev/sparseruntime/Session.class", "dev/sparseruntime/AndroidSupport.class"} <= set(names)
         assert all(jar.read(name)[4:8] == b"\x00\x00\x00\x34" for name in names)  # class files of version 52
     source = tmp_path / "Use.java"
-    source.write_text("class Use { public static void main(String[] a) { System.out.println(dev.sparseruntime.Session.version()); } }",
+    source.write_text("class Use { public static void main(String[] a) { "
+                      "System.out.println(dev.sparseruntime.Session.version()); } }",
                       encoding="utf-8")
     compile_java(tmp_path / "use", source, classpath=tmp_path / "classes.jar")
-    status, lines = run_java(f"-Djava.library.path={tmp_path}/jni/x86_64", "-cp", f"{tmp_path}/classes.jar:{tmp_path}/use", "Use")
+    status, lines = run_java(f"-Djava.library.path={tmp_path}/jni/x86_64", "-cp",
+                             f"{tmp_path}/classes.jar:{tmp_path}/use", "Use")
     assert (status, lines) == (0, [sr.__version__])
 
 

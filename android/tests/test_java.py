@@ -89,7 +89,8 @@ def folder(tmp_path_factory):
 def test_java_api(folder, tmp_path):
     library = built("native")
     classes = compile_java(tmp_path, SOURCES, ANDROID / "host/stubs", ANDROID / "host/test")
-    status, lines = run_java(f"-Djava.library.path={library.parent}", "-cp", classes, "dev.sparseruntime.HostTest", folder)
+    status, lines = run_java(f"-Djava.library.path={library.parent}", "-cp", classes, "dev.sparseruntime.HostTest",
+                             folder)
     # One line is all: -Xcheck:jni writes its warnings beside it.
     assert status == 0 and len(lines) == 1, "\n".join(lines)
     assert lines[0].endswith(" passed, 0 failed") and int(lines[0].split()[0]) > 2000
@@ -109,7 +110,8 @@ def test_examples_of_the_docs_compile(tmp_path):
     imports = [line for line in lines if line.startswith("import ")]
     assert imports and len(lines) > len(imports) + 5
     (tmp_path / "Docs.java").write_text("\n".join([
-        *imports, "import android.content.res.AssetManager;", "import android.graphics.Bitmap;", "import dev.sparseruntime.Timing;",
+        *imports, "import android.content.res.AssetManager;", "import android.graphics.Bitmap;",
+        "import dev.sparseruntime.Timing;",
         "import java.nio.FloatBuffer;", "class Docs {", "interface Context { AssetManager getAssets(); }",
         "static class Log { static void i(String tag, String message) {} }",
         "static void docs(Context context, Bitmap bitmap, float[] mean, float[] deviation) {",

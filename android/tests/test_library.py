@@ -1,5 +1,5 @@
-"""What the library for Android needs and shows, on a build with the cross compiler: there is no NDK here, but the same sources need
-the same functions, which glibc calls by other names now and then."""
+"""What the library for Android needs and shows, on a build with the cross compiler: there is no NDK here, but the same
+sources need the same functions, which glibc calls by other names now and then."""
 
 import re
 import shutil
@@ -75,7 +75,8 @@ def test_needs_only_what_api_24_has(library):
 
 def test_needs_only_libraries_that_android_has(library):
     names = re.findall(r"\(NEEDED\).*\[(.*)\]", read_elf("-d", str(library)))
-    assert {name.split(".so")[0] for name in names} <= {"libc", "libm", "libdl", "liblog", "ld-linux-x86-64", "ld-linux-aarch64",
+    assert {name.split(".so")[0] for name in names} <= {"libc", "libm", "libdl", "liblog", "ld-linux-x86-64",
+                                                        "ld-linux-aarch64",
                                                       "ld-linux-armhf"}
     assert re.findall(r"\(SONAME\).*\[(.*)\]", read_elf("-d", str(library))) == ["libsparse_runtime.so"]
 
@@ -99,10 +100,13 @@ def test_traps_are_found(tmp_path):
     compiler = shutil.which("cc") or pytest.skip("no cc")
     (tmp_path / "t.c").write_text(
         "#include <stdlib.h>\n#include <threads.h>\n#include <unistd.h>\n#include <errno.h>\n"
-        "int t(void *p) { void *q = aligned_alloc(64, 64); free(q); errno = 0; thrd_yield(); return getentropy(p, 4); }\n",
+        "int t(void *p) { void *q = aligned_alloc(64, 64); free(q); errno = 0; thrd_yield(); "
+        "return getentropy(p, 4); }\n",
         encoding="utf-8")
-    subprocess.run([compiler, "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", tmp_path / "t.so", tmp_path / "t.c"], check=True)
+    subprocess.run([compiler, "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", tmp_path / "t.so", tmp_path / "t.c"],
+                   check=True)
     assert not_in_android(tmp_path / "t.so") == {"aligned_alloc", "thrd_yield", "getentropy"}
-    traps = {"aligned_alloc", "getentropy", "getrandom", "memfd_create", "iconv", "qsort_r", "reallocarray", "thrd_create", "mtx_lock",
+    traps = {"aligned_alloc", "getentropy", "getrandom", "memfd_create", "iconv", "qsort_r", "reallocarray",
+             "thrd_create", "mtx_lock",
              "pthread_setaffinity_np", "pthread_getname_np", "strtof_l", "timespec_get", "mallopt", "explicit_bzero"}
     assert not traps & android_has()

@@ -1,4 +1,5 @@
-"""The sample app: its assets, its classifier on the host's Java, and that its files fit together. It was not run on Android."""
+"""The sample app: its assets, its classifier on the host's Java, and that its files fit together. It was not run on
+Android."""
 
 import importlib.util
 import re
@@ -21,7 +22,8 @@ SDK = "{http://schemas.android.com/apk/res/android}"
 
 
 def make_assets(folder, *args):
-    return subprocess.run([sys.executable, str(ANDROID / "make_assets.py"), "--output", str(folder), *map(str, args)], cwd=ROOT,
+    return subprocess.run([sys.executable, str(ANDROID / "make_assets.py"), "--output", str(folder), *map(str, args)],
+                          cwd=ROOT,
                           capture_output=True, text=True, check=False, env={"PYTHONPATH": str(ROOT)})
 
 
@@ -75,7 +77,8 @@ def test_sample_classifies_its_pictures(tmp_path):
         assert any(layer.sparsity > 0.85 for layer in session.explain() if layer.sparsity is not None)
     classes = compile_java(tmp_path / "classes", API, ANDROID / "host/stubs", ANDROID / "host/sample",
                            APP / "java/dev/sparseruntime/sample/Classifier.java")
-    status, lines = run_java(f"-Djava.library.path={built('native').parent}", "-cp", classes, "dev.sparseruntime.sample.SampleTest",
+    status, lines = run_java(f"-Djava.library.path={built('native').parent}", "-cp", classes,
+                             "dev.sparseruntime.sample.SampleTest",
                              assets, *(tmp_path / f"{i}.argb" for i in range(len(pictures))))
     assert status == 0 and len(lines) == len(pictures) + 1, "\n".join(lines)
     right = 0
@@ -97,7 +100,8 @@ def test_assets_of_your_own(tmp_path):
     model = make_model([helper.make_node("GlobalAveragePool", ["x"], ["p"]), helper.make_node("Flatten", ["p"], ["y"])],
                        {"x": (1, 3, 4, 5)}, ["y"])
     save(model, tmp_path / "m.onnx")
-    given = ("--model", tmp_path / "m.onnx", "--labels", tmp_path / "labels.txt", "--pictures", pictures, "--mean", "0,0,0",
+    given = ("--model", tmp_path / "m.onnx", "--labels", tmp_path / "labels.txt", "--pictures", pictures, "--mean",
+             "0,0,0",
              "--deviation", "1,1,1")
     done = make_assets(tmp_path / "assets", *given)
     assert done.returncode == 0 and "3 labels, 1 pictures" in done.stdout, done.stderr
@@ -124,11 +128,14 @@ def resources():
 def test_sample_compiles(tmp_path):
     """With a class R as the Android tools would make it, so that every resource it names is there."""
     numbers = iter(range(1, 1000))
-    inner = "".join(f"  static final class {kind} {{ " + " ".join(f"static final int {name} = {next(numbers)};" for name in sorted(names))
+    inner = "".join(f"  static final class {kind} {{ " + " ".join(f"static final int {name} = {next(numbers)};"
+                                                                  for name in sorted(names))
                     + " }\n" for kind, names in resources().items() if kind != "style")
-    (tmp_path / "R.java").write_text(f"package dev.sparseruntime.sample;\n\nfinal class R {{\n{inner}}}\n", encoding="utf-8")
+    (tmp_path / "R.java").write_text(f"package dev.sparseruntime.sample;\n\nfinal class R {{\n{inner}}}\n",
+                                     encoding="utf-8")
     stubs = ANDROID / "host/app-stubs"
-    others = [f for f in (ANDROID / "host/stubs").rglob("*.java") if not (stubs / f.relative_to(ANDROID / "host/stubs")).exists()]
+    others = [f for f in (ANDROID / "host/stubs").rglob("*.java")
+              if not (stubs / f.relative_to(ANDROID / "host/stubs")).exists()]
     compile_java(tmp_path / "classes", API, APP / "java", tmp_path / "R.java", stubs, *others)
     assert (tmp_path / "classes/dev/sparseruntime/sample/MainActivity.class").exists()
 
@@ -140,7 +147,8 @@ def test_resources_and_manifest_fit():
     assert (APP / "java/dev/sparseruntime/sample" / (activity.get(SDK + "name").removeprefix(".") + ".java")).exists()
     assert activity.get(SDK + "exported") == "true"  # since Android 12 one that a launcher starts has to say so
     files = [APP / "AndroidManifest.xml", *(APP / "res").rglob("*.xml")]
-    named = [ref for f in files for ref in re.findall(r'"@(string|style|layout)/([\w.]+)"', f.read_text(encoding="utf-8"))]
+    named = [ref for f in files for ref in re.findall(r'"@(string|style|layout)/([\w.]+)"',
+                                                      f.read_text(encoding="utf-8"))]
     assert named and all(name in found[kind] for kind, name in named)
     code = (APP / "java/dev/sparseruntime/sample/MainActivity.java").read_text(encoding="utf-8")
     strings = {e.get("name"): e.text for e in ElementTree.parse(APP / "res/values/strings.xml").getroot()}
@@ -164,7 +172,8 @@ def test_gradle_files_fit():
         assert f'"{module}"' in settings or f'":{module}"' in settings
         assert (ANDROID / module / "build.gradle.kts").exists()
     library = scripts[ANDROID / "sparse-runtime/build.gradle.kts"]
-    assert (ANDROID / "sparse-runtime" / re.search(r'path = file\("(.*?)"\)', library)[1]).samefile(ROOT / "CMakeLists.txt")
+    assert (ANDROID / "sparse-runtime" / re.search(r'path = file\("(.*?)"\)',
+                                                   library)[1]).samefile(ROOT / "CMakeLists.txt")
     assert (ANDROID / "sparse-runtime" / re.search(r'headers = "(.*?)"', library)[1] / "spr/spr.h").exists()
     builder = (ROOT / "tools/build_aar.py").read_text(encoding="utf-8")
     assert 'minSdk = "24"' in catalog and "MIN_SDK = 24" in builder

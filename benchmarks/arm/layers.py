@@ -37,8 +37,8 @@ def pointwise_shapes(name):
 
 
 def int8_cases(isa):
-    """[(format, sparsity)] of the 8 bit kernels, and of FP32 ones at sparsities that the others leave out. Blocks of four
-    channels have kernels where there are dot products."""
+    """[(format, sparsity)] of the 8 bit kernels, and of FP32 ones at sparsities that the others leave out. Blocks of
+    four channels have kernels where there are dot products."""
     cases = [("int8 dense", 0.0)]
     for sparsity in INT8_SPARSITIES:
         forms = ("csr", "2x1", "1x4", "2x4") if "dotprod" in isa else ("csr", "2x1")

@@ -1,6 +1,6 @@
 #!/bin/sh
-# setup.sh PYTHON: the runtimes to compare with. What can share .venv comes with the extra `peers`; two want an environment of
-# their own. What does not install here is left out; the report says so.
+# setup.sh PYTHON: the runtimes to compare with. What can share .venv comes with the extra `peers`; two want an
+# environment of their own. What does not install here is left out; the report says so.
 set -u
 cd "$(dirname "$0")/../.."
 PY=$1
@@ -19,10 +19,12 @@ venv() {
     return 1
 }
 
-# The onnx that the last DeepSparse was built with wants numpy 1. pnnx needs torch only for its Python part, not for its program.
+# The onnx that the last DeepSparse was built with wants numpy 1. pnnx needs torch only for its Python part, not for its
+# program.
 # shellcheck disable=SC2086
 { [ -e build/deepsparse/.ready ] || {
-    venv build/deepsparse 11 && build/deepsparse/bin/python $PIP "deepsparse==1.8.0" "numpy<2" && touch build/deepsparse/.ready; }; } ||
+    venv build/deepsparse 11 && build/deepsparse/bin/python $PIP "deepsparse==1.8.0" "numpy<2" &&
+        touch build/deepsparse/.ready; }; } ||
     echo "setup: DeepSparse is left out" >&2
 # shellcheck disable=SC2086
 { [ -e build/ncnn/.ready ] || {

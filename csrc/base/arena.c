@@ -20,7 +20,8 @@ static char *align_up(char *p, size_t alignment) { return p + (-(uintptr_t)p & (
 /* A block with at least this much room, zeroed; large ones as pages, unless the caller has an allocator. */
 static struct spr_arena_block *new_block(const spr_allocator *allocator, size_t room) {
     const size_t bytes = sizeof(struct spr_arena_block) + room;
-    const size_t mapped = allocator || bytes < SPR_HUGE_PAGE / 2 ? 0 : (bytes + SPR_HUGE_PAGE - 1) / SPR_HUGE_PAGE * SPR_HUGE_PAGE;
+    const size_t mapped =
+        allocator || bytes < SPR_HUGE_PAGE / 2 ? 0 : (bytes + SPR_HUGE_PAGE - 1) / SPR_HUGE_PAGE * SPR_HUGE_PAGE;
     struct spr_arena_block *block = mapped ? spr_pages_map(mapped) : spr_alloc_zeroed(allocator, 1, bytes);
     if (block) {
         block->begin = (char *)(block + 1);

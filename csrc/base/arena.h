@@ -10,7 +10,8 @@ typedef struct spr_arena {
     const spr_allocator *allocator; /* NULL: the system's */
 } spr_arena;
 
-/* Zeroed memory aligned to SPR_LINE for size >= SPR_LINE, else to 16; NULL when out of memory. An arena starts as {0}, or with an allocator. */
+/* Zeroed memory aligned to SPR_LINE for size >= SPR_LINE, else to 16; NULL when out of memory. An arena starts as {0},
+   or with an allocator. */
 void *spr_arena_alloc(spr_arena *arena, size_t size);
 /* Zeroed array; NULL also when count * size overflows. */
 void *spr_arena_array(spr_arena *arena, size_t count, size_t size);

@@ -44,7 +44,8 @@ static uint64_t xgetbv0(void) {
     return (uint64_t)hi << 32 | lo;
 }
 
-/* Asks the system to save the tiles of AMX for the threads of this process, which it does on demand only: they are 8 KB. */
+/* Asks the system to save the tiles of AMX for the threads of this process, which it does on demand only: they are 8
+   KB. */
 static int may_use_tiles(void) {
 #if defined(__linux__) && defined(SYS_arch_prctl)
     enum { REQUEST = 0x1023, TILE_DATA = 18 };
@@ -61,15 +62,16 @@ static uint32_t detect(void) {
     const uint32_t amx = 1u << 24 | 1u << 25;                         /* TILE, INT8 */
     uint32_t a, b, c, d, features = 0;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & FMA) || !(c & OSXSAVE)) return 0;
-    uint64_t state = xgetbv0(); /* which registers the system saves: bits 1, 2 for ymm; 5, 6, 7 for zmm and masks; 17, 18
-                                     for tiles */
+    uint64_t state = xgetbv0(); /* which registers the system saves: bits 1, 2 for ymm; 5, 6, 7 for zmm and masks; 17,
+                                     18 for tiles */
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & AVX2) || (state & 0x6) != 0x6) return 0;
     features = SPR_ISA_AVX2;
     if ((b & avx512) == avx512 && (state & 0xe6) == 0xe6) {
         features |= SPR_ISA_AVX512;
         if (c & AVX512_VNNI) features |= SPR_ISA_VNNI;
         if (c & AVX512_VBMI) features |= SPR_ISA_VBMI;
-        if ((c & AVX512_VNNI) && (d & amx) == amx && (state & 0x60000) == 0x60000 && may_use_tiles()) features |= SPR_ISA_AMX;
+        if ((c & AVX512_VNNI) && (d & amx) == amx && (state & 0x60000) == 0x60000 && may_use_tiles())
+            features |= SPR_ISA_AMX;
     }
     return features;
 }

@@ -21,19 +21,19 @@ enum {
 };
 
 /* Features of this CPU, less those masked out by the environment variable SPR_ISA: a comma list of names as
-   spr_isa_name() prints them ("ref" for none), e.g. SPR_ISA=avx2. Unknown names are ignored. As it is no instruction set,
-   naming "inorder" sets it on any ARM core. */
+   spr_isa_name() prints them ("ref" for none), e.g. SPR_ISA=avx2. Unknown names are ignored. As it is no instruction
+   set, naming "inorder" sets it on any ARM core. */
 uint32_t spr_cpu_features(void);
 
-/* Which CPU this is, for telling results of one from those of another: its marketing name on x86, the main ID registers of
-   its kinds of cores on ARM; printable ASCII without quotes, "" where unknown. */
+/* Which CPU this is, for telling results of one from those of another: its marketing name on x86, the main ID registers
+   of its kinds of cores on ARM; printable ASCII without quotes, "" where unknown. */
 void spr_cpu_name(char *text, size_t size);
 
 /* Name of one feature bit ("neon", "avx512" ...), "ref" for 0, NULL for an unknown bit. */
 const char *spr_isa_name(uint32_t bit);
 
-/* Parses a comma list of names into a mask, with what they imply (avx512 implies avx2); names that are not known are left
-   out and reported by returning 0. */
+/* Parses a comma list of names into a mask, with what they imply (avx512 implies avx2); names that are not known are
+   left out and reported by returning 0. */
 int spr_isa_parse(const char *list, uint32_t *mask);
 
 #endif

@@ -1,6 +1,7 @@
 /* <arm_neon.h> for 64-bit and 32-bit ARM alike: files of kernels for both include this one, and put their code between
- * SPR_NEON_PUSH and SPR_NEON_POP. On 32-bit ARM "neon" means NEON with fused multiply-add (VFPv4: Cortex-A7, A15 and later),
- * which cpu.c asks for; compilers need not be told. There vectors flush denormal numbers to zero, which no option changes. */
+ * SPR_NEON_PUSH and SPR_NEON_POP. On 32-bit ARM "neon" means NEON with fused multiply-add (VFPv4: Cortex-A7, A15 and
+ * later), which cpu.c asks for; compilers need not be told. There vectors flush denormal numbers to zero, which no
+ * option changes. */
 #ifndef SPR_BASE_NEON_H
 #define SPR_BASE_NEON_H
 
@@ -19,7 +20,8 @@
 #define SPR_NEON_POP
 #endif
 
-/* What arm_neon.h has for 64 bits only: acc + a * b rounded once, quotients, roots, rounding, lanes of even and odd index. */
+/* What arm_neon.h has for 64 bits only: acc + a * b rounded once, quotients, roots, rounding, lanes of even and odd
+   index. */
 #if SPR_AARCH64
 
 #define spr_neon_fma(acc, a, b) vfmaq_f32(acc, a, b)

@@ -1,5 +1,6 @@
-/* Large zeroed blocks straight from the kernel, on huge pages where it has them: a network's weights and activations are
- * walked in strides of many small pages, which costs misses in the TLB and, as pages lie anywhere, conflicts in L2. */
+/* Large zeroed blocks straight from the kernel, on huge pages where it has them: a network's weights and activations
+ * are walked in strides of many small pages, which costs misses in the TLB and, as pages lie anywhere, conflicts in
+ * L2. */
 #ifndef SPR_BASE_PAGES_H
 #define SPR_BASE_PAGES_H
 

@@ -1,5 +1,6 @@
-/* Which operators and kernels a build has: all, unless SPR_TAILOR is the name of a header (in quotes) that lists those to keep, as
- * tools/tailor.py writes it. What a table does not refer to, the linker leaves out (-ffunction-sections, --gc-sections). */
+/* Which operators and kernels a build has: all, unless SPR_TAILOR is the name of a header (in quotes) that lists those
+ * to keep, as tools/tailor.py writes it. What a table does not refer to, the linker leaves out (-ffunction-sections,
+ * --gc-sections). */
 #ifndef SPR_BASE_TAILOR_H
 #define SPR_BASE_TAILOR_H
 

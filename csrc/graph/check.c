@@ -205,8 +205,8 @@ static spr_status check_quantization(const spr_node *node, spr_error *err) {
         double scale = node->attr[i].f;
         int float32 = node->op == SPR_OP_QConv && i == SPR_ATTR_QConv_y_scale && scale == 0;
         if (ends_in(name, "_scale") && !float32 && !(scale >= FLT_MIN && scale <= FLT_MAX))
-            return spr_fail_node(node, err, SPR_ERROR_UNSUPPORTED, "attribute '%s' is %g, it must be a positive float32", name,
-                                 scale);
+            return spr_fail_node(node, err, SPR_ERROR_UNSUPPORTED,
+                                 "attribute '%s' is %g, it must be a positive float32", name, scale);
         if (ends_in(name, "_zero") && (node->attr[i].i < -128 || node->attr[i].i > 127))
             return spr_fail_node(node, err, SPR_ERROR_UNSUPPORTED, "attribute '%s' is %lld, it must be an int8", name,
                                  (long long)node->attr[i].i);
@@ -228,7 +228,8 @@ static spr_status check_operator(const spr_node *node, spr_error *err) {
     }
     case SPR_OP_QPool:
         if (attr[SPR_ATTR_QPool_kernel_shape].ints.n == 1)
-            return spr_fail_node(node, err, SPR_ERROR_UNSUPPORTED, "attribute 'kernel_shape' has 1 value; accepted are 0 or 2");
+            return spr_fail_node(node, err, SPR_ERROR_UNSUPPORTED,
+                                 "attribute 'kernel_shape' has 1 value; accepted are 0 or 2");
         return check_quantization(node, err);
     case SPR_OP_QUnary: {
         spr_status status = check_slope(node, attr[SPR_ATTR_QUnary_fn].s, -1, err);
@@ -272,8 +273,9 @@ static spr_status check_node(const spr_graph *graph, int index, unsigned char *k
         return spr_fail(err, SPR_ERROR_UNSUPPORTED, "node %d: unknown operator %d", index, (int)node->op);
     const spr_op_schema *schema = spr_op_get_schema(node->op);
     if (!spr_op_is_here(node->op))
-        return spr_fail(err, SPR_ERROR_UNSUPPORTED, "node '%.200s': this library was tailored to other models, without the operator %s",
-                        node->name, schema->name);
+        return spr_fail(err, SPR_ERROR_UNSUPPORTED,
+                        "node '%.200s': this library was tailored to other models, without the operator %s", node->name,
+                        schema->name);
     spr_status status =
         check_count(node, "inputs", node->in_count, schema->min_inputs, schema->max_inputs, schema->inputs, err);
     if (!status)

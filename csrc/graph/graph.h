@@ -121,7 +121,8 @@ typedef struct spr_graph {
 
 /* ---- building, used by Python ------------------------------------------------------------------------------------ */
 
-/* NULL when out of memory. `allocator`, of which all that belongs to the graph comes, must outlive it; NULL: the system's. */
+/* NULL when out of memory. `allocator`, of which all that belongs to the graph comes, must outlive it; NULL: the
+   system's. */
 spr_graph *spr_graph_new(const spr_allocator *allocator);
 void spr_graph_free(spr_graph *graph);
 spr_status spr_graph_set_producer(spr_graph *graph, const char *text, spr_error *err);
@@ -164,8 +165,8 @@ typedef struct spr_infer_input {
 
 /* Types and shapes of the outputs of a node from those of its inputs, by the rules of the ONNX specification.
    Dimensions are concrete (0 allowed). Errors name the node, the tensors and the values at fault. An input whose
-   contents are needed (Reshape's shape, Slice's starts ...) and are not known is marked, and SPR_ERROR_UNSUPPORTED. Dimensions or
-   element counts that overflow are errors. */
+   contents are needed (Reshape's shape, Slice's starts ...) and are not known is marked, and SPR_ERROR_UNSUPPORTED.
+   Dimensions or element counts that overflow are errors. */
 spr_status spr_infer_node(const spr_graph *graph, const spr_node *node, spr_infer_input *in, spr_desc *out,
                           spr_error *err);
 
@@ -182,10 +183,11 @@ spr_status spr_resolve_window(const spr_graph *graph, const spr_node *node, int6
 void spr_resolve_slice(int64_t dim, int64_t start, int64_t end, int64_t step, int64_t *begin, int64_t *count);
 /* Whether element i is zero, of any type; -0 is. */
 int spr_is_zero(const void *data, spr_dtype dtype, int64_t i);
-/* What NonMaxSuppression selects. `in`: contiguous contents of its inputs, NULL where not given; `out`: [selected, 3], or NULL to
-   count them; `room`: SPR_NMS_ROOM(boxes) bytes, aligned to 8. Returns how many are selected. */
+/* What NonMaxSuppression selects. `in`: contiguous contents of its inputs, NULL where not given; `out`: [selected, 3],
+   or NULL to count them; `room`: SPR_NMS_ROOM(boxes) bytes, aligned to 8. Returns how many are selected. */
 #define SPR_NMS_ROOM(boxes) ((size_t)(boxes) * 16)
-int64_t spr_nms(const spr_desc *boxes, const spr_desc *scores, const void *const in[5], int centered, int64_t *out, void *room);
+int64_t spr_nms(const spr_desc *boxes, const spr_desc *scores, const void *const in[5], int centered, int64_t *out,
+                void *room);
 
 /* Reads element i of an int32 or int64 array as stored (any 4-byte alignment). */
 int64_t spr_read_int(const void *data, spr_dtype dtype, int64_t i);

@@ -15,16 +15,16 @@ typedef struct spr_infer {
 /* Fills in rank and dimensions of the outputs. The count of inputs and outputs, the presence of required inputs, and
    attributes are as spr_graph_check demands; the inputs' shapes are valid. */
 typedef spr_status spr_infer_fn(spr_infer *c);
-spr_infer_fn spr_infer_conv, spr_infer_fully_connected, spr_infer_matmul, spr_infer_pool, spr_infer_pool_indices, spr_infer_global_pool,
-    spr_infer_unary, spr_infer_binary, spr_infer_batch_norm, spr_infer_same, spr_infer_reduce, spr_infer_concat,
-    spr_infer_split, spr_infer_slice, spr_infer_reshape, spr_infer_flatten, spr_infer_squeeze, spr_infer_unsqueeze,
-    spr_infer_transpose, spr_infer_expand, spr_infer_tile, spr_infer_pad, spr_infer_gather, spr_infer_resize,
-    spr_infer_depth_to_space, spr_infer_space_to_depth, spr_infer_cast, spr_infer_shape, spr_infer_constant_of_shape,
-    spr_infer_quantize, spr_infer_dequantize, spr_infer_compare, spr_infer_where, spr_infer_arg_reduce, spr_infer_top_k,
-    spr_infer_cum_sum, spr_infer_gather_elements, spr_infer_gather_nd, spr_infer_scatter_elements, spr_infer_scatter_nd,
-    spr_infer_grid_sample, spr_infer_range, spr_infer_non_zero, spr_infer_nms,
-    spr_infer_recurrent, spr_infer_to_quantized, spr_infer_from_quantized, spr_infer_q_conv, spr_infer_q_pool,
-    spr_infer_q_binary, spr_infer_q_unary, spr_infer_q_concat;
+spr_infer_fn spr_infer_conv, spr_infer_fully_connected, spr_infer_matmul, spr_infer_pool, spr_infer_pool_indices,
+    spr_infer_global_pool, spr_infer_unary, spr_infer_binary, spr_infer_batch_norm, spr_infer_same, spr_infer_reduce,
+    spr_infer_concat, spr_infer_split, spr_infer_slice, spr_infer_reshape, spr_infer_flatten, spr_infer_squeeze,
+    spr_infer_unsqueeze, spr_infer_transpose, spr_infer_expand, spr_infer_tile, spr_infer_pad, spr_infer_gather,
+    spr_infer_resize, spr_infer_depth_to_space, spr_infer_space_to_depth, spr_infer_cast, spr_infer_shape,
+    spr_infer_constant_of_shape, spr_infer_quantize, spr_infer_dequantize, spr_infer_compare, spr_infer_where,
+    spr_infer_arg_reduce, spr_infer_top_k, spr_infer_cum_sum, spr_infer_gather_elements, spr_infer_gather_nd,
+    spr_infer_scatter_elements, spr_infer_scatter_nd, spr_infer_grid_sample, spr_infer_range, spr_infer_non_zero,
+    spr_infer_nms, spr_infer_recurrent, spr_infer_to_quantized, spr_infer_from_quantized, spr_infer_q_conv,
+    spr_infer_q_pool, spr_infer_q_binary, spr_infer_q_unary, spr_infer_q_concat;
 
 #define SPR_INFER_ATTR(c, op, name) (&(c)->node->attr[SPR_ATTR_##op##_##name])
 

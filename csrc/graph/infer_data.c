@@ -35,8 +35,9 @@ spr_status spr_infer_concat(spr_infer *c) {
     for (int i = 1; i < c->node->in_count; i++) {
         const spr_desc *x = &c->in[i].desc;
         if (interleave && x->rank == first->rank && x->dim[axis] != first->dim[axis])
-            return spr_infer_fail(c, SPR_ERROR_SHAPE, "inputs %s and %s are to be interleaved, but dimension %d differs",
-                                  SPR_TEXT(c, 0), SPR_TEXT(c, i), axis);
+            return spr_infer_fail(c, SPR_ERROR_SHAPE,
+                                  "inputs %s and %s are to be interleaved, but dimension %d differs", SPR_TEXT(c, 0),
+                                  SPR_TEXT(c, i), axis);
         int same = x->rank == first->rank && x->dtype == first->dtype;
         for (int d = 0; d < first->rank && same; d++) same = d == axis || x->dim[d] == first->dim[d];
         if (!same)
@@ -178,7 +179,8 @@ spr_status spr_infer_reshape(spr_infer *c) {
     spr_desc *y = &c->out[0];
     char dims[SPR_DIMS_TEXT];
     int64_t shape[SPR_MAX_RANK], known = 1;
-    int64_t given = 1, left = 1; /* known without the dimensions that are taken over, and what the input has besides them */
+    int64_t given = 1, left = 1; /* known without the dimensions that are taken over, and what the input has besides
+                                    them */
     int allowzero = (int)SPR_INFER_ATTR(c, Reshape, allowzero)->i, free_axis = -1, zero = 0, n;
     unsigned taken = 0;
     spr_status status = spr_infer_ints(c, 1, shape, SPR_MAX_RANK, &n);
@@ -457,9 +459,11 @@ spr_status spr_infer_resize(spr_infer *c) {
     if (n) status = by_sizes ? resize_by_sizes(c, axes, n) : resize_by_scales(c, axes, n);
     if (status || !quantized) return status;
     const spr_desc *y = &c->out[0];
-    int linear = !strcmp(SPR_INFER_ATTR(c, Resize, mode)->s, "linear") && !SPR_INFER_ATTR(c, Resize, antialias)->i && !crops;
+    int linear =
+        !strcmp(SPR_INFER_ATTR(c, Resize, mode)->s, "linear") && !SPR_INFER_ATTR(c, Resize, antialias)->i && !crops;
     if (x->rank != 4 || y->dim[0] != x->dim[0] || y->dim[1] != x->dim[1] || !(copies || linear))
-        return spr_infer_fail(c, SPR_ERROR_UNSUPPORTED, "quantized input %s: only images by 'nearest' and 'linear' in their planes",
+        return spr_infer_fail(c, SPR_ERROR_UNSUPPORTED,
+                              "quantized input %s: only images by 'nearest' and 'linear' in their planes",
                               SPR_TEXT(c, 0));
     return SPR_OK;
 }

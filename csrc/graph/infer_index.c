@@ -4,17 +4,18 @@
 
 #include "graph/infer.h"
 
-/* ---- comparing ----------------------------------------------------------------------------------------------------------- */
+/* ---- comparing --------------------------------------------------------------------------------------------------- */
 
 static spr_status check_same_type(const spr_infer *c, int a, int b) {
     if (c->in[a].desc.dtype == c->in[b].desc.dtype) return SPR_OK;
-    return spr_infer_fail(c, SPR_ERROR_UNSUPPORTED, "%s and %s should have the same type", SPR_TEXT(c, a), SPR_TEXT(c, b));
+    return spr_infer_fail(c, SPR_ERROR_UNSUPPORTED, "%s and %s should have the same type", SPR_TEXT(c, a),
+                          SPR_TEXT(c, b));
 }
 
 static spr_status no_broadcast(const spr_infer *c, int a, int b) {
     return spr_infer_fail(c, SPR_ERROR_SHAPE,
-                          "%s and %s cannot be broadcast: from the right, dimensions should be equal or 1", SPR_TEXT(c, a),
-                          SPR_TEXT(c, b));
+                          "%s and %s cannot be broadcast: from the right, dimensions should be equal or 1",
+                          SPR_TEXT(c, a), SPR_TEXT(c, b));
 }
 
 spr_status spr_infer_compare(spr_infer *c) {
@@ -34,7 +35,7 @@ spr_status spr_infer_where(spr_infer *c) {
     return status;
 }
 
-/* ---- along one axis ------------------------------------------------------------------------------------------------------ */
+/* ---- along one axis ---------------------------------------------------------------------------------------------- */
 
 spr_status spr_infer_arg_reduce(spr_infer *c) {
     const spr_desc *x = &c->in[0].desc;
@@ -81,7 +82,7 @@ spr_status spr_infer_cum_sum(spr_infer *c) {
     return status;
 }
 
-/* ---- by index ------------------------------------------------------------------------------------------------------------ */
+/* ---- by index ---------------------------------------------------------------------------------------------------- */
 
 /* Indices along an axis of x, each of whose other dimensions is at most that of x. */
 static spr_status check_elements(spr_infer *c, int64_t axis_value, int *axis) {
@@ -92,7 +93,8 @@ static spr_status check_elements(spr_infer *c, int64_t axis_value, int *axis) {
     int fits = indices->rank == x->rank;
     for (int i = 0; i < x->rank && fits; i++) fits = i == *axis || indices->dim[i] <= x->dim[i];
     if (!fits)
-        return spr_infer_fail(c, SPR_ERROR_SHAPE, "indices %s should have as many dimensions as %s, none larger but axis %d",
+        return spr_infer_fail(c, SPR_ERROR_SHAPE,
+                              "indices %s should have as many dimensions as %s, none larger but axis %d",
                               SPR_TEXT(c, 1), SPR_TEXT(c, 0), *axis);
     if (spr_desc_count(indices) && !x->dim[*axis])
         return spr_infer_fail(c, SPR_ERROR_SHAPE, "dimension %d of %s is 0: there is nothing to index", *axis,
@@ -121,7 +123,8 @@ spr_status spr_infer_scatter_elements(spr_infer *c) {
     spr_status status = check_elements(c, SPR_INFER_ATTR(c, ScatterElements, axis)->i, &axis);
     if (!status) status = check_updates(c, SPR_INFER_ATTR(c, ScatterElements, reduction)->s);
     if (status) return status;
-    if (updates->rank != indices->rank || memcmp(updates->dim, indices->dim, (size_t)indices->rank * sizeof(*indices->dim)))
+    if (updates->rank != indices->rank ||
+        memcmp(updates->dim, indices->dim, (size_t)indices->rank * sizeof(*indices->dim)))
         return spr_infer_fail(c, SPR_ERROR_SHAPE, "updates %s should have the shape of the indices %s", SPR_TEXT(c, 2),
                               SPR_TEXT(c, 1));
     spr_infer_like(c, 0);
@@ -138,10 +141,11 @@ static spr_status check_tuples(const spr_infer *c, int batch) {
     int fits = batch < x->rank && batch < indices->rank && indices->dim[indices->rank - 1] <= x->rank - batch;
     for (int i = 0; i < batch && fits; i++) fits = x->dim[i] == indices->dim[i];
     if (!fits)
-        return spr_infer_fail(c, SPR_ERROR_SHAPE,
-                              "the last dimension of the indices %s should be at most the number of dimensions of %s less "
-                              "%d batch dimensions, which should be equal",
-                              SPR_TEXT(c, 1), SPR_TEXT(c, 0), batch);
+        return spr_infer_fail(
+            c, SPR_ERROR_SHAPE,
+            "the last dimension of the indices %s should be at most the number of dimensions of %s less "
+            "%d batch dimensions, which should be equal",
+            SPR_TEXT(c, 1), SPR_TEXT(c, 0), batch);
     for (int i = batch; i < batch + indices->dim[indices->rank - 1]; i++)
         if (!x->dim[i] && spr_desc_count(indices))
             return spr_infer_fail(c, SPR_ERROR_SHAPE, "dimension %d of %s is 0: there is nothing to index", i,
@@ -190,8 +194,8 @@ spr_status spr_infer_grid_sample(spr_infer *c) {
     if (!status) status = spr_infer_rank(c, 1, 4, 4);
     if (status) return status;
     if (grid->dim[0] != x->dim[0] || grid->dim[3] != 2)
-        return spr_infer_fail(c, SPR_ERROR_SHAPE, "grid %s should have the shape [%lld, height, width, 2]", SPR_TEXT(c, 1),
-                              (long long)x->dim[0]);
+        return spr_infer_fail(c, SPR_ERROR_SHAPE, "grid %s should have the shape [%lld, height, width, 2]",
+                              SPR_TEXT(c, 1), (long long)x->dim[0]);
     if (!x->dim[2] || !x->dim[3])
         return spr_infer_fail(c, SPR_ERROR_SHAPE, "input %s has no pixels to be sampled", SPR_TEXT(c, 0));
     spr_infer_like(c, 0);
@@ -200,7 +204,7 @@ spr_status spr_infer_grid_sample(spr_infer *c) {
     return SPR_OK;
 }
 
-/* ---- Range --------------------------------------------------------------------------------------------------------------- */
+/* ---- Range ------------------------------------------------------------------------------------------------------- */
 
 /* One of start, limit and delta. */
 static spr_status read_number(const spr_infer *c, int input, double *f, int64_t *i) {

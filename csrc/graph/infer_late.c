@@ -23,7 +23,7 @@ spr_status spr_infer_non_zero(spr_infer *c) {
     return status;
 }
 
-/* ---- NonMaxSuppression --------------------------------------------------------------------------------------------------- */
+/* ---- NonMaxSuppression ------------------------------------------------------------------------------------------- */
 
 typedef struct candidate {
     float score;
@@ -82,7 +82,8 @@ int64_t spr_nms(const spr_desc *boxes, const spr_desc *scores, const void *const
     float threshold = in[3] ? *(const float *)in[3] : 0;
     if (in[2]) memcpy(&most, in[2], sizeof(most));
     for (int64_t set = 0; set < boxes->dim[0] * classes && most > 0; set++) {
-        const float *score = (const float *)in[1] + set * count, *box = (const float *)in[0] + set / classes * count * 4;
+        const float *score = (const float *)in[1] + set * count,
+                    *box = (const float *)in[0] + set / classes * count * 4;
         candidate *c = room;
         int64_t n = 0, kept = 0;
         for (int64_t i = 0; i < count; i++)

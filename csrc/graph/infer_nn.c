@@ -30,7 +30,8 @@ static window_attrs get_window(const spr_node *node) {
     if (node->op == SPR_OP_MaxPool)
         return (window_attrs)WINDOW_ATTRS(node, MaxPool, (int)node->attr[SPR_ATTR_MaxPool_ceil_mode].i, 1);
     if (node->op == SPR_OP_MaxPoolIndices)
-        return (window_attrs)WINDOW_ATTRS(node, MaxPoolIndices, (int)node->attr[SPR_ATTR_MaxPoolIndices_ceil_mode].i, 1);
+        return (window_attrs)WINDOW_ATTRS(node, MaxPoolIndices, (int)node->attr[SPR_ATTR_MaxPoolIndices_ceil_mode].i,
+                                          1);
     if (node->op == SPR_OP_QConv) return (window_attrs)WINDOW_ATTRS(node, QConv, 0, 0);
     if (node->op == SPR_OP_QPool)
         return (window_attrs)WINDOW_ATTRS(node, QPool, (int)node->attr[SPR_ATTR_QPool_ceil_mode].i, 1);
@@ -205,8 +206,10 @@ spr_status spr_infer_recurrent(spr_infer *c) {
     if (status) return status;
     int64_t hidden = r->dim[1], time = x->dim[0], batch = x->dim[1];
     if (!hidden || r->dim[0] != gates * hidden || x->dim[2] != gates * hidden)
-        return spr_infer_fail(c, SPR_ERROR_SHAPE, "%s and %s should have the shapes [time, batch, %lld * hidden] and [%lld * "
-                              "hidden, hidden]", SPR_TEXT(c, 0), SPR_TEXT(c, 1), (long long)gates, (long long)gates);
+        return spr_infer_fail(c, SPR_ERROR_SHAPE,
+                              "%s and %s should have the shapes [time, batch, %lld * hidden] and [%lld * "
+                              "hidden, hidden]",
+                              SPR_TEXT(c, 0), SPR_TEXT(c, 1), (long long)gates, (long long)gates);
     if (spr_infer_has(c, 2)) status = check_shape(c, 2, 1, hidden, 0);
     if (!status && spr_infer_has(c, 3)) status = check_shape(c, 3, 2, batch, hidden);
     if (!status && spr_infer_has(c, 4)) status = check_shape(c, 4, 2, batch, hidden);
@@ -264,7 +267,8 @@ spr_status spr_infer_unary(spr_infer *c) {
     snprintf(spaced, sizeof spaced, " %s ", fn);
     int integers = !strcmp(fn, "neg") || !strcmp(fn, "abs") || !strcmp(fn, "sign");
     int plain = strstr(" exp log sqrt reciprocal abs neg floor ceil round sign erf sigmoid tanh ", spaced) != NULL;
-    spr_status status = spr_infer_type(c, 0, (integers ? SPR_TYPES_INDEX : 0) | (plain ? SPR_TYPE_BIT(SPR_FLOAT64) : 0) | SPR_TYPES_FLOAT32);
+    spr_status status = spr_infer_type(
+        c, 0, (integers ? SPR_TYPES_INDEX : 0) | (plain ? SPR_TYPE_BIT(SPR_FLOAT64) : 0) | SPR_TYPES_FLOAT32);
     if (!status && spr_infer_has(c, 1)) status = spr_infer_type(c, 1, SPR_TYPES_FLOAT32);
     if (status) return status;
     spr_infer_like(c, 0);
@@ -280,7 +284,10 @@ spr_status spr_infer_binary(spr_infer *c) {
     int has_act = strcmp(SPR_INFER_ATTR(c, Binary, act)->s, "none") != 0;
     const char *fn = SPR_INFER_ATTR(c, Binary, fn)->s;
     int orders = !strcmp(fn, "min") || !strcmp(fn, "max");
-    spr_status status = spr_infer_type(c, 0, has_act ? SPR_TYPES_FLOAT32 : orders ? SPR_TYPES_ORDERED : SPR_TYPES_NUMERIC);
+    spr_status status = spr_infer_type(c, 0,
+                                       has_act  ? SPR_TYPES_FLOAT32
+                                       : orders ? SPR_TYPES_ORDERED
+                                                : SPR_TYPES_NUMERIC);
     if (status) return status;
     if (a->dtype != b->dtype)
         return spr_infer_fail(c, SPR_ERROR_UNSUPPORTED, "%s and %s should have the same type", SPR_TEXT(c, 0),

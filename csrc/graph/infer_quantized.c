@@ -57,11 +57,11 @@ spr_status spr_infer_q_conv(spr_infer *c) {
         if (!w->dim[i])
             return spr_infer_fail(c, SPR_ERROR_UNSUPPORTED, "weights %s should have no dimension of 0", SPR_TEXT(c, 1));
     if (x->dim[1] % group || x->dim[1] / group != w->dim[1] || w->dim[0] % group)
-        return spr_infer_fail(c, SPR_ERROR_SHAPE,
-                              "input %s, weights %s and group %lld do not fit: the input should have %lld channels, and group "
-                              "should divide the %lld rows of the weights",
-                              SPR_TEXT(c, 0), SPR_TEXT(c, 1), (long long)group, (long long)(group * w->dim[1]),
-                              (long long)w->dim[0]);
+        return spr_infer_fail(
+            c, SPR_ERROR_SHAPE,
+            "input %s, weights %s and group %lld do not fit: the input should have %lld channels, and group "
+            "should divide the %lld rows of the weights",
+            SPR_TEXT(c, 0), SPR_TEXT(c, 1), (long long)group, (long long)(group * w->dim[1]), (long long)w->dim[0]);
     spr_window win;
     status = spr_resolve_window(c->graph, c->node, x->dim[2], x->dim[3], w->dim[2], w->dim[3], &win, c->err);
     if (status) return status;
@@ -83,7 +83,8 @@ spr_status spr_infer_q_pool(spr_infer *c) {
     spr_window win = {.oh = 1, .ow = 1};
     spr_status status = check_image(c, 0);
     if (!status && kernel->ints.n == 2)
-        status = spr_resolve_window(c->graph, c->node, x->dim[2], x->dim[3], kernel->ints.v[0], kernel->ints.v[1], &win, c->err);
+        status = spr_resolve_window(c->graph, c->node, x->dim[2], x->dim[3], kernel->ints.v[0], kernel->ints.v[1], &win,
+                                    c->err);
     if (!status && (!x->dim[2] || !x->dim[3]))
         status = spr_infer_fail(c, SPR_ERROR_UNSUPPORTED, "input %s has no pixels", SPR_TEXT(c, 0));
     if (status) return status;
@@ -101,8 +102,9 @@ spr_status spr_infer_q_binary(spr_infer *c) {
     int64_t a_pixels = a->dim[2] * a->dim[3], b_pixels = b->dim[2] * b->dim[3];
     int same = a->dim[2] == b->dim[2] && a->dim[3] == b->dim[3];
     if (a->dim[0] != b->dim[0] || a->dim[1] != b->dim[1] || (!same && a_pixels != 1 && b_pixels != 1))
-        return spr_infer_fail(c, SPR_ERROR_SHAPE, "inputs %s and %s should have the same shape, or one of them one pixel",
-                              SPR_TEXT(c, 0), SPR_TEXT(c, 1));
+        return spr_infer_fail(c, SPR_ERROR_SHAPE,
+                              "inputs %s and %s should have the same shape, or one of them one pixel", SPR_TEXT(c, 0),
+                              SPR_TEXT(c, 1));
     spr_infer_like(c, 0);
     if (a_pixels == 1) memcpy(c->out[0].dim, b->dim, sizeof c->out[0].dim);
     return SPR_OK;
@@ -121,10 +123,12 @@ spr_status spr_infer_q_concat(spr_infer *c) {
         if (status) return status;
         c->out[0].dim[1] += want.dim[1];
     }
-    int64_t all = c->out[0].dim[1], group = SPR_INFER_ATTR(c, QConcat, group)->i, begin = SPR_INFER_ATTR(c, QConcat, begin)->i;
+    int64_t all = c->out[0].dim[1], group = SPR_INFER_ATTR(c, QConcat, group)->i,
+            begin = SPR_INFER_ATTR(c, QConcat, begin)->i;
     int64_t count = SPR_INFER_ATTR(c, QConcat, count)->i;
     if (all % group || begin > all || count > all - begin)
-        return spr_infer_fail(c, SPR_ERROR_SHAPE, "%lld channels from channel %lld on, in %lld groups: there are %lld channels",
+        return spr_infer_fail(c, SPR_ERROR_SHAPE,
+                              "%lld channels from channel %lld on, in %lld groups: there are %lld channels",
                               (long long)count, (long long)begin, (long long)group, (long long)all);
     c->out[0].dim[1] = count ? count : all - begin;
     return SPR_OK;

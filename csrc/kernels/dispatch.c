@@ -91,16 +91,19 @@
 #define BINARY(name_, isa_, fn) \
     {.name = name_, .cls = SPR_K_BINARY, .isa = ISA_##isa_, .row_step = 1, .run.binary = HAVE(fn, FN_##isa_(fn))},
 #define PW_Q8(cls_, name_, isa_, fn, packing_, cost_) \
-    {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = SPR_Q8_GROUP, .run.pw_q8 = HAVE(fn, FN_##isa_(fn)), \
+    {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = SPR_Q8_GROUP, \
+     .run.pw_q8 = HAVE(fn, FN_##isa_(fn)), \
      .packing_q8 = HAVE(fn, FN_##isa_(&packing_)), .cost = cost_},
 #define FC_Q8(cls_, name_, isa_, fn, packing_) \
     {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = 16, .run.fc_q8 = HAVE(fn, FN_##isa_(fn)), \
      .fc_q8 = HAVE(fn, FN_##isa_(&packing_))},
 #define DW_Q8(name_, isa_, fn, traits) \
-    {.name = name_, .cls = SPR_K_DWCONV_Q8, .isa = ISA_##isa_, .row_step = SPR_Q8_GROUP, .run.dw_q8 = HAVE(fn, FN_##isa_(fn)), \
+    {.name = name_, .cls = SPR_K_DWCONV_Q8, .isa = ISA_##isa_, .row_step = SPR_Q8_GROUP, \
+     .run.dw_q8 = HAVE(fn, FN_##isa_(fn)), \
      .dw_q8 = HAVE(fn, FN_##isa_(&traits))},
 #define ONE_Q8(cls_, type, name_, isa_, fn) \
-    {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = 1, .run.type##_q8 = HAVE(fn, FN_##isa_(fn))},
+    {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = 1, \
+     .run.type##_q8 = HAVE(fn, FN_##isa_(fn))},
 
 const spr_kernel spr_kernels[] = {
 #include "kernels/kernels.inc"
@@ -128,7 +131,8 @@ const spr_kernel *spr_kernel_best_conv(spr_kernel_class cls, const spr_conv_shap
 const spr_kernel *spr_kernel_best_dw_q8(const spr_window *win, uint32_t features) {
     for (size_t i = 0; i < spr_kernel_count; i++) {
         const spr_kernel *kernel = &spr_kernels[i];
-        if (kernel->cls == SPR_K_DWCONV_Q8 && spr_kernel_runs(kernel, features) && kernel->dw_q8->match(win)) return kernel;
+        if (kernel->cls == SPR_K_DWCONV_Q8 && spr_kernel_runs(kernel, features) && kernel->dw_q8->match(win))
+            return kernel;
     }
     return NULL;
 }

@@ -1,24 +1,25 @@
 /* THE kernel contract: one argument struct and one function type per class of kernel. Kernels know nothing of models,
  * files, threads or allocation: they compute the range they are asked for, on memory they are given.
  *
- * Planes. An image tensor [N, C, H, W] is planar: a channel is a plane of H*W contiguous floats, and planes of one image
- * lie `stride` floats apart (the batch is looped over by the caller). If H*W > 1, stride >= round_up(H*W, SPR_PX): the
- * lanes between H*W and round_up(H*W, SPR_PX) are *padding lanes*. They belong to the plane and
+ * Planes. An image tensor [N, C, H, W] is planar: a channel is a plane of H*W contiguous floats, and planes of one
+ * image lie `stride` floats apart (the batch is looped over by the caller). If H*W > 1, stride >= round_up(H*W,
+ * SPR_PX): the lanes between H*W and round_up(H*W, SPR_PX) are *padding lanes*. They belong to the plane and
  *   - may be read by every kernel: they hold ordinary numbers,
  *   - may be written by the kernel that writes the plane, which leaves ordinary numbers in them: a pixelwise kernel
  *     computes them from the padding lanes of its inputs, every other kernel writes zeros.
- * So whole vectors of up to SPR_PX pixels need no tail. Planes start at multiples of 64 bytes (SPR_LINE), except where a
- * class says otherwise. If H*W == 1 there are no padding lanes (a vector over channels): such layers are SPR_K_FC.
+ * So whole vectors of up to SPR_PX pixels need no tail. Planes start at multiples of 64 bytes (SPR_LINE), except where
+ * a class says otherwise. If H*W == 1 there are no padding lanes (a vector over channels): such layers are SPR_K_FC.
  *
  * Ranges. Rows are output channels. Callers split work into row ranges [row0, row1), row0 a multiple of the kernel's
- * row_step (row1 too, unless it is the last row), and pixel ranges [px0, px1), px0 a multiple of SPR_PX (px1 too, unless it
- * is the plane's H*W). Every output element must be computed by the same sequence of operations whatever the ranges are:
- * results are equal bit for bit for any number of threads.
+ * row_step (row1 too, unless it is the last row), and pixel ranges [px0, px1), px0 a multiple of SPR_PX (px1 too,
+ * unless it is the plane's H*W). Every output element must be computed by the same sequence of operations whatever the
+ * ranges are: results are equal bit for bit for any number of threads.
  *
  * Arithmetic. f32 kernels accumulate by fused multiply-add in ascending order of the input channel (k) starting from
  * the bias, or from 0 with the bias added; NaN and Inf propagate as IEEE says (relu(NaN) is NaN).
  *
- * A kernel must not read or write anything else: the sweep (csrc/tests/check.c) puts guard pages around every buffer. */
+ * A kernel must not read or write anything else: the sweep (csrc/tests/check.c) puts guard pages around every
+ * buffer. */
 #ifndef SPR_KERNELS_KERNEL_H
 #define SPR_KERNELS_KERNEL_H
 
@@ -85,8 +86,9 @@ typedef struct spr_act {
 typedef void spr_unary_fn(const float *x, float *y, size_t n, const spr_act *act);
 spr_unary_fn spr_unary_f32_ref; /* vector kernels leave LOG and SPR_LIBM_FUNCTIONS to it */
 
-/* Kernels apply NONE, CLIP, HARD_SWISH, HARD_SIGMOID, LEAKY_RELU and PRELU in registers; for any other function they store
-   the plain result and call this, the best unary kernel of the CPU, on what they stored while it is still in L1. */
+/* Kernels apply NONE, CLIP, HARD_SWISH, HARD_SIGMOID, LEAKY_RELU and PRELU in registers; for any other function they
+   store the plain result and call this, the best unary kernel of the CPU, on what they stored while it is still in
+   L1. */
 #define SPR_ACT_IN_REGISTERS(fn) ((fn) <= SPR_FN_PRELU)
 
 /* ---- functions of two variables ------------------------------------------------------------------------------- */
@@ -109,7 +111,8 @@ typedef enum spr_binary {
     SPR_BIN_COUNT
 } spr_binary;
 
-/* y[i] = f(a[i * a_step], b[i * b_step]) for i < n, steps 0 (one value for all) or 1. y may be a or b. Any alignment. */
+/* y[i] = f(a[i * a_step], b[i * b_step]) for i < n, steps 0 (one value for all) or 1. y may be a or b. Any
+   alignment. */
 typedef void spr_binary_fn(spr_binary f, const float *a, int a_step, const float *b, int b_step, float *y, size_t n);
 spr_binary_fn spr_binary_f32_ref; /* vector kernels leave POW and what follows to it */
 
@@ -140,8 +143,8 @@ typedef struct spr_pw_args {
 typedef void spr_pw_fn(const spr_pw_args *args);
 
 /* Packing for one or several kernels: the order in which they read their weights. Destinations are aligned to SPR_LINE.
-   Sparse packings receive CSR, dense ones `dense`. 2x1 packings pair rows (0,1), (2,3) ... by the union of their patterns;
-   the last odd row stands alone. x_stride allows columns to be stored as ready-made offsets. */
+   Sparse packings receive CSR, dense ones `dense`. 2x1 packings pair rows (0,1), (2,3) ... by the union of their
+   patterns; the last odd row stands alone. x_stride allows columns to be stored as ready-made offsets. */
 typedef struct spr_pw_packing {
     size_t (*size)(const spr_pw_weights *w, size_t x_stride);
     void (*pack)(const spr_pw_weights *w, size_t x_stride, void *dst);
@@ -149,8 +152,8 @@ typedef struct spr_pw_packing {
 
 /* ---- fully connected: Y[m, n] = act(X[m, k] W[n, k]^T + bias[n] + Z[m, n]) -------------------------------------- */
 
-/* x, y and z rows are contiguous, `*_stride` floats apart, aligned to 4 bytes only; exactly the rows' elements may be touched.
-   Weights come as spr_pw_weights and are packed with x_stride = 1. */
+/* x, y and z rows are contiguous, `*_stride` floats apart, aligned to 4 bytes only; exactly the rows' elements may be
+   touched. Weights come as spr_pw_weights and are packed with x_stride = 1. */
 typedef struct spr_fc_args {
     const float *x;
     float *y;
@@ -164,11 +167,11 @@ typedef struct spr_fc_args {
 } spr_fc_args;
 typedef void spr_fc_fn(const spr_fc_args *args);
 
-/* ---- convolution, depthwise convolution, pooling ------------------------------------------------------------------ */
+/* ---- convolution, depthwise convolution, pooling ----------------------------------------------------------------- */
 
-/* Geometry of a window over an image; dimensions in pixels. Taps outside the input count as 0 (convolution) or are left out
-   (pooling: AVG_INCLUDE_PAD counts those within the padding as 0; the maximum of no tap is -Inf, the average 0). oh and ow
-   are given by the caller and need not cover the input. */
+/* Geometry of a window over an image; dimensions in pixels. Taps outside the input count as 0 (convolution) or are left
+   out (pooling: AVG_INCLUDE_PAD counts those within the padding as 0; the maximum of no tap is -Inf, the average 0). oh
+   and ow are given by the caller and need not cover the input. */
 typedef struct spr_window {
     uint32_t ih, iw, oh, ow;
     uint32_t kh, kw, sh, sw, dh, dw; /* kernel, stride, dilation */
@@ -176,9 +179,9 @@ typedef struct spr_window {
     int32_t pb, pr;
 } spr_window;
 
-/* Grouped convolution: ic and oc count channels of all groups; W[oc][ic / group][kh][kw]. Depthwise kernels are the class
-   SPR_K_DWCONV, with group == ic, oc = ic * multiplier; all others SPR_K_CONV. Each call computes output rows (image rows)
-   [oy0, oy1) of the channels [row0, row1), which lie within one group for SPR_K_CONV. */
+/* Grouped convolution: ic and oc count channels of all groups; W[oc][ic / group][kh][kw]. Depthwise kernels are the
+   class SPR_K_DWCONV, with group == ic, oc = ic * multiplier; all others SPR_K_CONV. Each call computes output rows
+   (image rows) [oy0, oy1) of the channels [row0, row1), which lie within one group for SPR_K_CONV. */
 typedef struct spr_conv_shape {
     uint32_t ic, oc, group;
     spr_window win;
@@ -220,7 +223,7 @@ typedef void spr_pool_fn(const spr_pool_args *args);
 
 #include "kernels/q8.h"
 
-/* ---- the table ------------------------------------------------------------------------------------------------------ */
+/* ---- the table --------------------------------------------------------------------------------------------------- */
 
 typedef enum spr_kernel_class {
     SPR_K_PW_DENSE,

@@ -45,7 +45,8 @@ static spr_status new_model(const spr_model_options *given, spr_model **model, s
     const spr_allocator *allocator = options.allocator;
     if (allocator && (!allocator->allocate || !allocator->release))
         return spr_fail(err, SPR_ERROR_ARGUMENT, "the allocator lacks a function");
-    if (options.logger && !options.logger->log) return spr_fail(err, SPR_ERROR_ARGUMENT, "the logger lacks its function");
+    if (options.logger && !options.logger->log)
+        return spr_fail(err, SPR_ERROR_ARGUMENT, "the logger lacks its function");
     spr_model *m = spr_alloc_zeroed(allocator, 1, sizeof *m);
     if (!m) return spr_fail_memory(err, "a model", sizeof *m);
     if (allocator) m->custom_allocator = *allocator;
@@ -65,8 +66,8 @@ static spr_status finish(spr_model *m, spr_status status, spr_model **model, spr
         return status;
     }
     *model = m;
-    spr_model_log(m, SPR_LOG_INFO, "model %s: %d nodes, %zu bytes, by %s", m->path ? m->path : "in memory", (int)m->graph->node_count,
-                  m->source.size, m->graph->producer);
+    spr_model_log(m, SPR_LOG_INFO, "model %s: %d nodes, %zu bytes, by %s", m->path ? m->path : "in memory",
+                  (int)m->graph->node_count, m->source.size, m->graph->producer);
     return SPR_OK;
 }
 

@@ -21,7 +21,8 @@ void spr_source_close(spr_source *source);
 
 /* The graph in a file's bytes, which must be aligned to 4 and outlive the graph: constants stay in them. Everything is
    validated: afterwards the graph satisfies spr_graph_check. */
-spr_status spr_graph_read(const void *data, size_t size, const spr_allocator *allocator, spr_graph **graph, spr_error *err);
+spr_status spr_graph_read(const void *data, size_t size, const spr_allocator *allocator, spr_graph **graph,
+                          spr_error *err);
 
 /* The file of a graph, after spr_graph_check: to memory that the caller frees with free(), or to a path, where it
    appears whole or not at all. */

@@ -277,7 +277,8 @@ static spr_status check_header(const unsigned char *p, size_t size, spr_error *e
     return SPR_OK;
 }
 
-spr_status spr_graph_read(const void *data, size_t size, const spr_allocator *allocator, spr_graph **graph, spr_error *err) {
+spr_status spr_graph_read(const void *data, size_t size, const spr_allocator *allocator, spr_graph **graph,
+                          spr_error *err) {
     spr_status status = check_header(data, size, err);
     if (status) return status;
     reader r = {.data = data, .at = SPR_HEADER_SIZE, .size = size, .graph = spr_graph_new(allocator), .err = err};

@@ -6,7 +6,7 @@
 
 #include "runtime/chain_stripes.h"
 
-/* ---- finding --------------------------------------------------------------------------------------------------------------- */
+/* ---- finding ----------------------------------------------------------------------------------------------------- */
 
 /* What is known of each value and step while chains are sought. */
 typedef struct finder {
@@ -133,7 +133,7 @@ spr_status spr_plan_chains(spr_plan *plan, spr_plan_ctx *ctx) {
     return find_chains(&f);
 }
 
-/* ---- planning ------------------------------------------------------------------------------------------------------------ */
+/* ---- planning ---------------------------------------------------------------------------------------------------- */
 
 static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
     spr_chain *c = step->state;
@@ -165,14 +165,15 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
         if (status) return status;
         m->step.balance = ctx->threads > 1 ? spr_loads_balance(&loads) : 0;
         size_t used = strlen(m->step.reason);
-        snprintf(m->step.reason + used, sizeof m->step.reason - used, "%sfused, %u rows at a time", used ? "; " : "", c->rows);
+        snprintf(m->step.reason + used, sizeof m->step.reason - used, "%sfused, %u rows at a time", used ? "; " : "",
+                 c->rows);
         if (step->scratch < m->step.scratch) step->scratch = m->step.scratch;
     }
     step->scratch += c->kernel_scratch;
     return SPR_OK;
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 typedef struct chain_job {
     const spr_run_ctx *ctx;
@@ -180,7 +181,8 @@ typedef struct chain_job {
     const spr_chain *c;
 } chain_job;
 
-/* What a buffer holds: pixels [base, end) of every plane of a member's output; `row` is the first row not yet computed. */
+/* What a buffer holds: pixels [base, end) of every plane of a member's output; `row` is the first row not yet
+   computed. */
 typedef struct held {
     size_t base, end;
     uint32_t row;
@@ -285,7 +287,7 @@ static void run(const spr_run_ctx *ctx, const spr_step *step) {
 
 const spr_exec spr_exec_chain = {.in_place = 1u << 1, .plan = plan, .run = run};
 
-/* ---- telling ------------------------------------------------------------------------------------------------------------- */
+/* ---- telling ----------------------------------------------------------------------------------------------------- */
 
 int spr_step_layers(const spr_step *step) {
     return step->exec == &spr_exec_chain ? ((const spr_chain *)step->state)->count : 1;

@@ -1,5 +1,5 @@
-/* Chains of convolutions run stripe by stripe: what one computes is read by the next while it is in the cache, and never goes to
-   memory. A chain is one step of the plan; its members are steps of their own, told of one by one. */
+/* Chains of convolutions run stripe by stripe: what one computes is read by the next while it is in the cache, and
+   never goes to memory. A chain is one step of the plan; its members are steps of their own, told of one by one. */
 #ifndef SPR_RUNTIME_CHAIN_H
 #define SPR_RUNTIME_CHAIN_H
 

@@ -1,6 +1,7 @@
 #include "runtime/chain_stripes.h"
 
-/* Alignment of parts of planes, and room before and after each buffer for what kernels read beyond the rows they use. */
+/* Alignment of parts of planes, and room before and after each buffer for what kernels read beyond the rows they
+   use. */
 #define SLACK_LANES(width) (4 * SPR_PX + 4 * (size_t)(width))
 
 spr_rows spr_chain_needed(const spr_member *m, spr_rows out) {
@@ -20,10 +21,10 @@ spr_rows spr_chain_needed(const spr_member *m, spr_rows out) {
     return (spr_rows){(uint32_t)lo, (uint32_t)hi};
 }
 
-/* Bytes of buffers that stay in the cache beside what streams through, and of a tensor between two members that does not stay
-   there as a whole. On x86 measured with MobileNetV1 and V2: with 2 MiB of L2, joining where all tensors were below 1.7 MB lost
-   up to a tenth. On ARM estimated for A53, A55 and A76 with these and PicoDet-m: with fewer rows at a time, or smaller tensors
-   joined, kernels lose more by short stripes than memory gains, in order up to a tenth. */
+/* Bytes of buffers that stay in the cache beside what streams through, and of a tensor between two members that does
+   not stay there as a whole. On x86 measured with MobileNetV1 and V2: with 2 MiB of L2, joining where all tensors were
+   below 1.7 MB lost up to a tenth. On ARM estimated for A53, A55 and A76 with these and PicoDet-m: with fewer rows at a
+   time, or smaller tensors joined, kernels lose more by short stripes than memory gains, in order up to a tenth. */
 typedef struct stripe_sizes {
     size_t buffers, worth;
 } stripe_sizes;
@@ -52,7 +53,8 @@ static size_t place_buffers(spr_chain *c, uint32_t n) {
         const spr_window *win = &c->members[i].shape.win;
         if (c->members[i].way != SPR_CONV_POINTWISE)
             need = (need - 1) * win->sh + (win->kh - 1) * win->dh + 1;
-        else if (i + 1 < c->count) /* what completes lines at both ends; the last layer's stripes consist of whole ones */
+        else if (i + 1 < c->count) /* what completes lines at both ends; the last layer's stripes consist of whole
+                                      ones */
             need += 2 * ((SPR_PX - 1 + win->ow - 1) / win->ow);
         if (need > win->ih) need = win->ih;
         spr_member *from = &c->members[i - 1];
@@ -99,8 +101,8 @@ spr_loads spr_chain_loads(const spr_chain *c, int threads, size_t images) {
     return loads;
 }
 
-/* The number of bands that leaves least to the thread that has most: few, as each computes rows of its neighbours anew, but such
-   that they come out even. 0: there are too few rows for that. */
+/* The number of bands that leaves least to the thread that has most: few, as each computes rows of its neighbours anew,
+   but such that they come out even. 0: there are too few rows for that. */
 static uint32_t choose_bands(spr_chain *c, uint32_t units, int threads, size_t images) {
     uint32_t best = 0, per_thread = threads > 1 ? 2 : 1;
     double least = 0;

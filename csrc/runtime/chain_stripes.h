@@ -1,4 +1,5 @@
-/* What a chain of convolutions consists of, and how its rows are divided: into bands, one a task, and these into stripes. */
+/* What a chain of convolutions consists of, and how its rows are divided: into bands, one a task, and these into
+   stripes. */
 #ifndef SPR_RUNTIME_CHAIN_STRIPES_H
 #define SPR_RUNTIME_CHAIN_STRIPES_H
 
@@ -35,8 +36,8 @@ spr_rows spr_chain_needed(const spr_member *m, spr_rows out);
 spr_rows spr_chain_band(const spr_chain *c, uint32_t band);
 /* What falls to the threads. */
 spr_loads spr_chain_loads(const spr_chain *c, int threads, size_t images);
-/* Chooses bands and stripes and lays out the buffers; 0 if the chain is not worth it: the tensors between its members fit into the
-   cache as they are, or there would be too few rows for the threads. */
+/* Chooses bands and stripes and lays out the buffers; 0 if the chain is not worth it: the tensors between its members
+   fit into the cache as they are, or there would be too few rows for the threads. */
 int spr_chain_stripes(spr_chain *c, const spr_plan_ctx *ctx, size_t images);
 
 #endif

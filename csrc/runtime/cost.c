@@ -29,14 +29,15 @@ static double l2_bytes(uint32_t features) {
     return features & SPR_ISA_INORDER ? 384 << 10 : 512 << 10;
 }
 
-/* Cycles a stored weight takes where pixels are one or two vectors: each waits for the sum of the one before, which its row's
-   neighbours hide a little of. Coefficients are from wider layers. */
+/* Cycles a stored weight takes where pixels are one or two vectors: each waits for the sum of the one before, which its
+   row's neighbours hide a little of. Coefficients are from wider layers. */
 #define WAIT_CSR 3.5
 #define WAIT_2X1 2.0
 
 static double of_narrow(const spr_kernel *kernel, double pixels, double per_weight) {
     if (kernel->cls != SPR_K_PW_CSR && kernel->cls != SPR_K_PW_2X1) return per_weight;
-    return pixels <= 2 * kernel->cost.vector ? fmax(per_weight, kernel->cls == SPR_K_PW_2X1 ? WAIT_2X1 : WAIT_CSR) : per_weight;
+    return pixels <= 2 * kernel->cost.vector ? fmax(per_weight, kernel->cls == SPR_K_PW_2X1 ? WAIT_2X1 : WAIT_CSR)
+                                             : per_weight;
 }
 
 /* Rounds that rows are visited in. Where pixels are few, x86 packings put more channels into a panel (x86_pack.c). */

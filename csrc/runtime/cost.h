@@ -7,8 +7,8 @@
 /* A matrix of weights and what it is multiplied with. */
 typedef struct spr_work {
     double rows, channels;     /* of the whole matrix */
-    double nonzeros, elements; /* elements: those in 2x1 blocks that are not all zero; of a quantized matrix only the first, and it
-                                  counts zeros in the kernel's blocks too */
+    double nonzeros, elements; /* elements: those in 2x1 blocks that are not all zero; of a quantized matrix only the
+                                  first, and it counts zeros in the kernel's blocks too */
     size_t pixels;             /* of an image, or rows of a batch */
     size_t part;               /* pixels that are computed at a time, <= pixels */
     size_t images;

@@ -9,8 +9,9 @@
 /* A tensor in memory. Strides are in elements. The layout is fixed by the plan:
  *   rank 4: the last two dimensions are contiguous (a plane); planes are stride[1] apart and have padding lanes as
  *           kernel.h says; stride[0] is anything (the tensor may be a channel range of a larger one).
- *           Quantized: in groups of four channels (kernels/q8.h). stride[1] is that of a channel on average, a quarter of
- *           the bytes from one group to the next, so that channel ranges which start and end with a group have the usual strides.
+ *           Quantized: in groups of four channels (kernels/q8.h). stride[1] is that of a channel on average, a quarter
+ *           of the bytes from one group to the next, so that channel ranges which start and end with a group have the
+ *           usual strides.
  *   other ranks, and constants of any rank: contiguous, without padding lanes. */
 typedef struct spr_view {
     spr_desc desc;
@@ -39,18 +40,20 @@ typedef struct spr_run_ctx {
     int profile;           /* chains of layers time their members */
 } spr_run_ctx;
 
-SPR_INLINE void *spr_scratch(const spr_run_ctx *ctx, int thread) { return ctx->scratch + ctx->scratch_stride * (size_t)thread; }
+SPR_INLINE void *spr_scratch(const spr_run_ctx *ctx, int thread) {
+    return ctx->scratch + ctx->scratch_stride * (size_t)thread;
+}
 
 /* One operator. Functions may be NULL unless noted. */
 typedef struct spr_exec {
     /* Bit i: output 0 may take the memory of input i where that has equal type, shape and strides and dies here. */
     uint32_t in_place;
-    /* Whether output `out` can be a view of input 0: if so sets its strides (keeping the layout rules above) and *offset in elements
-       from input 0's data, and returns 1. The plan may use that or not (step->out_is_view); run computes the outputs that are
-       not views, and is not called if all are. */
+    /* Whether output `out` can be a view of input 0: if so sets its strides (keeping the layout rules above)
+       and *offset in elements from input 0's data, and returns 1. The plan may use that or not (step->out_is_view); run
+       computes the outputs that are not views, and is not called if all are. */
     int (*view)(const spr_step *step, int out, int64_t *stride, int64_t *offset);
-    /* Chooses kernels, packs weights, sets step->state, ->scratch and the explain fields. Views have their final shapes and
-       strides; constants have data. Strides do not change afterwards, pointers are set before run. */
+    /* Chooses kernels, packs weights, sets step->state, ->scratch and the explain fields. Views have their final shapes
+       and strides; constants have data. Strides do not change afterwards, pointers are set before run. */
     spr_status (*plan)(spr_plan_ctx *ctx, spr_step *step);
     /* Required. Cannot fail: whatever can go wrong is found while planning. */
     void (*run)(const spr_run_ctx *ctx, const spr_step *step);
@@ -79,7 +82,7 @@ struct spr_step {
 /* Executor of an operator: each row of ops.inc has its `const spr_exec spr_exec_<Op>` in runtime/ops/. */
 const spr_exec *spr_exec_get(spr_op op);
 
-/* ---- helpers for operators ------------------------------------------------------------------------------------------- */
+/* ---- helpers for operators --------------------------------------------------------------------------------------- */
 
 #define SPR_ATTR_OF(step, op, name) (&(step)->node->attr[SPR_ATTR_##op##_##name])
 
@@ -94,17 +97,19 @@ void spr_strides_contiguous(const spr_desc *desc, int64_t *stride);
 void spr_strides_planes(const spr_desc *desc, int64_t *stride);
 int spr_view_is_contiguous(const spr_view *view);
 
-/* Copies src to dst, equal element sizes and shapes, any strides (src strides may be 0 for broadcasting or negative), and zeroes
-   dst's padding lanes. Does nothing if src already lies at dst. Parallel when it is worth it; ctx may be NULL. */
+/* Copies src to dst, equal element sizes and shapes, any strides (src strides may be 0 for broadcasting or negative),
+   and zeroes dst's padding lanes. Does nothing if src already lies at dst. Parallel when it is worth it; ctx may be
+   NULL. */
 void spr_view_copy(const spr_run_ctx *ctx, const spr_view *src, const spr_view *dst);
 /* The elements only: for a dst that is a part of a tensor, whose lanes may be another part. */
 void spr_view_copy_elements(const spr_run_ctx *ctx, const spr_view *src, const spr_view *dst);
 /* Zeroes the padding lanes of a tensor that has them. */
 void spr_view_zero_padding(const spr_view *view);
 
-/* Activation of a node: its `act`, `act_a`, `act_b` and, for prelu, a slope array of `rows` floats copied into the plan. */
-spr_status spr_plan_act(spr_plan_ctx *ctx, const spr_step *step, const spr_attr *act, const spr_attr *a, const spr_attr *b,
-                        int slope_input, uint32_t rows, spr_act *out);
+/* Activation of a node: its `act`, `act_a`, `act_b` and, for prelu, a slope array of `rows` floats copied into the
+   plan. */
+spr_status spr_plan_act(spr_plan_ctx *ctx, const spr_step *step, const spr_attr *act, const spr_attr *a,
+                        const spr_attr *b, int slope_input, uint32_t rows, spr_act *out);
 /* Kernels on planes need padding lanes, which constants lack: replaces a constant input by a copy that has them. */
 spr_status spr_plan_planes(spr_plan_ctx *ctx, spr_step *step, int input);
 /* Aligned memory that lives as long as the plan; on failure fills ctx->err and returns NULL. */

@@ -64,7 +64,8 @@ static void add_notes(spr_text *text, const spr_session *session, int layers, co
     char cpu[256];
     spr_session_memory(session, &memory);
     spr_cpu_describe(cpu, sizeof cpu);
-    spr_text_add(text, "\n%d layers, %d with weights; multiply-adds if dense: %.1f M\n", layers, sum->weighted, sum->macs * 1e-6);
+    spr_text_add(text, "\n%d layers, %d with weights; multiply-adds if dense: %.1f M\n", layers, sum->weighted,
+                 sum->macs * 1e-6);
     spr_text_add(text, "memory: weights %.2f MB, activations %.2f MB, scratch %.2f MB; weights in the file %.2f MB\n",
                  (double)memory.weights * 1e-6, (double)memory.activations * 1e-6, (double)memory.scratch * 1e-6,
                  (double)sum->file * 1e-6);

@@ -1,6 +1,6 @@
-/* Nodes whose outputs' shapes depend on contents (NonZero, NonMaxSuppression, a Reshape to a computed shape ...), and all that
-   depends on those. When the steps have run, everything they read is known, so that they are what folding computes while
-   planning: inferred, planned and run one by one, each time anew. */
+/* Nodes whose outputs' shapes depend on contents (NonZero, NonMaxSuppression, a Reshape to a computed shape ...), and
+   all that depends on those. When the steps have run, everything they read is known, so that they are what folding
+   computes while planning: inferred, planned and run one by one, each time anew. */
 #include <string.h>
 
 #include "runtime/plan.h"

@@ -1,4 +1,5 @@
-/* Where values live: views of each other, slices of a concatenation, memory reused in place, and offsets in one arena. */
+/* Where values live: views of each other, slices of a concatenation, memory reused in place, and offsets in one
+   arena. */
 #include <string.h>
 
 #include "runtime/plan.h"
@@ -32,7 +33,7 @@ static int64_t value_bytes(const spr_view *view) {
     return count * (int64_t)spr_dtype_size(view->desc.dtype);
 }
 
-/* ---- concatenations -------------------------------------------------------------------------------------------------- */
+/* ---- concatenations ---------------------------------------------------------------------------------------------- */
 
 /* Whether parts of a tensor along this axis keep the layout rules of spr_view. */
 static int axis_divides(const spr_desc *desc, int axis) {
@@ -54,7 +55,8 @@ static void place_concat_parts(spr_layout *l) {
         const spr_desc *desc = &plan->views[out].desc;
         int quantized = node->op == SPR_OP_QConcat;
         const spr_attr *attr = node->attr;
-        if (quantized && (attr[SPR_ATTR_QConcat_group].i > 1 || attr[SPR_ATTR_QConcat_begin].i || attr[SPR_ATTR_QConcat_count].i))
+        if (quantized &&
+            (attr[SPR_ATTR_QConcat_group].i > 1 || attr[SPR_ATTR_QConcat_begin].i || attr[SPR_ATTR_QConcat_count].i))
             continue;
         int axis = quantized ? 1 : spr_normalize_axis(node->attr[SPR_ATTR_Concat_axis].i, desc->rank);
         int interleave = !quantized && node->attr[SPR_ATTR_Concat_interleave].i != 0;
@@ -80,7 +82,7 @@ static void place_concat_parts(spr_layout *l) {
     }
 }
 
-/* ---- strides and places ------------------------------------------------------------------------------------------------ */
+/* ---- strides and places ------------------------------------------------------------------------------------------ */
 
 /* Strides and place of a value that is not a view: its own memory, or a part of its parent's. */
 static void place_value(spr_layout *l, int32_t v) {
@@ -128,7 +130,7 @@ static void place_all(spr_layout *l) {
     }
 }
 
-/* ---- lifetimes and reuse in place -------------------------------------------------------------------------------------- */
+/* ---- lifetimes and reuse in place -------------------------------------------------------------------------------- */
 
 static void live(spr_layout *l, int32_t v, int step) {
     int32_t root = l->places[v].root;
@@ -206,7 +208,7 @@ static void reuse_in_place(spr_layout *l) {
     }
 }
 
-/* ---- the arena ----------------------------------------------------------------------------------------------------------- */
+/* ---- the arena --------------------------------------------------------------------------------------------------- */
 
 static int larger_first(const block *x, const block *y) {
     if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
@@ -214,8 +216,8 @@ static int larger_first(const block *x, const block *y) {
     return x->value != y->value ? (x->value < y->value ? -1 : 1) : x->step - y->step;
 }
 
-/* Each block in order goes to the lowest gap among the blocks before it that live at the same time. Returns the bytes taken; *top
-   is the block that ends there. */
+/* Each block in order goes to the lowest gap among the blocks before it that live at the same time. Returns the bytes
+   taken; *top is the block that ends there. */
 static int64_t place_in_order(block *blocks, int count, int *top) {
     int64_t total = 0;
     *top = 0;
@@ -257,8 +259,8 @@ static void move_to_front(block *blocks, int i) {
     blocks[0] = moved;
 }
 
-/* Largest first; then, as long as more is taken than lives at a time, again with the block that stuck out placed first. Leaves
-   the best order's offsets. */
+/* Largest first; then, as long as more is taken than lives at a time, again with the block that stuck out placed first.
+   Leaves the best order's offsets. */
 static int64_t assign_offsets(block *blocks, int count, int64_t live) {
     int top, best_try = 0, tries = count < 200 ? 100 : 4000000 / count / count; /* a fraction of a second at most */
     int64_t best = INT64_MAX;
@@ -342,7 +344,8 @@ spr_status spr_plan_layout(spr_plan *plan, spr_error *err) {
                   .merged = spr_arena_array(&plan->arena, values, sizeof *l->merged),
                   .first = spr_arena_array(&plan->arena, values, sizeof *l->first),
                   .last = spr_arena_array(&plan->arena, values, sizeof *l->last)};
-    if (!l->parent || !l->part_offset || !l->part_step || !l->part_axis || !l->places || !l->merged || !l->first || !l->last)
+    if (!l->parent || !l->part_offset || !l->part_step || !l->part_axis || !l->places || !l->merged || !l->first ||
+        !l->last)
         return spr_fail_memory(err, "the memory plan", values * sizeof *l->places);
     for (size_t v = 0; v < values; v++) {
         l->parent[v] = -1;
@@ -358,7 +361,8 @@ spr_status spr_plan_layout(spr_plan *plan, spr_error *err) {
 
 spr_status spr_plan_memory(spr_plan *plan, spr_error *err) {
     const spr_allocator *allocator = plan->arena.allocator;
-    block *blocks = spr_alloc_zeroed(allocator, (size_t)plan->graph->value_count + (size_t)plan->step_count + 1, sizeof *blocks);
+    block *blocks =
+        spr_alloc_zeroed(allocator, (size_t)plan->graph->value_count + (size_t)plan->step_count + 1, sizeof *blocks);
     if (!blocks) return spr_fail_memory(err, "the memory plan", sizeof *blocks);
     spr_status status = assign_memory(plan->layout, blocks, err);
     spr_release(allocator, blocks);

@@ -32,20 +32,22 @@ void *spr_plan_alloc(spr_plan_ctx *ctx, size_t bytes, const char *what) {
     return memory;
 }
 
-spr_status spr_plan_act(spr_plan_ctx *ctx, const spr_step *step, const spr_attr *act, const spr_attr *a, const spr_attr *b,
-                        int slope_input, uint32_t rows, spr_act *out) {
+spr_status spr_plan_act(spr_plan_ctx *ctx, const spr_step *step, const spr_attr *act, const spr_attr *a,
+                        const spr_attr *b, int slope_input, uint32_t rows, spr_act *out) {
     *out = (spr_act){.fn = SPR_FN_NONE, .a = (float)a->f, .b = (float)b->f};
     while (out->fn < SPR_FN_COUNT && strcmp(spr_function_name(out->fn), act->s) != 0) out->fn++;
     if (out->fn == SPR_FN_COUNT)
-        return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': unknown activation '%s'", step->node->name, act->s);
+        return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': unknown activation '%s'", step->node->name,
+                        act->s);
     if (out->fn != SPR_FN_PRELU) return SPR_OK;
     if (!spr_step_has(step, slope_input) || !step->in[slope_input].data)
         return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': prelu needs a constant slope", step->node->name);
     const spr_view *slope = &step->in[slope_input];
     int64_t count = spr_desc_count(&slope->desc);
     if (slope->desc.dtype != SPR_FLOAT32 || (count != 1 && count != rows))
-        return spr_fail(ctx->err, SPR_ERROR_SHAPE, "node '%s': prelu slope has %lld %s values, it must have 1 or %u float32",
-                        step->node->name, (long long)count, spr_dtype_name(slope->desc.dtype), rows);
+        return spr_fail(ctx->err, SPR_ERROR_SHAPE,
+                        "node '%s': prelu slope has %lld %s values, it must have 1 or %u float32", step->node->name,
+                        (long long)count, spr_dtype_name(slope->desc.dtype), rows);
     float *copy = spr_plan_alloc(ctx, rows * sizeof(float), "the slopes of prelu");
     if (!copy) return SPR_ERROR_MEMORY;
     for (uint32_t i = 0; i < rows; i++) copy[i] = ((const float *)slope->data)[count == 1 ? 0 : i];
@@ -66,7 +68,7 @@ spr_status spr_plan_planes(spr_plan_ctx *ctx, spr_step *step, int input) {
     return SPR_OK;
 }
 
-/* ---- constants ---------------------------------------------------------------------------------------------------- */
+/* ---- constants --------------------------------------------------------------------------------------------------- */
 
 /* The weights of these operators stay as stored: their executors read every encoding. */
 static int reads_encoded(const spr_node *node, int input) {
@@ -93,7 +95,7 @@ static spr_status plain_constant(spr_plan *plan, int32_t index, spr_error *err) 
     return SPR_OK;
 }
 
-/* ---- steps -------------------------------------------------------------------------------------------------------- */
+/* ---- steps ------------------------------------------------------------------------------------------------------- */
 
 spr_status spr_plan_init_step(spr_plan *plan, const spr_node *node, spr_step *step, spr_error *err) {
     memset(step, 0, sizeof *step);
@@ -194,13 +196,14 @@ spr_status spr_plan_node(spr_plan *plan, spr_plan_ctx *ctx, const spr_node *node
     spr_release(allocator, out);
     if (late) return postpone(plan, node, ctx->err);
     if (status) return status;
-    if (node->out_count && plan->views[node->out[0]].desc.dtype == SPR_QUANTIZED) all_known = 0; /* constants are contiguous */
+    /* constants are contiguous */
+    if (node->out_count && plan->views[node->out[0]].desc.dtype == SPR_QUANTIZED) all_known = 0;
     if (all_known || node->op == SPR_OP_Shape) return fold(plan, ctx, node);
     plan->steps[plan->step_count++].node = node;
     return SPR_OK;
 }
 
-/* ---- the whole ------------------------------------------------------------------------------------------------------ */
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
 
 /* Outputs that are there after the steps, and what late nodes read of them. */
 static spr_status find_kept(spr_plan *plan, spr_error *err) {
@@ -229,7 +232,8 @@ static spr_status build(spr_plan *plan, const spr_desc *inputs, const spr_plan_o
     plan->steps = spr_arena_array(&plan->arena, (size_t)graph->node_count + 1, sizeof *plan->steps);
     plan->is_late = spr_arena_array(&plan->arena, values, 1);
     plan->late = spr_arena_array(&plan->arena, (size_t)graph->node_count + 1, sizeof *plan->late);
-    if (!plan->views || !plan->known || !plan->steps || !plan->is_late || !plan->late) return spr_fail_memory(err, "the plan", values * sizeof(spr_view));
+    if (!plan->views || !plan->known || !plan->steps || !plan->is_late || !plan->late)
+        return spr_fail_memory(err, "the plan", values * sizeof(spr_view));
     for (int i = 0; i < graph->value_count; i++) {
         if (!graph->values[i].is_const) continue;
         plan->views[i].desc = graph->values[i].desc;

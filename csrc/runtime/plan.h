@@ -14,7 +14,8 @@ typedef struct spr_plan {
     int step_count;
     int32_t *kept;    /* values that must be there when all steps have run: outputs, and what late nodes read */
     int kept_count;
-    /* Nodes whose outputs' shapes depend on contents, and all behind them: planned and run anew, one by one, after the steps. */
+    /* Nodes whose outputs' shapes depend on contents, and all behind them: planned and run anew, one by one, after the
+       steps. */
     const spr_node **late;
     int late_count;
     uint8_t *is_late;     /* by value */
@@ -37,13 +38,14 @@ spr_status spr_plan_create(const spr_graph *graph, const spr_desc *inputs, const
                            spr_plan **plan, spr_error *err);
 void spr_plan_free(spr_plan *plan);
 
-/* Whether this machine has as much memory at all: what a system promises beyond that ends the process when it is used. */
+/* Whether this machine has as much memory at all: what a system promises beyond that ends the process when it is
+   used. */
 int spr_plan_fits(size_t bytes);
 
 /* Infers a node and, if all its inputs are known, computes it too; otherwise it becomes a step, or a late node. */
 spr_status spr_plan_node(spr_plan *plan, spr_plan_ctx *ctx, const spr_node *node);
-/* Runs the late nodes (late.c): their outputs' views have data then. Fails where contents do not fit: a shape that is not
-   possible, more elements than there may be. */
+/* Runs the late nodes (late.c): their outputs' views have data then. Fails where contents do not fit: a shape that is
+   not possible, more elements than there may be. */
 spr_status spr_plan_run_late(spr_plan *plan, const spr_plan_options *options, spr_error *err);
 
 /* A step for a node, its views as far as they are known. */

@@ -44,8 +44,8 @@ static spr_status read_options(spr_session *session, const spr_session_options *
     session->cpu_mask = options.cpu_mask;
     status = spr_pool_create(options.threads, options.cpu_mask, session->model->allocator, &session->pool, err);
     if (!status && options.autotune)
-        status = spr_tune_create(session->model->path, session->model->source.size, session->pool, session->model->allocator,
-                                 &session->options.tune, err);
+        status = spr_tune_create(session->model->path, session->model->source.size, session->pool,
+                                 session->model->allocator, &session->options.tune, err);
     return status;
 }
 
@@ -105,8 +105,8 @@ spr_status spr_session_set_input_shape(spr_session *session, int index, int rank
     const spr_value *value = &session->graph->values[session->graph->inputs[index]];
     char text[SPR_DIMS_TEXT], model[SPR_DIMS_TEXT];
     if (rank != value->desc.rank)
-        return spr_fail(err, SPR_ERROR_SHAPE, "input '%s': rank %d, the model takes rank %d, shape %s", value->name, rank,
-                        value->desc.rank, spr_dims_text(model, value->desc.rank, value->desc.dim));
+        return spr_fail(err, SPR_ERROR_SHAPE, "input '%s': rank %d, the model takes rank %d, shape %s", value->name,
+                        rank, value->desc.rank, spr_dims_text(model, value->desc.rank, value->desc.dim));
     for (int i = 0; i < rank; i++)
         if (dim[i] < 0 || dim[i] > INT32_MAX)
             return spr_fail(err, SPR_ERROR_SHAPE, "input '%s': shape %s has a dimension that is not in [0, 2^31)",
@@ -126,9 +126,11 @@ static void tune_key(const spr_session *session, char *key, size_t size) {
     uint32_t crc;
     spr_cpu_name(cpu, sizeof cpu);
     memcpy(&crc, (const char *)source->data + SPR_AT_CRC, sizeof crc);
-    size_t used = (size_t)snprintf(key, size, "model=%08x-%zu version=%s features=%x threads=%d mask=%llx sparse=%d cpu='%s' inputs=",
-                                   (unsigned)crc, source->size, spr_version(), (unsigned)o->features, o->threads,
-                                   (unsigned long long)session->cpu_mask, (int)o->sparse, cpu);
+    size_t used = (size_t)snprintf(
+        key, size,
+        "model=%08x-%zu version=%s features=%x threads=%d mask=%llx sparse=%d cpu='%s' inputs=", (unsigned)crc,
+        source->size, spr_version(), (unsigned)o->features, o->threads, (unsigned long long)session->cpu_mask,
+        (int)o->sparse, cpu);
     for (int i = 0; i < session->graph->input_count && used < size; i++) {
         char text[SPR_DIMS_TEXT];
         used += (size_t)snprintf(key + used, size - used, "%s",
@@ -151,17 +153,20 @@ static void log_plan(const spr_session *session) {
     spr_memory_info memory = {.struct_size = sizeof memory};
     if (!spr_model_logs(model, SPR_LOG_WARNING)) return;
     const char *isa = getenv("SPR_ISA");
-    if (isa && *isa) spr_model_log(model, SPR_LOG_WARNING, "the environment variable SPR_ISA=%s limits the kernels", isa);
+    if (isa && *isa)
+        spr_model_log(model, SPR_LOG_WARNING, "the environment variable SPR_ISA=%s limits the kernels", isa);
     spr_session_memory(session, &memory);
     int layers = spr_session_layer_count(session);
-    spr_model_log(model, SPR_LOG_INFO, "planned: %d layers, %d threads, activations %zu, weights %zu, scratch %zu bytes", layers,
+    spr_model_log(model, SPR_LOG_INFO,
+                  "planned: %d layers, %d threads, activations %zu, weights %zu, scratch %zu bytes", layers,
                   session->options.threads, memory.activations, memory.weights, memory.scratch);
-    if (*spr_session_tune_note(session)) spr_model_log(model, SPR_LOG_INFO, "autotune: %s", spr_session_tune_note(session));
+    if (*spr_session_tune_note(session))
+        spr_model_log(model, SPR_LOG_INFO, "autotune: %s", spr_session_tune_note(session));
     for (int i = 0; i < layers && spr_model_logs(model, SPR_LOG_DEBUG); i++) {
         spr_layer_info layer = {.struct_size = sizeof layer};
         spr_session_layer(session, i, &layer);
-        spr_model_log(model, SPR_LOG_DEBUG, "layer '%s' (%s): %s%s%s", layer.name, layer.op, layer.kernel, *layer.kernel ? ", " : "",
-                      layer.reason);
+        spr_model_log(model, SPR_LOG_DEBUG, "layer '%s' (%s): %s%s%s", layer.name, layer.op, layer.kernel,
+                      *layer.kernel ? ", " : "", layer.reason);
     }
 }
 
@@ -172,9 +177,9 @@ spr_status spr_session_prepare(spr_session *session, spr_error *err) {
         const spr_desc *desc = &session->inputs[i];
         for (int k = 0; k < desc->rank; k++)
             if (desc->dim[k] < 0)
-                return spr_fail(err, SPR_ERROR_SHAPE, "input '%s' has shape %s: give the free dimensions (-1) a size first",
-                                session->graph->values[session->graph->inputs[i]].name,
-                                spr_dims_text(text, desc->rank, desc->dim));
+                return spr_fail(
+                    err, SPR_ERROR_SHAPE, "input '%s' has shape %s: give the free dimensions (-1) a size first",
+                    session->graph->values[session->graph->inputs[i]].name, spr_dims_text(text, desc->rank, desc->dim));
     }
     spr_plan *plan;
     spr_tune *tune = session->options.tune;
@@ -196,7 +201,7 @@ spr_status spr_session_prepare(spr_session *session, spr_error *err) {
     return SPR_OK;
 }
 
-/* ---- inputs and outputs -------------------------------------------------------------------------------------------- */
+/* ---- inputs and outputs ------------------------------------------------------------------------------------------ */
 
 static void describe(const spr_graph *graph, int32_t value, const spr_desc *desc, spr_tensor_info *info) {
     *info = (spr_tensor_info){.name = graph->values[value].name, .dtype = desc->dtype, .rank = desc->rank};
@@ -213,7 +218,8 @@ spr_status spr_session_output(const spr_session *session, int index, spr_tensor_
     if (check_index("output", index, session->graph->output_count, NULL) || !session->plan) return SPR_ERROR_ARGUMENT;
     int32_t value = session->graph->outputs[index];
     describe(session->graph, value, &session->plan->views[value].desc, info);
-    if (session->plan->is_late[value] && !session->plan->views[value].data) spr_model_output(session->model, index, info);
+    if (session->plan->is_late[value] && !session->plan->views[value].data)
+        spr_model_output(session->model, index, info);
     return SPR_OK;
 }
 
@@ -228,8 +234,8 @@ static spr_status check_size(const spr_graph *graph, int32_t value, const spr_de
     size_t bytes = (size_t)spr_desc_count(desc) * spr_dtype_size(desc->dtype);
     char text[SPR_DIMS_TEXT];
     if (size == bytes) return SPR_OK;
-    return spr_fail(err, SPR_ERROR_ARGUMENT, "tensor '%s': %zu bytes given, %s %s takes %zu", graph->values[value].name, size,
-                    spr_dtype_name(desc->dtype), spr_dims_text(text, desc->rank, desc->dim), bytes);
+    return spr_fail(err, SPR_ERROR_ARGUMENT, "tensor '%s': %zu bytes given, %s %s takes %zu", graph->values[value].name,
+                    size, spr_dtype_name(desc->dtype), spr_dims_text(text, desc->rank, desc->dim), bytes);
 }
 
 spr_status spr_session_set_input(spr_session *session, int index, const void *data, size_t size, spr_error *err) {
@@ -251,8 +257,10 @@ spr_status spr_session_get_output(const spr_session *session, int index, void *d
     int32_t value = session->graph->outputs[index];
     const spr_view *output = &session->plan->views[value];
     if (session->plan->is_late[value] && !output->data)
-        return spr_fail(err, SPR_ERROR_ARGUMENT, "output '%s': its shape depends on what is computed, and is not known before "
-                        "spr_session_run", session->graph->values[value].name);
+        return spr_fail(err, SPR_ERROR_ARGUMENT,
+                        "output '%s': its shape depends on what is computed, and is not known before "
+                        "spr_session_run",
+                        session->graph->values[value].name);
     status = check_size(session->graph, value, &output->desc, size, err);
     if (status || !size) return status;
     spr_view user = user_view(&output->desc, data);
@@ -260,7 +268,7 @@ spr_status spr_session_get_output(const spr_session *session, int index, void *d
     return SPR_OK;
 }
 
-/* ---- running ---------------------------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 static uint64_t now_ns(void) {
     struct timespec t;
@@ -287,7 +295,7 @@ spr_status spr_session_run(spr_session *session, spr_error *err) {
     return session->plan->late_count ? spr_plan_run_late(session->plan, &session->options, err) : SPR_OK;
 }
 
-/* ---- explaining --------------------------------------------------------------------------------------------------------- */
+/* ---- explaining -------------------------------------------------------------------------------------------------- */
 
 void spr_session_set_profile(spr_session *session, int profile) {
     session->profile = profile;
@@ -296,7 +304,8 @@ void spr_session_set_profile(spr_session *session, int profile) {
 
 int spr_session_layer_count(const spr_session *session) {
     int count = 0;
-    for (int i = 0; session->plan && i < session->plan->step_count; i++) count += spr_step_layers(&session->plan->steps[i]);
+    for (int i = 0; session->plan && i < session->plan->step_count; i++)
+        count += spr_step_layers(&session->plan->steps[i]);
     return count;
 }
 

@@ -37,14 +37,16 @@ struct spr_tune {
 
 enum { FEWEST_OTHERS = 1 << 19, MOST_OTHERS = 1 << 24 };
 
-spr_status spr_tune_create(const char *model_path, size_t model_bytes, spr_pool *pool, const spr_allocator *allocator, spr_tune **out,
-                           spr_error *err) {
+spr_status spr_tune_create(const char *model_path, size_t model_bytes, spr_pool *pool, const spr_allocator *allocator,
+                           spr_tune **out, spr_error *err) {
     *out = NULL;
     spr_tune *tune = spr_alloc_zeroed(allocator, 1, sizeof *tune);
     if (!tune) return spr_fail_memory(err, "autotuning", sizeof *tune);
     tune->allocator = allocator;
     tune->pool = pool;
-    tune->others_bytes = model_bytes < FEWEST_OTHERS ? FEWEST_OTHERS : model_bytes > MOST_OTHERS ? MOST_OTHERS : model_bytes;
+    tune->others_bytes = model_bytes < FEWEST_OTHERS ? FEWEST_OTHERS
+                         : model_bytes > MOST_OTHERS ? MOST_OTHERS
+                                                     : model_bytes;
     tune->others = spr_alloc(allocator, tune->others_bytes);
     if (tune->others) memset(tune->others, 1, tune->others_bytes); /* else all its pages might be one */
     if (model_path) {
@@ -52,8 +54,9 @@ spr_status spr_tune_create(const char *model_path, size_t model_bytes, spr_pool 
         tune->path = spr_alloc(allocator, room);
         if (tune->path) snprintf(tune->path, room, "%s.tune", model_path);
     }
-    spr_status status = tune->others && (tune->path || !model_path) ? spr_pool_create(1, 0, allocator, &tune->serial, err)
-                                                                    : spr_fail_memory(err, "autotuning", tune->others_bytes);
+    spr_status status = tune->others && (tune->path || !model_path)
+                            ? spr_pool_create(1, 0, allocator, &tune->serial, err)
+                            : spr_fail_memory(err, "autotuning", tune->others_bytes);
     if (status)
         spr_tune_free(tune);
     else
@@ -100,9 +103,10 @@ void spr_tune_add(spr_tune *tune, int node, const char *kernel, const char *figu
 
 const char *spr_tune_note(const spr_tune *tune) { return tune->note; }
 
-/* ---- the file -------------------------------------------------------------------------------------------------------- */
+/* ---- the file ---------------------------------------------------------------------------------------------------- */
 
-/* The file's text, without its last line, to be released; NULL where there is none that can be used, and why in *why. */
+/* The file's text, without its last line, to be released; NULL where there is none that can be used, and why
+   in *why. */
 static char *read_file(const spr_tune *tune, const char **why) {
     char *text = NULL;
     size_t size = 0;
@@ -114,7 +118,8 @@ static char *read_file(const spr_tune *tune, const char **why) {
         return NULL;
     }
     text = spr_alloc(tune->allocator, MAX_FILE + 1);
-    while (text && size < MAX_FILE && ((got = read(fd, text + size, MAX_FILE - size)) > 0 || (got < 0 && errno == EINTR)))
+    while (text && size < MAX_FILE &&
+           ((got = read(fd, text + size, MAX_FILE - size)) > 0 || (got < 0 && errno == EINTR)))
         if (got > 0) size += (size_t)got;
     if (!text || got < 0) *why = strerror(text ? errno : ENOMEM);
     close(fd);
@@ -123,8 +128,8 @@ static char *read_file(const spr_tune *tune, const char **why) {
         char *last = size ? text + size - 1 : text, *rest;
         unsigned long crc = 0;
         while (last > text && *--last != '\n') continue;
-        int whole = last > text && text[size - 1] == '\n' && strlen(text) == size && !strncmp(text, MAGIC, strlen(MAGIC)) &&
-                    !strncmp(last + 1, "end ", 4);
+        int whole = last > text && text[size - 1] == '\n' && strlen(text) == size &&
+                    !strncmp(text, MAGIC, strlen(MAGIC)) && !strncmp(last + 1, "end ", 4);
         if (whole) crc = strtoul(last + 5, &rest, 16);
         if (whole && *rest == '\n' && crc == spr_crc(text, (size_t)(last + 1 - text))) {
             last[1] = '\0';
@@ -175,7 +180,8 @@ spr_status spr_tune_begin(spr_tune *tune, const char *key, spr_error *err) {
     if (why)
         snprintf(tune->note, sizeof tune->note, "'%.200s' is not used: %s; ", tune->path, why);
     else if (text && !line)
-        snprintf(tune->note, sizeof tune->note, "'%.200s' is of another CPU, version, model or set of options; ", tune->path);
+        snprintf(tune->note, sizeof tune->note, "'%.200s' is of another CPU, version, model or set of options; ",
+                 tune->path);
     spr_release(tune->allocator, text);
     return SPR_OK;
 }
@@ -231,7 +237,8 @@ void spr_tune_end(spr_tune *tune) {
     char *note = tune->note + used;
     if (!tune->measured) {
         if (tune->count)
-            snprintf(note, room, "%d layer%s as measured before, from '%.200s'", tune->count, PLURAL(tune->count), tune->path);
+            snprintf(note, room, "%d layer%s as measured before, from '%.200s'", tune->count, PLURAL(tune->count),
+                     tune->path);
         else
             snprintf(note, room, "no layer has a choice");
         return;
@@ -254,7 +261,7 @@ void spr_tune_end(spr_tune *tune) {
         snprintf(note, room, "remembered in '%.200s'", tune->path);
 }
 
-/* ---- measuring --------------------------------------------------------------------------------------------------------- */
+/* ---- measuring --------------------------------------------------------------------------------------------------- */
 
 enum { MIN_ROUNDS = 5, MAX_ROUNDS = 60 };
 #define ENOUGH_NS 2e6 /* of measured time, after which no further round is needed */

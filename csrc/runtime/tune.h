@@ -1,4 +1,5 @@
-/* Autotuning: measuring kernels on this device instead of estimating them, and remembering beside the model what was found. */
+/* Autotuning: measuring kernels on this device instead of estimating them, and remembering beside the model what was
+   found. */
 #ifndef SPR_RUNTIME_TUNE_H
 #define SPR_RUNTIME_TUNE_H
 
@@ -13,14 +14,15 @@ typedef struct spr_tuned {
     char kernel[SPR_TUNE_NAME], figures[SPR_TUNE_FIGURES];
 } spr_tuned;
 
-/* `model_path`: absolute path of the model's file, beside which `<model_path>.tune` is kept; NULL: nothing is read or written. The
-   pool and the allocator must outlive the tuner. `model_bytes`: its size, for how much comes between two uses of a layer's weights. */
-spr_status spr_tune_create(const char *model_path, size_t model_bytes, spr_pool *pool, const spr_allocator *allocator, spr_tune **tune,
-                           spr_error *err);
+/* `model_path`: absolute path of the model's file, beside which `<model_path>.tune` is kept; NULL: nothing is read or
+   written. The pool and the allocator must outlive the tuner. `model_bytes`: its size, for how much comes between two
+   uses of a layer's weights. */
+spr_status spr_tune_create(const char *model_path, size_t model_bytes, spr_pool *pool, const spr_allocator *allocator,
+                           spr_tune **tune, spr_error *err);
 void spr_tune_free(spr_tune *tune);
 
-/* Starts planning under `key`, one line that says what else the choice depends on: CPU, model, shapes, threads ... Takes over
-   what the file has under it, as far as that can be read. */
+/* Starts planning under `key`, one line that says what else the choice depends on: CPU, model, shapes, threads ...
+   Takes over what the file has under it, as far as that can be read. */
 spr_status spr_tune_begin(spr_tune *tune, const char *key, spr_error *err);
 /* Writes what was added since, beside what the file has under other keys of the same model. Failing to
    write is no error; the note tells. */
@@ -41,8 +43,8 @@ typedef struct spr_trial {
     double ns; /* out: fastest run */
 } spr_trial;
 
-/* Runs the trials in turns, with caches as a network leaves them: as much read as it has weights since these were used, `input`
-   (bytes of it) just written. `threads` is
+/* Runs the trials in turns, with caches as a network leaves them: as much read as it has weights since these were used,
+   `input` (bytes of it) just written. `threads` is
    the session's number or 1. */
 void spr_tune_measure(spr_tune *tune, int threads, const void *input, size_t bytes, spr_trial *trials, int count,
                       char *scratch, size_t scratch_stride);

@@ -31,7 +31,8 @@ static int32_t extent(uint32_t in, uint32_t k, uint32_t stride, uint32_t dilatio
 }
 
 void check_q8_window(check_rng *r, spr_window *w) {
-    static const uint8_t sizes[] = {1, 2, 3, 4, 5, 7, 8, 10, 14, 15, 16, 17, 20, 28, 33, 40}, kernels[] = {1, 2, 3, 3, 3, 5, 5, 7};
+    static const uint8_t sizes[] = {1, 2, 3, 4, 5, 7, 8, 10, 14, 15, 16, 17, 20, 28, 33, 40},
+                         kernels[] = {1, 2, 3, 3, 3, 5, 5, 7};
     do {
         const int usual = check_chance(r, 2);
         memset(w, 0, sizeof *w);
@@ -54,8 +55,8 @@ void check_q8_window(check_rng *r, spr_window *w) {
 }
 
 int check_q8_describe(char *text, size_t size, const spr_window *w) {
-    return snprintf(text, size, "%ux%u to %ux%u, kernel %ux%u, stride %u %u, dilation %u %u, padding %d %d %d %d", w->ih, w->iw, w->oh,
-                    w->ow, w->kh, w->kw, w->sh, w->sw, w->dh, w->dw, w->pt, w->pl, w->pb, w->pr);
+    return snprintf(text, size, "%ux%u to %ux%u, kernel %ux%u, stride %u %u, dilation %u %u, padding %d %d %d %d",
+                    w->ih, w->iw, w->oh, w->ow, w->kh, w->kw, w->sh, w->sw, w->dh, w->dw, w->pt, w->pl, w->pb, w->pr);
 }
 
 check_q8_image check_q8_make_image(check_rng *r, check_slot slot, uint32_t groups, size_t pixels, check_place place) {
@@ -77,8 +78,8 @@ void check_q8_outside(const check_q8_image *y, uint32_t group0, uint32_t group1,
             const int mine = g >= group0 && g < group1 && p >= px0 && p < (px1 == y->pixels ? lanes : px1);
             const size_t at = (g * y->stride + p) * 4;
             if (mine || memcmp(y->data + at, y->copy + at, 4) == 0) continue;
-            check_fail("groups %u to %u, pixels %zu to %zu: pixel %zu of group %u is outside and was changed", group0, group1, px0,
-                       px1, p, g);
+            check_fail("groups %u to %u, pixels %zu to %zu: pixel %zu of group %u is outside and was changed", group0,
+                       group1, px0, px1, p, g);
             return;
         }
 }

@@ -1,4 +1,5 @@
-/* Quantized depthwise convolution against sums of integers and double precision: exact but where rounding is left to chance. */
+/* Quantized depthwise convolution against sums of integers and double precision: exact but where rounding is left to
+   chance. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,22 +33,35 @@ static double dw_value(const depthwise *d, uint32_t c, uint32_t oy, uint32_t ox)
         for (uint32_t kx = 0; kx < w->kw; kx++) {
             const int64_t iy = (int64_t)oy * w->sh + ky * w->dh - w->pt, ix = (int64_t)ox * w->sw + kx * w->dw - w->pl;
             const int inside = iy >= 0 && iy < w->ih && ix >= 0 && ix < w->iw;
-            const int32_t x = inside ? d->x.copy[(c / 4 * d->x.stride + (size_t)(iy * w->iw + ix)) * 4 + c % 4] : d->x_zero;
+            const int32_t x =
+                inside ? d->x.copy[(c / 4 * d->x.stride + (size_t)(iy * w->iw + ix)) * 4 + c % 4] : d->x_zero;
             sum += x * d->w.w[(c * w->kh + ky) * w->kw + kx];
         }
     double v = (double)sum * d->w.scale[c];
     const size_t at = (size_t)oy * w->ow + ox;
-    if (d->has_z) v += ((double)d->z.copy[(c / 4 * d->z.stride + at) * 4 + c % 4] - d->finish.z_zero) * d->finish.z_scale;
+    if (d->has_z)
+        v += ((double)d->z.copy[(c / 4 * d->z.stride + at) * 4 + c % 4] - d->finish.z_zero) * d->finish.z_scale;
     v = check_function(&d->finish.act, v, c);
     return d->finish.act.fn == SPR_FN_NONE ? v : v * d->finish.y_inv;
 }
 
-static void dw_run(const depthwise *d, const spr_kernel *kernel, const void *packed, uint32_t g0, uint32_t g1, uint32_t oy0,
-                   uint32_t oy1) {
+static void dw_run(const depthwise *d, const spr_kernel *kernel, const void *packed, uint32_t g0, uint32_t g1,
+                   uint32_t oy0, uint32_t oy1) {
     const size_t scratch = kernel->dw_q8->scratch(&d->win);
-    const dw_call c = {{.x = d->x.data, .y = d->y.data, .z = d->has_z ? d->z.data : NULL, .x_stride = d->x.stride,
-                        .y_stride = d->y.stride, .z_stride = d->has_z ? d->z.stride : 0, .packed = packed, .channels = d->channels,
-                        .win = &d->win, .x_zero = d->x_zero, .group0 = g0, .group1 = g1, .oy0 = oy0, .oy1 = oy1,
+    const dw_call c = {{.x = d->x.data,
+                        .y = d->y.data,
+                        .z = d->has_z ? d->z.data : NULL,
+                        .x_stride = d->x.stride,
+                        .y_stride = d->y.stride,
+                        .z_stride = d->has_z ? d->z.stride : 0,
+                        .packed = packed,
+                        .channels = d->channels,
+                        .win = &d->win,
+                        .x_zero = d->x_zero,
+                        .group0 = g0,
+                        .group1 = g1,
+                        .oy0 = oy0,
+                        .oy1 = oy1,
                         .finish = &d->finish,
                         .scratch = scratch ? check_buffer(CHECK_SCRATCH, scratch, SPR_LINE, d->place) : NULL},
                        kernel->run.dw_q8};
@@ -62,7 +76,8 @@ static void dw_compare(const depthwise *d, uint32_t g0, uint32_t g1, uint32_t oy
                 const int got = d->y.data[(c / 4 * d->y.stride + (size_t)oy * d->win.ow + ox) * 4 + c % 4];
                 const double v = dw_value(d, c, oy, ox);
                 if (!check_q8_agrees(got, v, d->finish.y_zero, d->finish.lo, d->finish.hi)) {
-                    check_fail("channel %u, row %u, pixel %u is %d, not %g above %d", c, oy, ox, got, v, d->finish.y_zero);
+                    check_fail("channel %u, row %u, pixel %u is %d, not %g above %d", c, oy, ox, got, v,
+                               d->finish.y_zero);
                     return;
                 }
                 compared++;
@@ -100,10 +115,15 @@ static void make_depthwise(depthwise *d, check_rng *r) {
     d->place = (check_place)check_below(r, 2);
     d->has_z = check_chance(r, 4);
     spr_q8_finish *f = &d->finish;
-    *f = (spr_q8_finish){.y_zero = check_q8_zero(r), .lo = SPR_Q8_MIN, .hi = SPR_Q8_MAX, .y_inv = check_uniform(r, 1, 30),
-                         .z_zero = check_q8_zero(r), .z_scale = check_uniform(r, 0.1f, 1)};
+    *f = (spr_q8_finish){.y_zero = check_q8_zero(r),
+                         .lo = SPR_Q8_MIN,
+                         .hi = SPR_Q8_MAX,
+                         .y_inv = check_uniform(r, 1, 30),
+                         .z_zero = check_q8_zero(r),
+                         .z_scale = check_uniform(r, 0.1f, 1)};
     f->act = (spr_act){.fn = SPR_FN_NONE};
-    if (check_chance(r, 3)) f->act = (spr_act){.fn = check_chance(r, 2) ? SPR_FN_HARD_SWISH : SPR_FN_LEAKY_RELU, .a = 1.0f / 6, .b = 0.5f};
+    if (check_chance(r, 3)) f->act = (spr_act){.fn = check_chance(r, 2)
+                                               ? SPR_FN_HARD_SWISH : SPR_FN_LEAKY_RELU, .a = 1.0f / 6, .b = 0.5f};
     if (check_chance(r, 3)) f->lo = f->y_zero;
     const uint32_t groups = (d->channels + 3) / 4;
     d->x = check_q8_make_image(r, CHECK_X, groups, (size_t)d->win.ih * d->win.iw, d->place);
@@ -129,8 +149,8 @@ void check_q8_depthwise(void) {
         char text[256];
         make_depthwise(&d, &rng);
         d.rng = rng;
-        const int n = snprintf(text, sizeof text, "case %u: %u channels, %s%s, %s, ", index, d.channels, d.wide ? "wide, " : "",
-                               spr_function_name(d.finish.act.fn), d.has_z ? "z" : "no z");
+        const int n = snprintf(text, sizeof text, "case %u: %u channels, %s%s, %s, ", index, d.channels,
+                               d.wide ? "wide, " : "", spr_function_name(d.finish.act.fn), d.has_z ? "z" : "no z");
         check_q8_describe(text + n, sizeof text - (size_t)n, &d.win);
         for (size_t i = 0; i < spr_kernel_count; i++)
             if (spr_kernels[i].cls == SPR_K_DWCONV_Q8 && check_wanted(i) && spr_kernels[i].dw_q8->match(&d.win))

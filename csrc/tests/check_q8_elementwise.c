@@ -51,7 +51,9 @@ static int e_right(const elementwise *e, size_t p, size_t i) {
     case SPR_K_TABLE_Q8: return got == e->table[(uint8_t)e->a0[4 * p + i]];
     case SPR_K_QUANTIZE_Q8: {
         const float x = e->plane[i] ? e->plane0[i][p] : 0;
-        return !e->plane[i] || (isnan(x) ? got == SPR_Q8_MIN : check_q8_agrees(got, (double)x / e->scale, f->y_zero, SPR_Q8_MIN, SPR_Q8_MAX));
+        return !e->plane[i] ||
+               (isnan(x) ? got == SPR_Q8_MIN
+                         : check_q8_agrees(got, (double)x / e->scale, f->y_zero, SPR_Q8_MIN, SPR_Q8_MAX));
     }
     default: return !e->plane[i] || e->plane[i][p] == (float)((int32_t)e->a0[4 * p + i] - f->a_zero) * e->scale;
     }
@@ -102,8 +104,14 @@ static void make_elementwise(elementwise *e, spr_kernel_class cls, check_rng *r)
     e->cls = cls;
     e->n = CHECK_PICK(r, lengths);
     e->scale = check_uniform(r, 0.005f, 0.1f);
-    e->f = (spr_binary_q8){.f = CHECK_PICK(r, functions), .a_scale = check_uniform(r, 0.2f, 1.5f), .b_scale = check_uniform(r, 0.2f, 1.5f),
-                           .a_zero = check_q8_zero(r), .b_zero = check_q8_zero(r), .y_zero = check_q8_zero(r), .lo = SPR_Q8_MIN, .hi = SPR_Q8_MAX};
+    e->f = (spr_binary_q8){.f = CHECK_PICK(r, functions),
+                           .a_scale = check_uniform(r, 0.2f, 1.5f),
+                           .b_scale = check_uniform(r, 0.2f, 1.5f),
+                           .a_zero = check_q8_zero(r),
+                           .b_zero = check_q8_zero(r),
+                           .y_zero = check_q8_zero(r),
+                           .lo = SPR_Q8_MIN,
+                           .hi = SPR_Q8_MAX};
     if (e->f.f == SPR_BIN_MUL) e->f.a_scale /= 100, e->f.b_scale = 1;
     if (check_chance(r, 3)) e->f.lo = e->f.y_zero;
     const int binary = cls == SPR_K_BINARY_Q8, in_place = cls != SPR_K_QUANTIZE_Q8 && check_chance(r, 3);
@@ -119,7 +127,9 @@ static void make_elementwise(elementwise *e, spr_kernel_class cls, check_rng *r)
     for (int i = 0; i < e->channels && cls >= SPR_K_QUANTIZE_Q8; i++) {
         e->plane[i] = check_buffer(slots[i], e->n * sizeof(float), 4, place);
         for (size_t p = 0; p < MOST; p++)
-            e->plane0[i][p] = check_chance(r, 50) ? NAN : check_chance(r, 20) ? check_uniform(r, -1e30f, 1e30f) : check_uniform(r, -9, 9);
+            e->plane0[i][p] = check_chance(r, 50)   ? NAN
+                              : check_chance(r, 20) ? check_uniform(r, -1e30f, 1e30f)
+                                                    : check_uniform(r, -9, 9);
     }
 }
 
@@ -130,8 +140,8 @@ void check_q8_elementwise(void) {
         elementwise e;
         make_elementwise(&e, classes[index % SPR_COUNTOF(classes)], &r);
         char text[160];
-        snprintf(text, sizeof text, "case %u: n %zu, %s, steps %d %d, %d channels, scales %g %g", index, e.n, spr_binary_name(e.f.f),
-                 e.a_step, e.b_step, e.channels, e.f.a_scale, e.f.b_scale);
+        snprintf(text, sizeof text, "case %u: n %zu, %s, steps %d %d, %d channels, scales %g %g", index, e.n,
+                 spr_binary_name(e.f.f), e.a_step, e.b_step, e.channels, e.f.a_scale, e.f.b_scale);
         for (size_t i = 0; i < spr_kernel_count; i++)
             if (spr_kernels[i].cls == e.cls && check_wanted(i)) check_case(i, text, e_body, &e);
     }

@@ -1,5 +1,5 @@
-/* Quantized fully connected kernels against sums of integers: random sizes, zeros of weights, activations and placement, each case on
- * all kernels, the rows also in parts. Results must be exact. */
+/* Quantized fully connected kernels against sums of integers: random sizes, zeros of weights, activations and
+ * placement, each case on all kernels, the rows also in parts. Results must be exact. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,10 +27,16 @@ typedef struct fc_call {
 static void call_fc(const void *p) { ((const fc_call *)p)->fn(&((const fc_call *)p)->args); }
 
 static void make_finish(spr_q8_finish *f, check_rng *r) {
-    *f = (spr_q8_finish){.y_zero = check_q8_zero(r), .z_zero = check_q8_zero(r), .lo = SPR_Q8_MIN, .hi = SPR_Q8_MAX,
-                         .y_inv = check_uniform(r, 0.5f, 40), .z_scale = check_uniform(r, 0.1f, 2), .to_float = check_chance(r, 4)};
+    *f = (spr_q8_finish){.y_zero = check_q8_zero(r),
+                         .z_zero = check_q8_zero(r),
+                         .lo = SPR_Q8_MIN,
+                         .hi = SPR_Q8_MAX,
+                         .y_inv = check_uniform(r, 0.5f, 40),
+                         .z_scale = check_uniform(r, 0.1f, 2),
+                         .to_float = check_chance(r, 4)};
     f->act = (spr_act){.fn = SPR_FN_NONE};
-    if (check_chance(r, 4)) f->act = (spr_act){.fn = check_chance(r, 2) ? SPR_FN_HARD_SWISH : SPR_FN_LEAKY_RELU, .a = 1.0f / 6, .b = 0.5f};
+    if (check_chance(r, 4)) f->act = (spr_act){.fn = check_chance(r, 2)
+                                               ? SPR_FN_HARD_SWISH : SPR_FN_LEAKY_RELU, .a = 1.0f / 6, .b = 0.5f};
     if (check_chance(r, 3)) {
         f->lo = f->y_zero;
         f->hi = f->lo + (int32_t)check_below(r, (uint32_t)(SPR_Q8_MAX - f->lo + 1));
@@ -68,7 +74,8 @@ static void make_want(layer *l) {
 }
 
 static void make_layer(layer *l, check_rng *r) {
-    static const uint16_t rows[] = {1, 2, 5, 15, 16, 17, 31, 32, 40, 48, 100, 127, 128, 129, 144, 250, 300}, sizes[] = {1, 3, 4, 5, 8, 17, 64, 130, 505, 508, 509, 700, 1024};
+    static const uint16_t rows[] = {1, 2, 5, 15, 16, 17, 31, 32, 40, 48, 100, 127, 128, 129, 144, 250, 300},
+                          sizes[] = {1, 3, 4, 5, 8, 17, 64, 130, 505, 508, 509, 700, 1024};
     memset(l, 0, sizeof *l);
     l->m = check_chance(r, 2) ? 1 : 1 + check_below(r, 4);
     l->n = CHECK_PICK(r, rows);
@@ -108,8 +115,8 @@ static void compare(const layer *l, uint32_t row0, uint32_t row1) {
         const size_t row = at / l->element % l->y_stride;
         const int mine = row >= row0 && row < row1;
         if (l->y[at] == (mine ? l->want : l->before)[at]) continue;
-        check_fail("rows %u to %u: byte %zu of image %zu, row %zu is %u, not %u", row0, row1, at % l->element, at / l->element / l->y_stride,
-                   row, l->y[at], (mine ? l->want : l->before)[at]);
+        check_fail("rows %u to %u: byte %zu of image %zu, row %zu is %u, not %u", row0, row1, at % l->element,
+                   at / l->element / l->y_stride, row, l->y[at], (mine ? l->want : l->before)[at]);
         return;
     }
     check_count_outputs((uint64_t)l->m * (row1 - row0), (uint64_t)l->m * (row1 - row0));
@@ -128,13 +135,15 @@ static void body(size_t i, void *context) {
         if (part) check_part(&rng, l->n, kernel->row_step, &row0, &row1);
         memcpy(l->y, l->before, l->y_bytes);
         if (l->z && !l->in_place) memcpy(l->z, l->z0, l->z_bytes);
-        const fc_call c = {{.x = l->x, .y = l->y, .z = l->z, .x_stride = l->x_stride, .y_stride = l->y_stride, .z_stride = l->z_stride,
+        const fc_call c = {{.x = l->x, .y = l->y, .z = l->z, .x_stride = l->x_stride, .y_stride = l->y_stride,
+                            .z_stride = l->z_stride,
                             .packed = packed, .m = l->m, .n = l->n, .row0 = row0, .row1 = row1, .finish = &l->finish},
                            kernel->run.fc_q8};
         check_call(call_fc, &c);
         compare(l, row0, row1);
     }
-    if (memcmp(l->x, l->x0, l->x_bytes) || (l->z && !l->in_place && memcmp(l->z, l->z0, l->z_bytes))) check_fail("it changed an input");
+    if (memcmp(l->x, l->x0, l->x_bytes) || (l->z && !l->in_place && memcmp(l->z, l->z0, l->z_bytes)))
+        check_fail("it changed an input");
 }
 
 void check_q8_fully_connected(void) {
@@ -145,7 +154,10 @@ void check_q8_fully_connected(void) {
         make_layer(&l, &rng);
         l.rng = rng;
         snprintf(text, sizeof text, "case %u: m %u, n %u, k %u, zero %d, %s, %s%s", index, l.m, l.n, l.k, l.w.w_zero,
-                 spr_function_name(l.finish.act.fn), l.finish.to_float ? "to float" : "to q8", !l.z ? "" : l.in_place ? ", z = y" : ", z");
+                 spr_function_name(l.finish.act.fn), l.finish.to_float ? "to float" : "to q8",
+                 !l.z         ? ""
+                 : l.in_place ? ", z = y"
+                              : ", z");
         for (size_t i = 0; i < spr_kernel_count; i++)
             if (spr_kernels[i].cls == SPR_K_FC_DENSE_Q8 && check_wanted(i)) check_case(i, text, body, &l);
         free(l.x0);

@@ -49,7 +49,8 @@ static void pool_body(size_t i, void *context) {
                 const int got = p->y.data[at];
                 const double v = pool_value(p, c, oy, ox);
                 if (!check_q8_agrees(got, v, p->args.y_zero, p->args.lo, p->args.hi))
-                    check_fail("channel %u, row %u, pixel %u is %d, not %g above %d", c, oy, ox, got, v, p->args.y_zero);
+                    check_fail("channel %u, row %u, pixel %u is %d, not %g above %d", c, oy, ox, got, v,
+                               p->args.y_zero);
                 else if (got != p->want[at])
                     check_fail("channel %u, row %u, pixel %u is %d, but %d in plain C", c, oy, ox, got, p->want[at]);
                 else
@@ -80,13 +81,24 @@ static void make_pool_window(check_rng *r, spr_window *w) {
     const uint32_t kind = check_below(r, 40);
     if (kind < 10) {
         if (kind == 0) w->ih = w->iw = 50 + check_below(r, 30); /* sums beyond 16 bits */
-        *w = (spr_window){.ih = w->ih, .iw = w->iw, .oh = 1, .ow = 1, .kh = w->ih, .kw = w->iw, .sh = 1, .sw = 1, .dh = 1, .dw = 1};
+        *w = (spr_window){
+            .ih = w->ih, .iw = w->iw, .oh = 1, .ow = 1, .kh = w->ih, .kw = w->iw, .sh = 1, .sw = 1, .dh = 1, .dw = 1};
     } else if (kind == 10) {
         const uint32_t k = 1 + check_below(r, 3), s = 1 + check_below(r, 3), width = 900 + check_below(r, 1500);
-        *w = (spr_window){.ih = 3, .iw = width, .oh = 2, .ow = (width + 1 - k) / s + 1, .kh = 2, .kw = k, .sh = 1, .sw = s, .dh = 1, .dw = 1,
+        *w = (spr_window){.ih = 3,
+                          .iw = width,
+                          .oh = 2,
+                          .ow = (width + 1 - k) / s + 1,
+                          .kh = 2,
+                          .kw = k,
+                          .sh = 1,
+                          .sw = s,
+                          .dh = 1,
+                          .dw = 1,
                           .pr = 1};
     } else if (kind == 11) {
-        *w = (spr_window){.ih = 20, .iw = 21, .oh = 4, .ow = 3, .kh = 17, .kw = 16, .sh = 1, .sw = 3, .dh = 1, .dw = 1, .pl = 1};
+        *w = (spr_window){
+            .ih = 20, .iw = 21, .oh = 4, .ow = 3, .kh = 17, .kw = 16, .sh = 1, .sw = 3, .dh = 1, .dw = 1, .pl = 1};
     }
 }
 
@@ -94,11 +106,16 @@ void check_q8_pooling(void) {
     for (uint32_t index = 0; index < check_cases(400); index++) {
         check_rng r = check_rng_of("pool_q8", index);
         const check_place place = (check_place)check_below(&r, 2);
-        pooling p = {.args = {.kind = (spr_pool_kind)check_below(&r, 3), .x_zero = check_q8_zero(&r), .y_zero = check_q8_zero(&r),
-                              .lo = SPR_Q8_MIN, .hi = SPR_Q8_MAX, .scale = check_chance(&r, 2) ? 1 : check_uniform(&r, 0.3f, 3)}};
+        pooling p = {.args = {.kind = (spr_pool_kind)check_below(&r, 3),
+                              .x_zero = check_q8_zero(&r),
+                              .y_zero = check_q8_zero(&r),
+                              .lo = SPR_Q8_MIN,
+                              .hi = SPR_Q8_MAX,
+                              .scale = check_chance(&r, 2) ? 1 : check_uniform(&r, 0.3f, 3)}};
         spr_window *w = &p.args.win;
         make_pool_window(&r, w);
-        if (!has_taps(w->oh, w->sh, w->pt, w->dh, w->kh, w->ih) || !has_taps(w->ow, w->sw, w->pl, w->dw, w->kw, w->iw)) continue;
+        if (!has_taps(w->oh, w->sh, w->pt, w->dh, w->kh, w->ih) || !has_taps(w->ow, w->sw, w->pl, w->dw, w->kw, w->iw))
+            continue;
         const uint32_t groups = 1 + check_below(&r, 4);
         p.x = check_q8_make_image(&r, CHECK_X, groups, (size_t)w->ih * w->iw, place);
         p.y = check_q8_make_image(&r, CHECK_Y, groups, (size_t)w->oh * w->ow, place);
@@ -111,7 +128,8 @@ void check_q8_pooling(void) {
         plain.y = p.want = check_alloc(p.y.bytes, 1);
         spr_kernel_best(SPR_K_POOL_Q8, SPR_ISA_REF)->run.pool_q8(&plain);
         char text[256];
-        const int n = snprintf(text, sizeof text, "case %u: kind %d, scale %g, ", index, (int)p.args.kind, p.args.scale);
+        const int n =
+            snprintf(text, sizeof text, "case %u: kind %d, scale %g, ", index, (int)p.args.kind, p.args.scale);
         check_q8_describe(text + n, sizeof text - (size_t)n, w);
         for (size_t i = 0; i < spr_kernel_count; i++)
             if (spr_kernels[i].cls == SPR_K_POOL_Q8 && check_wanted(i)) check_case(i, text, pool_body, &p);

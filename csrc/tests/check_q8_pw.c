@@ -1,6 +1,6 @@
-/* Quantized pointwise kernels against sums of integers: random sizes, sparsity, activations and placement, each case on all kernels,
- * split in several ways. Before rounding the kernels' sums must be exact, and so must rounded outputs without an activation; with
- * one they may be a quantum off, as floats are computed in another order. */
+/* Quantized pointwise kernels against sums of integers: random sizes, sparsity, activations and placement, each case on
+ * all kernels, split in several ways. Before rounding the kernels' sums must be exact, and so must rounded outputs
+ * without an activation; with one they may be a quantum off, as floats are computed in another order. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,7 +82,8 @@ static void reference(layer *l) {
             int64_t sum = l->w.bias[row];
             for (uint32_t g = 0; g < l->groups; g++)
                 for (uint32_t i = 0; i < 4; i++)
-                    sum += (int64_t)l->w.w[((size_t)row * l->groups + g) * 4 + i] * l->x0[((size_t)l->w.offset[g] + p) * 4 + i];
+                    sum += (int64_t)l->w.w[((size_t)row * l->groups + g) * 4 + i] *
+                           l->x0[((size_t)l->w.offset[g] + p) * 4 + i];
             l->sum[(size_t)row * l->m + p] = (int32_t)sum;
         }
 }
@@ -93,7 +94,8 @@ static size_t plane_pixels(check_rng *r, uint32_t m) {
 
 static void make_layer(layer *l, uint32_t index, check_rng *r) {
     static const uint16_t sizes[] = {2, 7, 15, 16, 17, 25, 31, 33, 48, 49, 64, 100, 109, 113, 128, 196, 225, 400};
-    static const uint16_t rows[] = {1, 2, 3, 4, 5, 8, 9, 12, 16, 17, 24, 33, 64}, groups[] = {1, 2, 3, 4, 7, 9, 16, 27, 32, 64};
+    static const uint16_t rows[] = {1, 2, 3, 4, 5, 8, 9, 12, 16, 17, 24, 33, 64},
+                          groups[] = {1, 2, 3, 4, 7, 9, 16, 27, 32, 64};
     static const float sparsities[] = {0, 0.5f, 0.8f, 0.9f, 0.97f, 1};
     memset(l, 0, sizeof *l);
     l->m = sizes[index % SPR_COUNTOF(sizes)];
@@ -114,7 +116,8 @@ static void make_layer(layer *l, uint32_t index, check_rng *r) {
     const size_t lanes = spr_round_up(l->m, SPR_PX);
     l->x_bytes = ((l->groups - 1) * l->x_stride + lanes) * 4;
     l->z_bytes = ((quads(l->n) - 1) * l->z_stride + lanes) * 4;
-    l->y_bytes = l->finish.to_float ? ((l->n - 1) * l->y_stride + lanes) * 4 : ((quads(l->n) - 1) * l->y_stride + lanes) * 4;
+    l->y_bytes =
+        l->finish.to_float ? ((l->n - 1) * l->y_stride + lanes) * 4 : ((quads(l->n) - 1) * l->y_stride + lanes) * 4;
     l->x0 = check_alloc(l->x_bytes, 1);
     if (l->extreme)
         fill_extremes(r, l->x0, l->x_bytes);
@@ -159,9 +162,10 @@ static void do_call(const void *p) {
     c->fn(&c->args);
 }
 
-static void compute(const layer *l, const spr_kernel *kernel, const void *packed, uint32_t row0, uint32_t row1, uint32_t px0,
-                    uint32_t px1) {
-    const call c = {{.x = l->x, .y = l->y, .z = l->z, .y_stride = l->y_stride, .z_stride = l->z_stride, .packed = packed,
+static void compute(const layer *l, const spr_kernel *kernel, const void *packed, uint32_t row0, uint32_t row1,
+                    uint32_t px0, uint32_t px1) {
+    const call c = {{.x = l->x, .y = l->y, .z = l->z, .y_stride = l->y_stride, .z_stride = l->z_stride,
+                     .packed = packed,
                      .n = l->n, .row0 = row0, .row1 = row1, .px0 = px0, .px1 = px1, .finish = &l->finish,
                      .scratch = l->scratch},
                     kernel->run.pw_q8};
@@ -187,7 +191,8 @@ static void compare(const layer *l) {
         int terms = 0;
         for (size_t i = 0; i < (size_t)l->groups * 4; i++) terms += l->w.w[(size_t)row * l->groups * 4 + i] != 0;
         for (uint32_t p = 0; p < l->m; p++) {
-            const float v = spr_q8_value(l->sum[(size_t)row * l->m + p], l->w.scale[row], l->z0 != NULL, z_at(l, row, p), f, row);
+            const float v =
+                spr_q8_value(l->sum[(size_t)row * l->m + p], l->w.scale[row], l->z0 != NULL, z_at(l, row, p), f, row);
             busy += terms != 0;
             if (f->to_float) {
                 float got;
@@ -198,7 +203,8 @@ static void compare(const layer *l) {
                     return;
                 }
             } else {
-                const spr_q8 got = ((spr_q8 *)l->y)[(row / 4 * l->y_stride + p) * 4 + row % 4], want = spr_q8_requantize(v, f);
+                const spr_q8 got = ((spr_q8 *)l->y)[(row / 4 * l->y_stride + p) * 4 + row % 4],
+                             want = spr_q8_requantize(v, f);
                 if (abs((int)got - (int)want) > (f->act.fn != SPR_FN_NONE)) {
                     check_fail("row %u, pixel %u is %d, not %d", row, p, got, want);
                     return;
@@ -276,8 +282,8 @@ void check_quantized_pointwise(void) {
         layer l;
         char text[256];
         make_layer(&l, index, &rng);
-        snprintf(text, sizeof text, "case %u: m %u, n %u, groups %u, sparsity %g, %s, %s%s%s%s%s", index, l.m, l.n, l.groups,
-                 l.sparsity, spr_function_name(l.finish.act.fn), l.finish.to_float ? "to float" : "to q8",
+        snprintf(text, sizeof text, "case %u: m %u, n %u, groups %u, sparsity %g, %s, %s%s%s%s%s", index, l.m, l.n,
+                 l.groups, l.sparsity, spr_function_name(l.finish.act.fn), l.finish.to_float ? "to float" : "to q8",
                  residuals[l.residual], l.windows ? ", windows" : "", l.extreme ? ", extreme" : "",
                  l.place == CHECK_END ? ", end" : ", start");
         for (size_t i = 0; i < spr_kernel_count; i++) {

@@ -1,5 +1,6 @@
-/* libFuzzer target: whatever bytes a model file has, opening, planning, running and resizing it end with a result or an error.
- * The header is repaired first, as nearly every change would be found by the checksum. `make fuzz` builds and runs it. */
+/* libFuzzer target: whatever bytes a model file has, opening, planning, running and resizing it end with a result or an
+ * error. The header is repaired first, as nearly every change would be found by the checksum. `make fuzz` builds and
+ * runs it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,8 @@ static void *allocate(void *context, size_t size, size_t alignment) {
     size_t *used = context;
     void *memory;
     (void)alignment;
-    if (size > MOST_MEMORY || *used + size > MOST_MEMORY || posix_memalign(&memory, 64, size + sizeof(block))) return NULL;
+    if (size > MOST_MEMORY || *used + size > MOST_MEMORY || posix_memalign(&memory, 64, size + sizeof(block)))
+        return NULL;
     ((block *)memory)->size = size;
     *used += size;
     return (block *)memory + 1;
@@ -59,7 +61,8 @@ static void repair(uint8_t *data, size_t size) {
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed) {
     uint64_t meta = size > SPR_HEADER_SIZE ? get64(data + SPR_AT_META_SIZE) : 0;
     uint64_t from = size > SPR_HEADER_SIZE ? get64(data + SPR_AT_DATA_OFFSET) : 0;
-    if (seed % 2 || !meta || meta > META_ROOM / 2 || meta > size - SPR_HEADER_SIZE || from > size || from < SPR_HEADER_SIZE + meta)
+    if (seed % 2 || !meta || meta > META_ROOM / 2 || meta > size - SPR_HEADER_SIZE || from > size ||
+        from < SPR_HEADER_SIZE + meta)
         return LLVMFuzzerMutate(data, size, max_size);
     static uint8_t changed[META_ROOM];
     memcpy(changed, data + SPR_HEADER_SIZE, meta);

@@ -22,7 +22,11 @@ static inline int small_weights(spr_graph *g, const char *name, spr_desc d, spr_
         float value = (float)(test_random(&state) % 200) / 400.0f - 0.25f;
         int8_t integer = (int8_t)(test_random(&state) % 100 - 50);
         int32_t index = 0;
-        memcpy(data + i * size, d.dtype == SPR_FLOAT32 ? (void *)&value : size == 1 ? (void *)&integer : (void *)&index, size);
+        memcpy(data + i * size,
+               d.dtype == SPR_FLOAT32 ? (void *)&value
+               : size == 1            ? (void *)&integer
+                                      : (void *)&index,
+               size);
     }
     int v = spr_graph_add_const(g, name, &d, encoding, data, count * size, &test_error);
     free(data);
@@ -45,16 +49,21 @@ static inline void *small_model(size_t *size) {
     int64_t shape_data[] = {0, -1}, strides[] = {2, 2}, pads[] = {1, 1, 1, 1};
     int x = spr_graph_add_input(g, "x", &image, err);
     int shape = spr_graph_add_const(g, "shape", &pair, SPR_ENC_DENSE, shape_data, sizeof shape_data, err);
-    int a = SMALL_NODE(g, "Conv", "first", x, small_weights(g, "w first", small_desc(SPR_FLOAT32, 4, 16, 3, 3, 3), SPR_ENC_DENSE));
+    int a = SMALL_NODE(g, "Conv", "first", x,
+                       small_weights(g, "w first", small_desc(SPR_FLOAT32, 4, 16, 3, 3, 3), SPR_ENC_DENSE));
     int node = g->node_count - 1;
-    CHECK(!spr_graph_set_ints(g, node, "strides", strides, 2, err) && !spr_graph_set_ints(g, node, "pads", pads, 4, err));
+    CHECK(!spr_graph_set_ints(g, node, "strides", strides, 2, err) &&
+          !spr_graph_set_ints(g, node, "pads", pads, 4, err));
     CHECK(!spr_graph_set_string(g, node, "act", "hard_swish", err));
-    a = SMALL_NODE(g, "Conv", "depthwise", a, small_weights(g, "w depthwise", small_desc(SPR_FLOAT32, 4, 16, 1, 3, 3), SPR_ENC_DENSE));
+    a = SMALL_NODE(g, "Conv", "depthwise", a,
+                   small_weights(g, "w depthwise", small_desc(SPR_FLOAT32, 4, 16, 1, 3, 3), SPR_ENC_DENSE));
     CHECK(!spr_graph_set_int(g, g->node_count - 1, "group", 16, err));
     CHECK(!spr_graph_set_ints(g, g->node_count - 1, "pads", pads, 4, err));
     int skip = a;
-    a = SMALL_NODE(g, "Conv", "csr", a, small_weights(g, "w csr", small_desc(SPR_FLOAT32, 4, 16, 16, 1, 1), SPR_ENC_BITMAP));
-    a = SMALL_NODE(g, "Conv", "2x1", a, small_weights(g, "w 2x1", small_desc(SPR_FLOAT32, 4, 16, 16, 1, 1), SPR_ENC_BITMAP_2X1));
+    a = SMALL_NODE(g, "Conv", "csr", a,
+                   small_weights(g, "w csr", small_desc(SPR_FLOAT32, 4, 16, 16, 1, 1), SPR_ENC_BITMAP));
+    a = SMALL_NODE(g, "Conv", "2x1", a,
+                   small_weights(g, "w 2x1", small_desc(SPR_FLOAT32, 4, 16, 16, 1, 1), SPR_ENC_BITMAP_2X1));
     a = SMALL_NODE(g, "Binary", "add", a, skip);
     a = SMALL_NODE(g, "Conv", "sparse window", a,
                    small_weights(g, "w window", small_desc(SPR_FLOAT32, 4, 16, 16, 3, 3), SPR_ENC_BITMAP));
@@ -65,7 +74,8 @@ static inline void *small_model(size_t *size) {
     float scale = 0.01f;
     spr_desc one = small_desc(SPR_FLOAT32, 1, 1, 0, 0, 0);
     int scales = spr_graph_add_const(g, "scales", &one, SPR_ENC_DENSE, &scale, sizeof scale, err);
-    a = SMALL_NODE(g, "QConv", "integers", a, small_weights(g, "w integers", small_desc(SPR_INT8, 4, 8, 16, 1, 1), SPR_ENC_BITMAP), scales);
+    a = SMALL_NODE(g, "QConv", "integers", a,
+                   small_weights(g, "w integers", small_desc(SPR_INT8, 4, 8, 16, 1, 1), SPR_ENC_BITMAP), scales);
     CHECK(!spr_graph_set_float(g, g->node_count - 1, "x_scale", 0.05, err));
     CHECK(!spr_graph_set_float(g, g->node_count - 1, "y_scale", 0.05, err));
     a = SMALL_NODE(g, "QPool", "pool", a);
@@ -75,7 +85,8 @@ static inline void *small_model(size_t *size) {
     a = SMALL_NODE(g, "Dequantize", "dequantize", a);
     CHECK(!spr_graph_set_float(g, g->node_count - 1, "x_scale", 0.05, err));
     a = SMALL_NODE(g, "Reshape", "flat", a, shape);
-    a = SMALL_NODE(g, "FullyConnected", "scores", a, small_weights(g, "w scores", small_desc(SPR_FLOAT32, 2, 10, 8, 0, 0), SPR_ENC_BITMAP));
+    a = SMALL_NODE(g, "FullyConnected", "scores", a,
+                   small_weights(g, "w scores", small_desc(SPR_FLOAT32, 2, 10, 8, 0, 0), SPR_ENC_BITMAP));
     CHECK(!spr_graph_add_output(g, a, err) && !spr_graph_add_output(g, where, err));
     void *data = NULL;
     CHECK(!spr_graph_write(g, &data, size, err));
@@ -83,7 +94,8 @@ static inline void *small_model(size_t *size) {
     return data;
 }
 
-/* Gives each free dimension of the inputs a size: batch 2, the others `size`; the inputs then numbers between 0 and 1 or bits of them. */
+/* Gives each free dimension of the inputs a size: batch 2, the others `size`; the inputs then numbers between 0 and 1
+   or bits of them. */
 static inline spr_status small_feed(const spr_model *model, spr_session *session, int64_t size, spr_error *err) {
     spr_status status = SPR_OK;
     for (int i = 0; i < spr_model_input_count(model) && !status; i++) {
@@ -110,7 +122,8 @@ static inline spr_status small_feed(const spr_model *model, spr_session *session
 }
 
 /* CRC-32 of all outputs. */
-static inline spr_status small_outputs(const spr_model *model, const spr_session *session, uint32_t *crc, spr_error *err) {
+static inline spr_status small_outputs(const spr_model *model, const spr_session *session, uint32_t *crc,
+                                       spr_error *err) {
     spr_status status = SPR_OK;
     *crc = 0;
     for (int i = 0; i < spr_model_output_count(model) && !status; i++) {

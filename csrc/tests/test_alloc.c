@@ -1,4 +1,5 @@
-/* Memory: every allocation made to fail in turn, threads that cannot be started; nothing may leak, crash or be left half done.
+/* Memory: every allocation made to fail in turn, threads that cannot be started; nothing may leak, crash or be left
+   half done.
  *
  *   test_alloc [model.spr]...      the small network of small.h, and these
  *
@@ -51,7 +52,8 @@ typedef struct model_file {
 } model_file;
 
 /* Open, create, feed, run, resize, run; *crc tells what came out of both runs. */
-static spr_status whole_life(const model_file *file, heap *h, int threads, int autotune, uint32_t *crc, spr_error *err) {
+static spr_status whole_life(const model_file *file, heap *h, int threads, int autotune, uint32_t *crc,
+                             spr_error *err) {
     spr_allocator allocator = {h, allocate, release};
     spr_model_options options;
     spr_session_options session_options;
@@ -159,10 +161,12 @@ static void test_bad_options(const model_file *file) {
     spr_model *model;
     spr_model_options_init(&options);
     options.allocator = &lacking;
-    CHECK_FAILS(spr_model_open_memory(file->data, file->size, &options, &model, &test_error), SPR_ERROR_ARGUMENT, "allocator");
+    CHECK_FAILS(spr_model_open_memory(file->data, file->size, &options, &model, &test_error), SPR_ERROR_ARGUMENT,
+                "allocator");
     options.allocator = NULL;
     options.logger = &silent;
-    CHECK_FAILS(spr_model_open_memory(file->data, file->size, &options, &model, &test_error), SPR_ERROR_ARGUMENT, "logger");
+    CHECK_FAILS(spr_model_open_memory(file->data, file->size, &options, &model, &test_error), SPR_ERROR_ARGUMENT,
+                "logger");
     CHECK(!model);
 }
 

@@ -63,7 +63,8 @@ static void test_versions(const spr_model *model) {
     for (size_t size = 0; size < SPR_SIZE_UP_TO(spr_session_options, profile); size++) {
         spr_session *none = session;
         older.struct_size = size;
-        CHECK_FAILS(spr_session_create(model, &older, &none, &test_error), SPR_ERROR_ARGUMENT, "spr_session_options_init");
+        CHECK_FAILS(spr_session_create(model, &older, &none, &test_error), SPR_ERROR_ARGUMENT,
+                    "spr_session_options_init");
         CHECK(!none);
     }
     spr_model_options options = {.struct_size = 1};
@@ -96,10 +97,12 @@ static void test_explain(const spr_model *model) {
     size_t length = spr_session_explain(session, NULL, 0);
     CHECK(length > 500 && length < sizeof text && spr_session_explain(session, text, sizeof text) == length);
     CHECK(strlen(text) == length && text[length - 1] == '\n');
-    CHECK(strstr(text, "sparse window") && strstr(text, "2x16x12x12") && strstr(text, "memory: weights") && strstr(text, "cpu: "));
+    CHECK(strstr(text, "sparse window") && strstr(text, "2x16x12x12") && strstr(text, "memory: weights") &&
+          strstr(text, "cpu: "));
     CHECK(!strstr(text, "time of all layers"));
     memset(part, 'x', sizeof part);
-    CHECK(spr_session_explain(session, part, 60) == length && !strncmp(part, text, 59) && part[59] == '\0' && part[60] == 'x');
+    CHECK(spr_session_explain(session, part, 60) == length && !strncmp(part, text, 59) && part[59] == '\0' &&
+          part[60] == 'x');
 
     spr_session_set_profile(session, 1);
     CHECK(!spr_session_run(session, &test_error) && spr_session_explain(session, text, sizeof text) > length);

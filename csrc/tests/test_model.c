@@ -341,7 +341,8 @@ static void test_sources(const unsigned char *file, size_t size, const spr_graph
         CHECK_FAILS(spr_model_open_fd(fd, offset, size + 5, NULL, &(spr_model *){NULL}, err), SPR_ERROR_ARGUMENT,
                     "lie within");
         CHECK_FAILS(spr_model_open_fd(fd, -1, size, NULL, &(spr_model *){NULL}, err), SPR_ERROR_ARGUMENT, "lie within");
-        CHECK_FAILS(spr_model_open_fd(fd, offset, size - 1, NULL, &(spr_model *){NULL}, err), SPR_ERROR_FORMAT, "truncated");
+        CHECK_FAILS(spr_model_open_fd(fd, offset, size - 1, NULL, &(spr_model *){NULL}, err), SPR_ERROR_FORMAT,
+                    "truncated");
         CHECK_FAILS(spr_model_open_fd(fd, offset, 0, NULL, &(spr_model *){NULL}, err), SPR_ERROR_FORMAT, "0 bytes");
         close(fd);
         if (CHECK(!status)) {

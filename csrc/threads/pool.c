@@ -1,6 +1,6 @@
 /* Workers spin for a short while between two fork-joins, as a network is a chain of many short ones, and sleep after.
- * Tasks are dealt out in even shares, the first ones to thread 0: operators number theirs from the top of the image down, so
- * that a thread mostly reads what it wrote itself, and finds it in its cores' caches. */
+ * Tasks are dealt out in even shares, the first ones to thread 0: operators number theirs from the top of the image
+ * down, so that a thread mostly reads what it wrote itself, and finds it in its cores' caches. */
 #define _GNU_SOURCE
 #include "threads/pool.h"
 
@@ -105,8 +105,8 @@ static void *worker_main(void *arg) {
     }
 }
 
-/* Raises the epoch and wakes whoever sleeps. Sequential consistency orders this against worker_main: either the worker sees
-   the new epoch before it waits, or we see that it sleeps. */
+/* Raises the epoch and wakes whoever sleeps. Sequential consistency orders this against worker_main: either the worker
+   sees the new epoch before it waits, or we see that it sleeps. */
 static void release_workers(spr_pool *pool) {
     atomic_fetch_add(&pool->epoch, 1);
     if (atomic_load(&pool->sleeping) > 0) {
@@ -164,7 +164,8 @@ void spr_pool_free(spr_pool *pool) {
     destroy(pool);
 }
 
-spr_status spr_pool_create(int threads, uint64_t cpu_mask, const spr_allocator *allocator, spr_pool **out, spr_error *err) {
+spr_status spr_pool_create(int threads, uint64_t cpu_mask, const spr_allocator *allocator, spr_pool **out,
+                           spr_error *err) {
     *out = NULL;
     if (threads < 1 || threads > 256)
         return spr_fail(err, SPR_ERROR_ARGUMENT, "threads is %d, it must be from 1 to 256", threads);
@@ -174,7 +175,8 @@ spr_status spr_pool_create(int threads, uint64_t cpu_mask, const spr_allocator *
     if (pool) pool->workers = spr_alloc_zeroed(allocator, (size_t)threads, sizeof *pool->workers);
     if (!pool || !pool->shares || !pool->workers) {
         destroy(pool);
-        return spr_fail_memory(err, "the thread pool", sizeof *pool + (size_t)threads * (sizeof(share) + sizeof(spr_worker)));
+        return spr_fail_memory(err, "the thread pool",
+                               sizeof *pool + (size_t)threads * (sizeof(share) + sizeof(spr_worker)));
     }
     memset(pool->shares, 0, (size_t)threads * sizeof(share));
     pthread_mutex_init(&pool->mutex, NULL);

@@ -10,13 +10,13 @@
  *   --repeat    measurements of which the fastest counts, default 7
  *   --calls     calls per measurement; default: as many as take 5 ms. `--repeat 1 --calls 1` runs every case exactly
  *               once, which is what an instruction-level estimate of an emulated program wants
- *   --cold      before each call read that many bytes, so that the weights are in no cache that is smaller, and then the
- *               input, which in a network has just been written; one call per measurement
+ *   --cold      before each call read that many bytes, so that the weights are in no cache that is smaller, and then
+ *               the input, which in a network has just been written; one call per measurement
  *   --act       none, clip (relu, the default), hard_swish ...
  *
- * MMAC (millions of multiply-accumulates) and GFLOP/s count the stored nonzeros, effective GFLOP/s counts the zeros too.
- * Planes lie an odd multiple of 64 bytes apart, as in the executor; 2x1 and 2x4 kernels get weights that are pruned in pairs of
- * rows. */
+ * MMAC (millions of multiply-accumulates) and GFLOP/s count the stored nonzeros, effective GFLOP/s counts the zeros
+ * too. Planes lie an odd multiple of 64 bytes apart, as in the executor; 2x1 and 2x4 kernels get weights that are
+ * pruned in pairs of rows. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* posix_memalign, clock_gettime under -std=c11 */
 #endif
@@ -116,7 +116,9 @@ static int is_fc_q8(const spr_kernel *kernel) { return kernel->cls == SPR_K_FC_D
 static int is_fc(const spr_kernel *kernel) {
     return kernel->cls == SPR_K_FC_DENSE || kernel->cls == SPR_K_FC_CSR || is_fc_q8(kernel);
 }
-static int is_q8(const spr_kernel *kernel) { return kernel->cls >= SPR_K_PW_DENSE_Q8 && kernel->cls <= SPR_K_PW_2X1_Q8; }
+static int is_q8(const spr_kernel *kernel) {
+    return kernel->cls >= SPR_K_PW_DENSE_Q8 && kernel->cls <= SPR_K_PW_2X1_Q8;
+}
 static int is_dense(const spr_kernel *kernel) {
     return kernel->cls == SPR_K_FC_DENSE || kernel->cls == SPR_K_PW_DENSE || kernel->cls == SPR_K_PW_DENSE_Q8 ||
            is_fc_q8(kernel);
@@ -233,7 +235,8 @@ static total run_case_q8(const spr_kernel *kernel, shape s, double sparsity, con
     const size_t stride = ((spr_round_up(s.m, SPR_PX) / SPR_PX) | 1) * SPR_PX;
     const uint32_t groups = (s.k + 3) / 4;
     rng_state = 12345;
-    float *dense = random_weights(s.n, s.k, is_dense(kernel) ? 0.0 : sparsity, block_rows(kernel)), *scale = take(s.n * 4);
+    float *dense = random_weights(s.n, s.k, is_dense(kernel) ? 0.0 : sparsity, block_rows(kernel)),
+          *scale = take(s.n * 4);
     int8_t *w = take((size_t)s.n * groups * 4);
     int32_t *bias = take(s.n * 4);
     uint32_t *offset = take(groups * 4);
@@ -247,7 +250,8 @@ static total run_case_q8(const spr_kernel *kernel, shape s, double sparsity, con
             w[(size_t)r * groups * 4 + k] = v == 0 ? 0 : (int8_t)(v * 126 + (v > 0 ? 1 : -1));
         }
     }
-    const spr_pw_q8_weights weights = {.n = s.n, .groups = groups, .w = w, .offset = offset, .bias = bias, .scale = scale};
+    const spr_pw_q8_weights weights = {.n = s.n, .groups = groups, .w = w, .offset = offset, .bias = bias,
+                                       .scale = scale};
     void *packed = take(kernel->packing_q8->size(&weights));
     kernel->packing_q8->pack(&weights, packed);
     void *scratch = take(kernel->packing_q8->scratch ? kernel->packing_q8->scratch(&weights) : 0);
@@ -255,10 +259,12 @@ static total run_case_q8(const spr_kernel *kernel, shape s, double sparsity, con
     spr_q8 *x = take(x_size), *y = take((s.n + 3) / 4 * stride * 4);
     for (size_t i = 0; i < x_size; i++) x[i] = (spr_q8)((rng_state = rng_state * 1664525 + 1013904223) >> 24);
     const spr_q8_finish finish = {.y_inv = 1, .lo = SPR_Q8_MIN, .hi = SPR_Q8_MAX};
-    const job j = {.kernel = kernel, .pw_q8 = {.x = x, .y = y, .y_stride = stride, .packed = packed, .n = s.n, .row1 = s.n,
+    const job j = {.kernel = kernel, .pw_q8 = {.x = x, .y = y, .y_stride = stride, .packed = packed, .n = s.n,
+                                               .row1 = s.n,
                                                .px1 = s.m, .finish = &finish,
                                                .scratch = scratch}};
-    total t = {measure(&j, opt, (const float *)(const void *)x, x_size), 2.0 * s.m * (double)nnz, 2.0 * s.m * s.n * (double)s.k};
+    total t = {measure(&j, opt, (const float *)(const void *)x, x_size), 2.0 * s.m * (double)nnz,
+               2.0 * s.m * s.n * (double)s.k};
     free(x);
     free(y);
     free(packed);
@@ -286,7 +292,8 @@ static total run_case_fc_q8(const spr_kernel *kernel, shape s, double sparsity, 
     void *packed = take(kernel->fc_q8->size(&weights));
     kernel->fc_q8->pack(&weights, packed);
     const spr_q8_finish finish = {.y_inv = 1, .lo = SPR_Q8_MIN, .hi = SPR_Q8_MAX};
-    const job j = {.kernel = kernel, .fc_q8 = {.x = x, .y = y, .x_stride = x_stride, .y_stride = s.n, .packed = packed, .m = s.m,
+    const job j = {.kernel = kernel, .fc_q8 = {.x = x, .y = y, .x_stride = x_stride, .y_stride = s.n, .packed = packed,
+                                               .m = s.m,
                                                .n = s.n, .row1 = s.n, .finish = &finish}};
     const double flops = 2.0 * s.m * s.n * (double)s.k;
     total t = {measure(&j, opt, (const float *)(const void *)x, x_size), flops, flops};
@@ -313,7 +320,9 @@ static void run_kernel(const spr_kernel *kernel, const options *opt) {
             if (j == 0 || memcmp(&shapes[j], &shapes[j - 1], sizeof *shapes) != 0) {
                 char what[48];
                 snprintf(what, sizeof what, "%u,%u,%u", shapes[j].m, shapes[j].n, shapes[j].k);
-                t = (is_q8(kernel) ? run_case_q8 : is_fc_q8(kernel) ? run_case_fc_q8 : run_case)(kernel, shapes[j], sparsity, opt);
+                t = (is_q8(kernel)      ? run_case_q8
+                     : is_fc_q8(kernel) ? run_case_fc_q8
+                                        : run_case)(kernel, shapes[j], sparsity, opt);
                 print_line(kernel->name, what, sparsity, t);
             }
             sum.seconds += t.seconds;
@@ -379,7 +388,9 @@ int main(int argc, char **argv) {
     printf("%-28s %-16s %8s %10s %12s %9s %9s\n", "kernel", "M,N,K", "sparsity", "MMAC", "us", "GFLOP/s", "effective");
     for (size_t i = 0; i < spr_kernel_count; i++) {
         const spr_kernel *kernel = &spr_kernels[i];
-        if ((kernel->cls > SPR_K_FC_CSR && !is_q8(kernel) && !is_fc_q8(kernel)) || !spr_kernel_runs(kernel, spr_cpu_features())) continue;
+        if ((kernel->cls > SPR_K_FC_CSR && !is_q8(kernel) && !is_fc_q8(kernel)) ||
+            !spr_kernel_runs(kernel, spr_cpu_features()))
+            continue;
         if (fnmatch(opt.kernel, kernel->name, 0) != 0) continue;
         run_kernel(kernel, &opt);
         found = 1;

@@ -3,9 +3,9 @@
  *   classify MODEL.spr PICTURE [--size WxH] [--mean R,G,B] [--std R,G,B] [--bgr] [--nhwc] [--labels FILE] [--top N]
  *            [--threads N] [--runs N] [--explain]
  *
- * PICTURE is a PPM file (P6; `convert cat.jpg cat.ppm` makes one) or raw bytes, row by row, RGB: then --size tells its size. It is
- * scaled to the size that the model takes. Channels become (value / 255 - mean) / std, by default the mean and deviation of ImageNet.
- * Only spr.h and the C library are used. */
+ * PICTURE is a PPM file (P6; `convert cat.jpg cat.ppm` makes one) or raw bytes, row by row, RGB: then --size tells its
+ * size. It is scaled to the size that the model takes. Channels become (value / 255 - mean) / std, by default the mean
+ * and deviation of ImageNet. Only spr.h and the C library are used. */
 #define _POSIX_C_SOURCE 200112L /* clock_gettime */
 #include <errno.h>
 #include <stdio.h>
@@ -44,10 +44,11 @@ static double now_ms(void) {
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-/* ---- what was asked for ------------------------------------------------------------------------------------------- */
+/* ---- what was asked for ------------------------------------------------------------------------------------------ */
 
 static void parse_three(const char *option, const char *text, float *three) {
-    if (sscanf(text, "%f,%f,%f", &three[0], &three[1], &three[2]) != 3) die(option, "takes three numbers, as in 0.5,0.5,0.5");
+    if (sscanf(text, "%f,%f,%f", &three[0], &three[1], &three[2]) != 3)
+        die(option, "takes three numbers, as in 0.5,0.5,0.5");
 }
 
 static options parse(int argc, char **argv) {
@@ -75,7 +76,7 @@ static options parse(int argc, char **argv) {
     return o;
 }
 
-/* ---- the picture ----------------------------------------------------------------------------------------------------- */
+/* ---- the picture ------------------------------------------------------------------------------------------------- */
 
 /* The next number of a PPM header, behind blanks and comments. */
 static int read_number(FILE *file) {
@@ -107,7 +108,8 @@ static picture read_picture(const options *o) {
     return p;
 }
 
-/* One channel of the picture at a point in pixels, between pixels by linear interpolation; beyond the border that of the border. */
+/* One channel of the picture at a point in pixels, between pixels by linear interpolation; beyond the border that of
+   the border. */
 static float sample(const picture *p, float y, float x, int channel) {
     if (y < 0) y = 0;
     if (x < 0) x = 0;
@@ -115,7 +117,8 @@ static float sample(const picture *p, float y, float x, int channel) {
     if (x > (float)(p->width - 1)) x = (float)(p->width - 1);
     int y0 = (int)y, x0 = (int)x, y1 = y0 + (y0 + 1 < p->height), x1 = x0 + (x0 + 1 < p->width);
     float fy = y - (float)y0, fx = x - (float)x0;
-    const unsigned char *above = p->rgb + (size_t)y0 * (size_t)p->width * 3, *below = p->rgb + (size_t)y1 * (size_t)p->width * 3;
+    const unsigned char *above = p->rgb + (size_t)y0 * (size_t)p->width * 3,
+                        *below = p->rgb + (size_t)y1 * (size_t)p->width * 3;
     float top = (float)above[x0 * 3 + channel] * (1 - fx) + (float)above[x1 * 3 + channel] * fx;
     float bottom = (float)below[x0 * 3 + channel] * (1 - fx) + (float)below[x1 * 3 + channel] * fx;
     return top * (1 - fy) + bottom * fy;
@@ -132,14 +135,15 @@ static void *make_input(const options *o, const picture *p, spr_dtype dtype, int
                 int channel = o->bgr ? 2 - c : c;
                 float value = sample(p, ((float)y + 0.5f) * (float)p->height / (float)height - 0.5f,
                                      ((float)x + 0.5f) * (float)p->width / (float)width - 0.5f, channel);
-                size_t pixel = (size_t)y * (size_t)width + (size_t)x, at = o->nhwc ? pixel * 3 + (size_t)c : (size_t)c * pixels + pixel;
+                size_t pixel = (size_t)y * (size_t)width + (size_t)x,
+                       at = o->nhwc ? pixel * 3 + (size_t)c : (size_t)c * pixels + pixel;
                 if (dtype == SPR_UINT8) bytes[at] = (unsigned char)(value + 0.5f);
                 else floats[at] = (value / 255 - o->mean[channel]) / o->std[channel];
             }
     return floats;
 }
 
-/* ---- the answer ------------------------------------------------------------------------------------------------------ */
+/* ---- the answer -------------------------------------------------------------------------------------------------- */
 
 /* The line `index` of the labels, without its end. */
 static const char *label(const char *path, size_t index, char *line, int size) {
@@ -165,7 +169,8 @@ static void print_best(const options *o, const float *scores, size_t count) {
         for (size_t i = 0; i < count; i++)
             if (!taken[i] && (best == count || scores[i] > scores[best])) best = i;
         taken[best] = 1;
-        printf("%2d. %10.6f  %5zu  %s\n", rank + 1, (double)scores[best], best, label(o->labels, best, line, sizeof line));
+        printf("%2d. %10.6f  %5zu  %s\n", rank + 1, (double)scores[best], best,
+               label(o->labels, best, line, sizeof line));
     }
     free(taken);
 }
@@ -194,7 +199,8 @@ int main(int argc, char **argv) {
     picture p = read_picture(&o);
     spr_session_input(session, 0, &in);
     int channels = o.nhwc ? 3 : 1, rows = o.nhwc ? 1 : 2, columns = rows + 1;
-    if (spr_model_input_count(model) != 1 || in.rank != 4 || in.dim[channels] != 3 || (in.dtype != SPR_FLOAT32 && in.dtype != SPR_UINT8))
+    if (spr_model_input_count(model) != 1 || in.rank != 4 || in.dim[channels] != 3 ||
+        (in.dtype != SPR_FLOAT32 && in.dtype != SPR_UINT8))
         die(o.model, "does not take one picture of three channels");
     if (in.dim[0] < 0) in.dim[0] = 1;
     if (in.dim[rows] < 0) in.dim[rows] = p.height;
@@ -221,8 +227,8 @@ int main(int argc, char **argv) {
     float *scores = get_memory(bytes);
     if (spr_session_get_output(session, 0, scores, bytes, &err)) die(o.model, err.message);
     print_best(&o, scores, bytes / sizeof(float));
-    printf("ready in %.1f ms; %.3f ms a picture (median of %d, fastest %.3f), %d thread%s\n", prepared - start, times[o.runs / 2],
-           o.runs, times[0], o.threads, o.threads == 1 ? "" : "s");
+    printf("ready in %.1f ms; %.3f ms a picture (median of %d, fastest %.3f), %d thread%s\n", prepared - start,
+           times[o.runs / 2], o.runs, times[0], o.threads, o.threads == 1 ? "" : "s");
 
     if (o.explain) {
         size_t length = spr_session_explain(session, NULL, 0);

@@ -29,16 +29,7 @@ _OPTIONAL = ("prune", "block", "isa")  # columns that only stand where the optio
 
 def add_arguments(parser):
     common.add_model(parser)
-    parser.add_argument(
-        "--threads", type=common.several(common.positive), default=[1], metavar="1,2", help="comma list (1)"
-    )
-    parser.add_argument(
-        "--sparse",
-        type=common.several(str, ("model", *common.SPARSE)),
-        default=["model"],
-        metavar="auto,never",
-        help="comma list of auto, always, never, and model: as it was converted (model)",
-    )
+    common.add_combinations(parser)
     parser.add_argument(
         "--isa",
         action="append",
@@ -55,12 +46,7 @@ def add_arguments(parser):
         help="shape of the blocks that --prune zeroes; comma list (1x1)",
     )
     parser.add_argument("--against", choices=peers.NAMES, help="time another runtime as well, for all but .spr files")
-    parser.add_argument("--repeat", type=common.positive, default=30, metavar="N", help="measured rounds (30)")
-    parser.add_argument("--warmup", type=common.positive, default=3, metavar="N", help="rounds before them (3)")
-    parser.add_argument("--profile", action="store_true", help="also time every layer, in further runs")
-    parser.add_argument(
-        "-o", "--output", choices=("text", "md", "csv", "json"), default="text", help="form of the tables (text)"
-    )
+    common.add_rounds(parser)
     common.add_input_shape(parser)
 
 

@@ -76,6 +76,31 @@ def add_input_shape(parser):
     )
 
 
+_POLICIES = "auto, always, never, and model: as it was converted (model)"
+
+
+def add_combinations(parser, sparse=("model",), of=_POLICIES):
+    """--threads and --sparse of the commands that try every combination of what is listed; `sparse` if not given."""
+    parser.add_argument("--threads", type=several(positive), default=[1], metavar="1,2", help="comma list (1)")
+    parser.add_argument(
+        "--sparse",
+        type=several(str, ("model", *SPARSE)),
+        default=list(sparse),
+        metavar="auto,never",
+        help=f"comma list of {of}",
+    )
+
+
+def add_rounds(parser):
+    """What the commands that time have in common: how often, and how it is shown."""
+    parser.add_argument("--repeat", type=positive, default=30, metavar="N", help="measured rounds (30)")
+    parser.add_argument("--warmup", type=positive, default=3, metavar="N", help="rounds before them (3)")
+    parser.add_argument("--profile", action="store_true", help="also time every layer, in further runs")
+    parser.add_argument(
+        "-o", "--output", choices=("text", "md", "csv", "json"), default="text", help="form of the tables (text)"
+    )
+
+
 def add_prune(parser, kind=ratio, more=""):
     parser.add_argument(
         "--prune",

@@ -40,16 +40,7 @@ def add_arguments(parser):
     parser.add_argument("--remote-dir", metavar="DIR", help="where files go there (adb: /data/local/tmp, else /tmp)")
     common.add_prune(parser, common.several(common.ratio), "; comma list")
     common.add_block(parser)
-    parser.add_argument(
-        "--threads", type=common.several(common.positive), default=[1], metavar="1,2", help="comma list (1)"
-    )
-    parser.add_argument(
-        "--sparse",
-        type=common.several(str, ("model", *common.SPARSE)),
-        default=["model"],
-        metavar="auto,never",
-        help="comma list of auto, always, never, and model: as it was converted (model)",
-    )
+    common.add_combinations(parser)
     parser.add_argument(
         "--cores",
         type=common.several(str),
@@ -62,9 +53,7 @@ def add_arguments(parser):
     common.add_autotune(parser)
     common.add_input_shape(parser)
     parser.add_argument("--free", type=common.positive, metavar="N", help="size of free dimensions but the first")
-    parser.add_argument("--repeat", type=common.positive, default=30, metavar="N", help="measured rounds (30)")
-    parser.add_argument("--warmup", type=common.positive, default=3, metavar="N", help="rounds before them (3)")
-    parser.add_argument("--profile", action="store_true", help="also time every layer, in further runs")
+    common.add_rounds(parser)
     parser.add_argument(
         "--verify",
         action=argparse.BooleanOptionalAction,
@@ -72,9 +61,6 @@ def add_arguments(parser):
         help="compare outputs with those of plain C kernels on the device; yes unless --no-verify",
     )
     parser.add_argument("--timeout", type=float, default=1800, metavar="S", help="seconds for one device (1800)")
-    parser.add_argument(
-        "-o", "--output", choices=("text", "md", "csv", "json"), default="text", help="form of the tables (text)"
-    )
 
 
 def run(args):

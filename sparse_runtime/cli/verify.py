@@ -39,16 +39,7 @@ def add_arguments(parser):
     parser.add_argument("--seed", type=int, default=0, help="of the random inputs (0)")
     common.add_prune(parser)
     common.add_block(parser)
-    parser.add_argument(
-        "--threads", type=common.several(common.positive), default=[1], metavar="1,2", help="comma list (1)"
-    )
-    parser.add_argument(
-        "--sparse",
-        type=common.several(str, ("model", *common.SPARSE)),
-        default=["auto", "always", "never"],
-        metavar="auto,never",
-        help="comma list of auto, always and never (all three)",
-    )
+    common.add_combinations(parser, ["auto", "always", "never"], "auto, always and never (all three)")
     parser.add_argument("--isa", metavar="LIST", help="CPU features that kernels may use, e.g. avx2 or ref (all)")
     parser.add_argument(
         "--tolerance",

@@ -1,5 +1,5 @@
-"""Reshape - Transpose - Reshape that deals the channels out to groups, as ChannelShuffle; and that behind a Concat of as
-many equal parts as a Concat that interleaves them, so that each can be computed where it ends up."""
+"""Reshape - Transpose - Reshape that deals the channels out to groups, as ChannelShuffle; and that behind a Concat of
+as many equal parts as a Concat that interleaves them, so that each can be computed where it ends up."""
 
 from __future__ import annotations
 

@@ -183,8 +183,8 @@ def bias_of(graph: Graph, bias: Value | None, quanta: np.ndarray) -> np.ndarray 
 
 
 def check_sums(weights: np.ndarray, zero: int, bias: np.ndarray | None, x_zero: int) -> None:
-    """Raises Stays where a sum might leave int32, with the input's zero in the bias (docs/quantization.md), be memory of
-    signed bytes or of unsigned ones."""
+    """Raises Stays where a sum might leave int32, with the input's zero in the bias (docs/quantization.md), be memory
+    of signed bytes or of unsigned ones."""
     w = weights.reshape(len(weights), -1).astype(np.int64) - zero
     start = 0 if bias is None else bias.astype(np.int64)
     for z in (x_zero, x_zero + 128):

@@ -31,8 +31,8 @@ def run(graph: Graph) -> int:
 
 
 def parameters(node: Node | None, op: str) -> tuple[float, int, str] | None:
-    """(scale, zero point, type of the integers) of a QuantizeLinear or DequantizeLinear node for a whole tensor of 8 bit
-    integers and float32."""
+    """(scale, zero point, type of the integers) of a QuantizeLinear or DequantizeLinear node for a whole tensor of 8
+    bit integers and float32."""
     if node is None or node.op != op:
         return None
     integers, floats = (node.output, node.inputs[0]) if op == "QuantizeLinear" else (node.inputs[0], node.output)

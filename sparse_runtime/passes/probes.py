@@ -35,7 +35,9 @@ def base(graph: Graph) -> tuple[Probe | None, str]:
         return probe, ""
     if all(isinstance(error, UnsupportedError) for error in errors):
         found = graph.unsupported(next(_candidates(graph)))
-        raise UnsupportedError("these nodes are not supported:\n  " + "\n  ".join(found)) if len(found) > 1 else errors[0]
+        if len(found) == 1:
+            raise errors[0]
+        raise UnsupportedError("these nodes are not supported:\n  " + "\n  ".join(found))
     return None, str(errors[0])
 
 
@@ -63,7 +65,8 @@ def _candidates(graph: Graph) -> Iterator[Probe]:
             for plane in _PLANES:
                 yield {
                     v.name: tuple(
-                        d if d >= 0 else plane if i in planes(v) or not (only_planes or (v.name, i) in batches) else batch
+                        d if d >= 0 else plane if i in planes(v) or not (only_planes or (v.name, i) in batches)
+                        else batch
                         for i, d in enumerate(v.dims)
                     )
                     for v in graph.inputs
@@ -71,8 +74,8 @@ def _candidates(graph: Graph) -> Iterator[Probe]:
 
 
 def _batches(graph: Graph) -> set[tuple[str, int]]:
-    """(input, axis) of what counts images: first dimensions, and those that the model calls as one of them that is free.
-    Where some first dimensions are free, those that are fixed are none."""
+    """(input, axis) of what counts images: first dimensions, and those that the model calls as one of them that is
+    free. Where some first dimensions are free, those that are fixed are none."""
     first = [v for v in graph.inputs if v.dims and v.dims[0] < 0] or [v for v in graph.inputs if v.dims]
     names = {v.dim_names[0] for v in first if v.dims[0] < 0 and v.dim_names and v.dim_names[0]}
     same = {(v.name, i) for v in graph.inputs for i, name in enumerate(v.dim_names) if name in names and v.dims[i] < 0}

@@ -157,7 +157,8 @@ def _pool(made: Integers, node: Node) -> bool:
 
 
 def _between_casts(made: Integers, node: Node) -> tuple[Value, Value] | None:
-    """(the integers that a node computes on as floats, the integers that the result is made again), between two Casts."""
+    """(the integers that a node computes on as floats, the integers that the result is made again), between two
+    Casts."""
     before, after = node.inputs[0].producer, made.graph.sole_user(node.output)
     if before is None or after is None or before.op != "Cast" or after.op != "Cast":
         return None
@@ -166,7 +167,8 @@ def _between_casts(made: Integers, node: Node) -> tuple[Value, Value] | None:
 
 
 def _means_lie_between(node: Node, x: Tensor, y: Tensor) -> bool:
-    """Whether means of windows often lie right between two int8: onnxruntime has floats there, whose rounding decides."""
+    """Whether means of windows often lie right between two int8: onnxruntime has floats there, whose rounding
+    decides."""
     even = node.op == "AveragePool" and node["kernel_shape"][0] * node["kernel_shape"][1] % 2 == 0
     return even and y[0].dtype == "int8" and x[1].scale == y[1].scale
 
@@ -310,7 +312,10 @@ def _slice(made: Integers, node: Node) -> bool:
     axis = ints(axes)[0] if axes is not None else 0
     if axis not in (1, -3) or (steps is not None and ints(steps) != [1]):
         return False
-    found = {(max(0, min(s[1], starts[0] + (s[1] if starts[0] < 0 else 0))), o[1]) for s, o in zip(x.shapes, node.output.shapes)}
+    found = {
+        (max(0, min(s[1], starts[0] + (s[1] if starts[0] < 0 else 0))), o[1])
+        for s, o in zip(x.shapes, node.output.shapes)
+    }
     if len(found) != 1:
         return False
     begin, count = found.pop()

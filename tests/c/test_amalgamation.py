@@ -1,4 +1,5 @@
-"""tools/amalgamate.py: the library in one file, as each compiler and architecture sees it. test_embedding.py runs it."""
+"""tools/amalgamate.py: the library in one file, as each compiler and architecture sees it. test_embedding.py runs
+it."""
 import shutil
 import subprocess
 import sys
@@ -29,4 +30,5 @@ def test_is_understood(files, compiler):
     if not shutil.which(compiler):
         pytest.skip(f"no {compiler}")
     flags = ["-mfpu=neon-vfpv4"] if compiler.startswith("arm-") else []
-    assert run(compiler, *flags, "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-fsyntax-only", files / "spr.c") == ""
+    assert run(compiler, *flags, "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-fsyntax-only",
+               files / "spr.c") == ""

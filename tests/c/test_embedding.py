@@ -1,5 +1,5 @@
-"""The C library in other programs: installed, by find_package and pkg-config; by add_subdirectory; and examples/c/classify.c, natively
-and, statically linked, under qemu, against what Python says of the same picture."""
+"""The C library in other programs: installed, by find_package and pkg-config; by add_subdirectory; and
+examples/c/classify.c, natively and, statically linked, under qemu, against what Python says of the same picture."""
 import os
 import re
 import shutil
@@ -89,7 +89,8 @@ def installed(native_build, tmp_path_factory):
 
 def test_find_package(installed, classifier, tmp_path):
     """examples/c with its own CMakeLists.txt, as its head says."""
-    run(cmake(), "-S", ROOT / "examples/c", "-B", tmp_path, f"-DCMAKE_PREFIX_PATH={installed}", "-DCMAKE_C_FLAGS=-Wall -Wextra -Werror")
+    run(cmake(), "-S", ROOT / "examples/c", "-B", tmp_path, f"-DCMAKE_PREFIX_PATH={installed}",
+        "-DCMAKE_C_FLAGS=-Wall -Wextra -Werror")
     run(cmake(), "--build", tmp_path)
     names = check_answer(run(tmp_path / "classify", classifier / "model.spr", classifier / "picture.ppm",
                              "--labels", classifier / "labels.txt", "--top", 10), classifier)
@@ -101,11 +102,14 @@ def test_pkg_config(installed, classifier, tmp_path):
     program = shutil.which("pkg-config") or pytest.skip("no pkg-config")
     folder = next(installed.rglob("pkgconfig"))
     for static in ([], ["--static"]):
-        flags = run(program, "--cflags", "--libs", *static, "sparse_runtime", env={"PKG_CONFIG_PATH": str(folder)}).split()
-        libraries = [str(folder.parent / "libsparse_runtime.a") if f == "-lsparse_runtime" and static else f for f in flags]
+        flags = run(program, "--cflags", "--libs", *static, "sparse_runtime",
+                    env={"PKG_CONFIG_PATH": str(folder)}).split()
+        libraries = [str(folder.parent / "libsparse_runtime.a") if f == "-lsparse_runtime" and static else f
+                     for f in flags]
         run("cc", "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", ROOT / "examples/c/classify.c", *libraries,
             "-o", tmp_path / "classify")
-        text = run(tmp_path / "classify", classifier / "model.spr", classifier / "picture.rgb", "--size", "56x40", "--threads", 2,
+        text = run(tmp_path / "classify", classifier / "model.spr", classifier / "picture.rgb", "--size", "56x40",
+                   "--threads", 2,
                    "--explain", env={"LD_LIBRARY_PATH": "" if static else str(folder.parent)})
         check_answer(text, classifier)
         assert "GlobalAveragePool" in text and "cpu: " in text
@@ -113,7 +117,8 @@ def test_pkg_config(installed, classifier, tmp_path):
 
 def test_errors_of_the_example(installed, classifier, tmp_path):
     library = next(installed.rglob("libsparse_runtime.a"))
-    run("cc", "-I", installed / "include", ROOT / "examples/c/classify.c", library, "-lm", "-lpthread", "-o", tmp_path / "classify")
+    run("cc", "-I", installed / "include", ROOT / "examples/c/classify.c", library, "-lm", "-lpthread", "-o",
+        tmp_path / "classify")
     (tmp_path / "damaged.spr").write_bytes((classifier / "model.spr").read_bytes()[:-1])
     for arguments, message in [(["nowhere.spr", classifier / "picture.ppm"], "No such file"),
                                ([tmp_path / "damaged.spr", classifier / "picture.ppm"], "truncated"),
@@ -149,7 +154,8 @@ def test_example_on_arm(classifier, tmp_path, cpu):
         pytest.skip("needs `make core-arm` and qemu")
     run("aarch64-linux-gnu-gcc", "-static", "-O2", "-Wall", "-Wextra", "-Werror", "-I", ROOT / "csrc/include",
         ROOT / "examples/c/classify.c", library, "-lm", "-lpthread", "-o", tmp_path / "classify")
-    text = run(qemu, "-cpu", cpu, tmp_path / "classify", classifier / "model.spr", classifier / "picture.ppm", "--runs", 1, "--explain")
+    text = run(qemu, "-cpu", cpu, tmp_path / "classify", classifier / "model.spr", classifier / "picture.ppm", "--runs",
+               1, "--explain")
     check_answer(text, classifier)
     assert "neon" in text.split("cpu: ")[1]
 
@@ -158,7 +164,8 @@ def build_one_file(folder, program, *flags):
     """Builds FOLDER/spr/spr.c by one call, in plain C so that it takes seconds, and the example with it."""
     run("cc", "-O1", "-ffunction-sections", "-fdata-sections", "-DSPR_PLAIN_C", *flags, "-c", folder / "spr/spr.c",
         "-o", program.with_suffix(".o"))
-    run("cc", "-s", "-Wl,--gc-sections", "-I", folder, ROOT / "examples/c/classify.c", program.with_suffix(".o"), "-lm", "-lpthread",
+    run("cc", "-s", "-Wl,--gc-sections", "-I", folder, ROOT / "examples/c/classify.c", program.with_suffix(".o"), "-lm",
+        "-lpthread",
         "-o", program)
     return program
 
@@ -196,7 +203,8 @@ def test_tailored(classifier, one_file, tmp_path):
     check_answer(run(program, classifier / "model.spr", classifier / "picture.ppm"), classifier)
     assert program.stat().st_size < 0.7 * (one_file / "classify").stat().st_size
 
-    other = make_model([helper.make_node("DepthToSpace", ["x"], ["y"], blocksize=2, name="spread")], {"x": (1, 12, 4, 4)}, ["y"])
+    other = make_model([helper.make_node("DepthToSpace", ["x"], ["y"], blocksize=2, name="spread")],
+                       {"x": (1, 12, 4, 4)}, ["y"])
     sr.convert(other, tmp_path / "other.spr")
     done = subprocess.run([program, tmp_path / "other.spr", classifier / "picture.ppm"], capture_output=True, text=True,
                           check=False)

@@ -11,7 +11,8 @@ SIZES = dict(a=2, b=3, c=4, d=5, e=6, i=3, j=4, k=5, h=2, n=2, m=4, q=3, s=3, t=
 # equation, sizes of the ellipsis
 EQUATIONS = [
     ("ij,jk->ik", ()), ("ij->ji", ()), ("ij->", ()), ("ij->i", ()), ("ii->i", ()), ("ii", ()), ("...ii->...i", (2,)),
-    ("bij,bjk->bik", ()), ("bij,bjk", ()), ("i,i", ()), ("i,j->ij", ()), ("bhqd,bhkd->bhqk", ()), ("bhqk,bkhd->bqhd", ()),
+    ("bij,bjk->bik", ()), ("bij,bjk", ()), ("i,i", ()), ("i,j->ij", ()), ("bhqd,bhkd->bhqk", ()),
+    ("bhqk,bkhd->bqhd", ()),
     ("bsd,dhk->bshk", ()), ("bshk,hkd->bsd", ()), ("...ij,...jk->...ik", (2, 3)), ("...ij,jk->...ik", (2,)),
     ("nchw,nkhw->nck", ()), ("abc,cd,de->abe", ()), ("abc,cb->ca", ()), ("bct,bt->bct", ()), ("ab,cd->abcd", ()),
     ("abcd,abce->de", ()), ("ij,kj", ()), ("bn,anm->abm", ()), ("ab,ab->", ()), ("...i -> ...", (3, 2)),
@@ -47,13 +48,15 @@ def test_einsum(equation, ellipsis, weights, free):
 def test_weights_of_an_einsum_may_be_sparse():
     w = np.random.default_rng(0).standard_normal((16, 2, 8)).astype(np.float32)
     w[np.random.default_rng(1).random(w.shape) < 0.9] = 0
-    model = make_model([helper.make_node("Einsum", ["x", "w"], ["y"], equation="bsd,dhk->bshk")], {"x": (1, 5, 16)}, ["y"],
+    model = make_model([helper.make_node("Einsum", ["x", "w"], ["y"], equation="bsd,dhk->bshk")], {"x": (1, 5, 16)},
+                       ["y"],
                        {"w": w})
     (layer,) = [each for each in sr.Session(sr.convert(model).data).explain() if each.op == "FullyConnected"]
     assert layer.sparsity > 0.8
 
 
-@pytest.mark.parametrize("equation, shapes", [("ij,jk->il", [(2, 3), (3, 4)]), ("ij->ii", [(2, 3)]), ("ij,j->i", [(2, 3)]),
+@pytest.mark.parametrize("equation, shapes", [("ij,jk->il", [(2, 3), (3, 4)]), ("ij->ii", [(2, 3)]),
+                                              ("ij,j->i", [(2, 3)]),
                                               ("i->i", [(2, 3)]), ("i-j", [(2,)])])
 def test_equations_that_are_none(equation, shapes):
     names = [f"x{i}" for i in range(len(shapes))]

@@ -438,7 +438,8 @@ def test_if_decided_by_a_constant():
     for taken, expected in ((True, "add"), (False, None)):
         model = make_model(
             [helper.make_node("Relu", ["x"], ["r"]),
-             helper.make_node("If", ["c"], ["y"], name="choice", then_branch=_branch("Add", "r", "k", constants={"k": F32(3)}),
+             helper.make_node("If", ["c"], ["y"], name="choice",
+                              then_branch=_branch("Add", "r", "k", constants={"k": F32(3)}),
                               else_branch=_branch("Neg" if not taken else "Det", "r"))],
             {"x": (2, 3)}, ["y"], {"c": np.array(taken)})
         graph = import_model(model)
@@ -455,7 +456,8 @@ def test_if_decided_by_shapes():
         helper.make_node("Shape", ["r"], ["s"]),
         helper.make_node("Gather", ["s", "axis"], ["d"]),
         helper.make_node("Equal", ["d", "one"], ["c"]),
-        helper.make_node("If", ["c"], ["y"], then_branch=_branch("Squeeze", "r", "axes"), else_branch=_branch("Identity", "r")),
+        helper.make_node("If", ["c"], ["y"], then_branch=_branch("Squeeze", "r", "axes"),
+                         else_branch=_branch("Identity", "r")),
     ]
     constants = {"axis": np.array(1), "one": np.array(1), "axes": np.array([1])}
     for shape, made in (((2, 1, 3), (2, 3)), ((2, 4, 3), (2, 4, 3))):
@@ -474,7 +476,8 @@ def test_subgraphs():
         import_model(model)
     with pytest.raises(sr.UnsupportedError, match=r"'inner' \(Det\): operator"):
         import_model(make_model([helper.make_node("If", ["c"], ["y"], then_branch=_branch("Det", "x"),
-                                                  else_branch=_branch("Neg", "x"))], {"x": (2, 2)}, ["y"], {"c": np.array(True)}))
+                                                  else_branch=_branch("Neg", "x"))], {"x": (2, 2)}, ["y"],
+                                                  {"c": np.array(True)}))
     body = helper.make_graph([helper.make_node("Identity", ["c"], ["d"])], "body",
                              [helper.make_tensor_value_info("i", TensorProto.INT64, ()),
                               helper.make_tensor_value_info("c", TensorProto.BOOL, ())],
@@ -491,7 +494,8 @@ def test_subgraphs():
 def test_half_precision_network():
     """Computed in float32, with the roundings of the model's inputs and outputs only."""
     rng = np.random.default_rng(0)
-    x, w = rng.standard_normal((1, 3, 8, 8)).astype(np.float16), (rng.standard_normal((4, 3, 3, 3)) / 5).astype(np.float16)
+    x = rng.standard_normal((1, 3, 8, 8)).astype(np.float16)
+    w = (rng.standard_normal((4, 3, 3, 3)) / 5).astype(np.float16)
     nodes = [
         helper.make_node("Conv", ["x", "w"], ["c"]),
         helper.make_node("Relu", ["c"], ["r"]),
@@ -499,11 +503,13 @@ def test_half_precision_network():
         helper.make_node("Softmax", ["j"], ["y"], axis=1),
         helper.make_node("Cast", ["j"], ["z"], to=TensorProto.FLOAT),
     ]
-    model = make_model(nodes, {"x": (np.dtype(np.float16), x.shape)}, {"y": TensorProto.FLOAT16, "z": TensorProto.FLOAT},
+    model = make_model(nodes, {"x": (np.dtype(np.float16), x.shape)},
+                       {"y": TensorProto.FLOAT16, "z": TensorProto.FLOAT},
                        {"w": w})
     graph, _ = rewritten(model)
     assert ops(graph)["Cast"] == 2  # of the input and of the one output that is float16
-    wide = make_model([*nodes[:4], helper.make_node("Identity", ["j"], ["z"])], {"x": x.shape}, ["y", "z"], {"w": w.astype(F32)})
+    wide = make_model([*nodes[:4], helper.make_node("Identity", ["j"], ["z"])], {"x": x.shape}, ["y", "z"],
+                      {"w": w.astype(F32)})
     expected = reference(wide, {"x": x.astype(F32)})
     y, z = sr.Session(graph.to_bytes()).run(None, {"x": x})
     np.testing.assert_allclose(z, expected["z"], rtol=1e-5, atol=1e-5)
@@ -516,7 +522,8 @@ def test_operators_that_onnx_defines_by_others():
     if onnx.defs.onnx_opset_version() < 23:
         pytest.skip("the installed onnx has no Attention")
     q, k, v = (RNG.standard_normal((2, 3, 5, 8)).astype(F32) for _ in "qkv")
-    model = make_model([helper.make_node("Attention", ["q", "k", "v"], ["y"])], {n: q.shape for n in "qkv"}, ["y"], opset=23)
+    model = make_model([helper.make_node("Attention", ["q", "k", "v"], ["y"])], {n: q.shape for n in "qkv"}, ["y"],
+                       opset=23)
     scores = np.einsum("bhik,bhjk->bhij", q, k) / np.sqrt(8)
     shares = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
     (y,) = sr.Session(model).run(None, {"q": q, "k": k, "v": v})
@@ -525,7 +532,8 @@ def test_operators_that_onnx_defines_by_others():
 
 def test_weights_computed_from_constants():
     """Larger than what is folded while importing: a network with random weights that are made when it is loaded."""
-    nodes = [helper.make_node("ConstantOfShape", ["s"], ["w"], value=helper.make_tensor("v", TensorProto.FLOAT, [1], [0.02])),
+    nodes = [helper.make_node("ConstantOfShape", ["s"], ["w"],
+                              value=helper.make_tensor("v", TensorProto.FLOAT, [1], [0.02])),
              helper.make_node("Conv", ["x", "w"], ["y"])]
     graph = agree(make_model(nodes, {"x": (1, 40, 8, 8)}, ["y"], {"s": np.array([60, 40, 3, 3])}))
     assert ops(graph) == {"Conv": 1}

@@ -329,7 +329,8 @@ for op, gates, outs in (("LSTM", 4, 3), ("GRU", 3, 2), ("RNN", 1, 2)):
         more = [f(directions, 3 * 6)] if op == "LSTM" else []
         for attrs in ({}, {"clip": 0.5}, {"input_forget": 1} if op == "LSTM" else {"linear_before_reset": 1}):
             if op != "RNN" or "linear_before_reset" not in attrs:
-                case(op, [SEQUENCE, *weights, f(directions, 2 * rows), LENGTHS, *states, *more], opsets=(14,), outputs=outs,
+                case(op, [SEQUENCE, *weights, f(directions, 2 * rows), LENGTHS, *states, *more], opsets=(14,),
+                     outputs=outs,
                      hidden_size=6, direction=direction, **attrs)
 case("LSTM", [SEQUENCE, f(1, 24, 4), f(1, 24, 6)], opsets=(14,), outputs=3, hidden_size=6,
      activations=["HardSigmoid", "Relu", "Softplus"])
@@ -351,7 +352,8 @@ case("LayerNormalization", [X, f(6, 5, 7)], opsets=(17,), axis=1, outputs=3, eps
 case("MeanVarianceNormalization", [X], opsets=(9, 13))
 case("MeanVarianceNormalization", [X], opsets=(13,), axes=[1, 2])
 
-case("DynamicQuantizeLinear", [X], opsets=(11,), outputs=3, out_type=[TensorProto.UINT8, TensorProto.FLOAT, TensorProto.UINT8])
+case("DynamicQuantizeLinear", [X], opsets=(11,), outputs=3,
+     out_type=[TensorProto.UINT8, TensorProto.FLOAT, TensorProto.UINT8])
 U8, S8 = TensorProto.UINT8, TensorProto.INT8
 
 
@@ -370,7 +372,8 @@ case("QLinearConv", [("int8", X), F32(0.5), np.int8(3), *QW, F32(1), np.int8(-5)
      opsets=(10,), out_type=S8, strides=[2, 2])
 case("ConvInteger", [("uint8", X), q(np.uint8, 4, 6, 3, 3), np.uint8(4), np.uint8(99)], opsets=(10,),
      out_type=TensorProto.INT32, pads=[1] * 4)
-case("QLinearMatMul", [("uint8", (4, 6)), F32(0.25), np.uint8(4), q(np.uint8, 6, 5), F32(2**-5), np.uint8(120), F32(0.5),
+case("QLinearMatMul", [("uint8", (4, 6)), F32(0.25), np.uint8(4), q(np.uint8, 6, 5), F32(2**-5), np.uint8(120),
+                       F32(0.5),
                        np.uint8(90)], opsets=(10,), out_type=U8)
 case("MatMulInteger", [("uint8", (2, 4, 6)), q(np.int8, 6, 5), np.uint8(4), np.int8(3)], opsets=(10,),
      out_type=TensorProto.INT32)
@@ -394,18 +397,21 @@ case(MS + "QLinearSoftmax", [XQ, F32(0.3), np.uint8(4), F32(1 / 256), np.uint8(0
      opset=13)
 case(MS + "QLinearSoftmax", [XQ, F32(0.3), np.uint8(4), F32(1 / 256), np.uint8(0)], opsets=(13,), out_type=U8, axis=2,
      opset=11)
-case(MS + "QLinearConcat", [*OUT, XQ, *SCALED, ("uint8", (2, 3, 5, 7)), F32(0.25), np.uint8(0)], opsets=(13,), out_type=U8,
+case(MS + "QLinearConcat", [*OUT, XQ, *SCALED, ("uint8", (2, 3, 5, 7)), F32(0.25), np.uint8(0)], opsets=(13,),
+     out_type=U8,
      axis=1)
 case(MS + "QLinearGlobalAveragePool", [XQ, *SCALED, *OUT], opsets=(13,), out_type=U8)
 case(MS + "QLinearGlobalAveragePool", [XQ, *SCALED, *OUT], opsets=(13,), out_type=U8, channels_last=1)
 case(MS + "QLinearAveragePool", [XQ, *SCALED, *OUT], opsets=(13,), out_type=U8, kernel_shape=[2, 2], strides=[2, 1])
-case(MS + "QGemm", [("uint8", (4, 6)), *SCALED, q(np.int8, 6, 5), F32(0.125), np.int8(0), RNG.integers(-99, 99, 5, np.int32),
+case(MS + "QGemm", [("uint8", (4, 6)), *SCALED, q(np.int8, 6, 5), F32(0.125), np.int8(0),
+                    RNG.integers(-99, 99, 5, np.int32),
                     F32(2), np.uint8(128)], opsets=(13,), out_type=U8)
-case(MS + "QGemm", [("uint8", (6, 4)), *SCALED, q(np.int8, 5, 6), np.abs(f(5)) + F32(0.1), np.zeros(5, np.int8)], opsets=(13,),
+case(MS + "QGemm", [("uint8", (6, 4)), *SCALED, q(np.int8, 5, 6), np.abs(f(5)) + F32(0.1), np.zeros(5, np.int8)],
+     opsets=(13,),
      transA=1, transB=1, alpha=0.5)
 
-# ONNX's operators that have no kernel in onnxruntime as a node of their own are tested by test_onnx_model.py or by ONNX's
-# node cases alone; Einsum, AffineGrid, MaxUnpool and sequences have files of their own.
+# ONNX's operators that have no kernel in onnxruntime as a node of their own are tested by test_onnx_model.py or by
+# ONNX's node cases alone; Einsum, AffineGrid, MaxUnpool and sequences have files of their own.
 ELSEWHERE = {"Swish", "If", "GroupNormalization", "RMSNormalization", "Einsum", "AffineGrid", "MaxUnpool"}
 ELSEWHERE |= {name for name in supported_ops() if "Sequence" in name} - {"ReverseSequence"}
 

@@ -45,8 +45,10 @@ def test_split_into_parts_of_one_size(size):
 
 
 def test_split_into_given_sizes_and_joined():
-    nodes = [node("SplitToSequence", "x sizes", "s", axis=1), node("SequenceErase", "s i1", "t"), node("Relu", "x", "r"),
-             node("SequenceInsert", "t r i0", "u"), node("Identity", "u", "v"), node("ConcatFromSequence", "v", "y", axis=1)]
+    nodes = [node("SplitToSequence", "x sizes", "s", axis=1), node("SequenceErase", "s i1", "t"),
+             node("Relu", "x", "r"),
+             node("SequenceInsert", "t r i0", "u"), node("Identity", "u", "v"),
+             node("ConcatFromSequence", "v", "y", axis=1)]
     assert same(nodes, constants=INTS) <= {"Split", "Unary", "Concat", "Slice"}
 
 

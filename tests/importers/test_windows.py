@@ -23,7 +23,8 @@ def same(nodes, x, outputs=("y",), constants=None, opset=17, expect=reference, l
     """With sizes known and free, on one thread and two."""
     kind = helper.np_dtype_to_tensor_dtype(x.dtype)
     for dims in (x.shape, [x.shape[0], x.shape[1], *(f"d{i}" for i in range(2, x.ndim))]):
-        model = make_model(nodes, {"x": (x.dtype, dims)}, outputs if isinstance(outputs, dict) else dict.fromkeys(outputs, kind),
+        model = make_model(nodes, {"x": (x.dtype, dims)},
+                           outputs if isinstance(outputs, dict) else dict.fromkeys(outputs, kind),
                            constants, opset)
         want = expect(model, {"x": x})
         for threads in (1, 2):
@@ -54,8 +55,10 @@ def test_indices_of_maxima(window, order):
 
 
 def test_indices_on_a_line_and_of_equal_numbers():
-    same([helper.make_node("MaxPool", ["x"], ["y", "i"], kernel_shape=[3], strides=[2], pads=[1, 0])], f(2, 4, 13), BOTH)
-    same([helper.make_node("MaxPool", ["x"], ["y", "i"], kernel_shape=[2, 2])], np.zeros((1, 2, 5, 4), np.float32), BOTH)
+    same([helper.make_node("MaxPool", ["x"], ["y", "i"], kernel_shape=[3], strides=[2], pads=[1, 0])], f(2, 4, 13),
+         BOTH)
+    same([helper.make_node("MaxPool", ["x"], ["y", "i"], kernel_shape=[2, 2])], np.zeros((1, 2, 5, 4), np.float32),
+         BOTH)
 
 
 def test_nan_is_the_maximum():
@@ -77,7 +80,8 @@ def test_unpooled(shape):
 
 
 @pytest.mark.parametrize("attrs", [
-    {}, dict(strides=[2, 1, 2], pads=[1, 0, 1, 0, 2, 1]), dict(dilations=[2, 1, 2]), dict(group=3), dict(auto_pad="VALID"),
+    {}, dict(strides=[2, 1, 2], pads=[1, 0, 1, 0, 2, 1]), dict(dilations=[2, 1, 2]), dict(group=3),
+    dict(auto_pad="VALID"),
     dict(group=3, pads=[1, 1, 1, 1, 1, 1], strides=[2, 2, 2], dilations=[1, 2, 1]),
 ])  # fmt: skip
 def test_convolution_of_volumes(attrs):
@@ -101,14 +105,16 @@ def test_pooling_of_volumes(kind, attrs):
 
 
 def test_norms_of_volumes():
-    same([helper.make_node("LpPool", ["x"], ["y"], kernel_shape=[2, 3, 2], p=3)], f(1, 2, 4, 5, 6), opset=18, limit=1e-5)
+    same([helper.make_node("LpPool", ["x"], ["y"], kernel_shape=[2, 3, 2], p=3)], f(1, 2, 4, 5, 6), opset=18,
+         limit=1e-5)
 
 
 def test_what_is_not_supported_of_volumes():
     nodes = [helper.make_node("Conv", ["x", "w"], ["a"], name="one", auto_pad="SAME_UPPER"),
              helper.make_node("ConvTranspose", ["x", "v"], ["b"], name="two"),
              helper.make_node("MaxPool", ["x"], ["c", "i"], name="three", kernel_shape=[2, 2, 2])]
-    model = make_model(nodes, {"x": (1, 2, 4, 4, 4)}, ["a", "b", "c", "i"], {"w": f(2, 2, 2, 2, 2), "v": f(2, 2, 2, 2, 2)})
+    model = make_model(nodes, {"x": (1, 2, 4, 4, 4)}, ["a", "b", "c", "i"],
+                       {"w": f(2, 2, 2, 2, 2), "v": f(2, 2, 2, 2, 2)})
     with pytest.raises(sr.UnsupportedError) as caught:  # all at once
         sr.convert(model)
     text = str(caught.value)
@@ -117,22 +123,27 @@ def test_what_is_not_supported_of_volumes():
     assert "'three' (MaxPool): 3 spatial axes; supported: 1 or 2" in text
 
 
-@pytest.mark.parametrize("kind", ["Exp", "Log", "Sqrt", "Reciprocal", "Abs", "Neg", "Floor", "Ceil", "Round", "Sign", "Erf",
+@pytest.mark.parametrize("kind", ["Exp", "Log", "Sqrt", "Reciprocal", "Abs", "Neg", "Floor", "Ceil", "Round", "Sign",
+                                  "Erf",
                                   "Sigmoid", "Tanh", "Softmax", "LogSoftmax"])
 @pytest.mark.parametrize("shape", [(5,), (2, 3, 4, 5)])
 def test_double_precision(kind, shape):
     x = RNG.uniform(0.1, 3, shape) * (1 if kind in ("Log", "Sqrt") else RNG.choice([-1, 1], shape))
     attrs = {"axis": -1} if "max" in kind else {}
-    model = make_model([helper.make_node(kind, ["x"], ["y"], **attrs)], {"x": (x.dtype, shape)}, {"y": TensorProto.DOUBLE}, opset=18)
+    model = make_model([helper.make_node(kind, ["x"], ["y"], **attrs)], {"x": (x.dtype, shape)},
+                       {"y": TensorProto.DOUBLE}, opset=18)
     (y,) = sr.Session(sr.convert(model).data).run(None, {"x": x})
-    want = np.vectorize(math.erf)(x) if kind == "Erf" else evaluated(model, {"x": x})["y"]  # which has it in single precision
+    # The reference has Erf in single precision.
+    want = np.vectorize(math.erf)(x) if kind == "Erf" else evaluated(model, {"x": x})["y"]
     np.testing.assert_allclose(y, want, rtol=1e-13)
 
 
-@pytest.mark.parametrize("a, b", [((3, 4), (4, 5)), ((2, 3, 4), (4, 5)), ((2, 1, 3, 4), (3, 4, 5)), ((4,), (4, 5)), ((3, 4), (4,))])
+@pytest.mark.parametrize("a, b", [((3, 4), (4, 5)), ((2, 3, 4), (4, 5)), ((2, 1, 3, 4), (3, 4, 5)), ((4,), (4, 5)),
+                                  ((3, 4), (4,))])
 def test_products_in_double_precision(a, b):
     a, b = RNG.standard_normal(a), RNG.standard_normal(b)
-    model = make_model([helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": (a.dtype, a.shape)}, {"y": TensorProto.DOUBLE},
+    model = make_model([helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": (a.dtype, a.shape)},
+                       {"y": TensorProto.DOUBLE},
                        {"w": b})
     (y,) = sr.Session(sr.convert(model).data).run(None, {"x": a})
     assert y.dtype == np.float64

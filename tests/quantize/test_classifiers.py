@@ -61,7 +61,8 @@ def test_top1_agreement(name):
 @pytest.mark.parametrize("name", SIZES)
 def test_top1_of_the_quantized_model(name):
     """What TensorFlow Lite quantized sees as much in the photographs, within 1 %, as the same network in FP32."""
-    labels = [int(line.split()[1]) + 1 for line in Path(MODELS, "images", "labels.txt").read_text(encoding="utf-8").splitlines()]
+    lines = Path(MODELS, "images", "labels.txt").read_text(encoding="utf-8").splitlines()
+    labels = [int(line.split()[1]) + 1 for line in lines]
     found = []
     for path in (Path(MODELS, f"{name}.onnx"), Path(MODELS, f"{name.replace('fp32', 'int8_qdq')}.onnx")):
         session = sr.Session(path)

@@ -6,8 +6,8 @@ import pytest
 import sparse_runtime as sr
 from sparse_runtime import zoo
 
-# Largest shares of the dense file at 50 and 75 % zeros in the 1x1 weights. Of PicoDet-m's bytes, less are such weights: depthwise
-# layers of 5x5, biases, scales and the graph itself stay.
+# Largest shares of the dense file at 50 and 75 % zeros in the 1x1 weights. Of PicoDet-m's bytes, less are such weights:
+# depthwise layers of 5x5, biases, scales and the graph itself stay.
 NETWORKS = {"mobilenet_v1": (1.0, 0.45), "picodet_m": (1.0, 0.5)}
 
 

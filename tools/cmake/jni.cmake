@@ -1,7 +1,7 @@
 # The C core together with the C side of the Java API (csrc/jni): one library, libsparse_runtime.so, which
-# System.loadLibrary finds and which C programs can link too. For Android it takes the place of the plain shared library;
-# elsewhere it is built beside it, in jni/ of the build folder, where a JDK's jni.h is found: for tests on the host's Java
-# machine, and for cross builds that show what the Android library needs.
+# System.loadLibrary finds and which C programs can link too. For Android it takes the place of the plain shared
+# library; elsewhere it is built beside it, in jni/ of the build folder, where a JDK's jni.h is found: for tests on the
+# host's Java machine, and for cross builds that show what the Android library needs.
 if(ANDROID)
   set(jni_target sparse_runtime)
   set_property(TARGET sparse_runtime PROPERTY VERSION) # System.loadLibrary wants the plain name

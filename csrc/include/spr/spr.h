@@ -11,38 +11,45 @@
  *     spr_session_free(session);
  *     spr_model_close(model);
  *
- * Models (.spr) are made by the converter (`sparse-runtime convert`). examples/c/classify.c is a whole program; docs/c-api.md says
- * how to build one. This file needs C99 or C++11; link libsparse_runtime, libm and pthreads.
+ * Models (.spr) are made by the converter (`sparse-runtime convert`). examples/c/classify.c is a whole program;
+ * docs/c-api.md says how to build one. This file needs C99 or C++11; link libsparse_runtime, libm and pthreads.
  *
- * ORDER OF CALLS   spr_model_open*, spr_session_create, (spr_session_set_input_shape, spr_session_prepare,) for each input
- * spr_session_set_input, spr_session_run, for each output spr_session_get_output. Inputs stay as they are until they are set anew or
- * the shape changes, so that only what changed has to be set before the next run; inputs never set hold zeros.
+ * ORDER OF CALLS   spr_model_open*, spr_session_create, (spr_session_set_input_shape, spr_session_prepare,) for each
+ *                  input
+ * spr_session_set_input, spr_session_run, for each output spr_session_get_output. Inputs stay as they are until they
+ * are set anew or the shape changes, so that only what changed has to be set before the next run; inputs never set hold
+ * zeros.
  *
- * TENSORS go in and out as contiguous row-major arrays in the type and shape that spr_session_input and _output tell; images are
- * [batch, channel, row, column] unless the model was exported otherwise. Nothing is scaled or converted: what the network was trained
- * on (mean, deviation, order of the channels) is what it has to be given.
+ * TENSORS go in and out as contiguous row-major arrays in the type and shape that spr_session_input and _output tell;
+ * images are [batch, channel, row, column] unless the model was exported otherwise. Nothing is scaled or converted:
+ * what the network was trained on (mean, deviation, order of the channels) is what it has to be given.
  *
- * ERRORS   Functions that can fail return a spr_status, SPR_OK being 0; where they take `err` and it is not NULL, it gets the status
- * and a message naming the node, tensor and value at fault. `err` is only written when something fails. A call that fails changes
- * nothing, except that outputs of a failed run are undefined; results by pointer (`model`, `session`) are then NULL. No model file,
- * input or argument in its range makes the library abort, exit or print. Handles and pointers must be valid and not NULL where it is
- * not said otherwise; the functions that free take NULL.
+ * ERRORS   Functions that can fail return a spr_status, SPR_OK being 0; where they take `err` and it is not NULL, it
+ *          gets the status
+ * and a message naming the node, tensor and value at fault. `err` is only written when something fails. A call that
+ * fails changes nothing, except that outputs of a failed run are undefined; results by pointer (`model`, `session`) are
+ * then NULL. No model file, input or argument in its range makes the library abort, exit or print. Handles and pointers
+ * must be valid and not NULL where it is not said otherwise; the functions that free take NULL.
  *
- * THREADS   There is no global state. A model does not change: any number of threads may use it and make sessions of it at the same
- * time. A session belongs to one thread at a time; different sessions, of one model or of several, are independent. At every function
- * stands one of
+ * THREADS   There is no global state. A model does not change: any number of threads may use it and make sessions of it
+ *           at the same
+ * time. A session belongs to one thread at a time; different sessions, of one model or of several, are independent. At
+ * every function stands one of
  *     [any thread]       may be called at any time from anywhere
  *     [one at a time]    not while another call with the same session, not marked [any thread], runs
  *     [last]             no other call with this handle may be running or follow
- * With spr_session_options.threads above 1 a session has threads of its own, which sleep between runs; results are the same, bit for
- * bit, for any number. fork() keeps none of them: make sessions after it.
+ * With spr_session_options.threads above 1 a session has threads of its own, which sleep between runs; results are the
+ * same, bit for bit, for any number. fork() keeps none of them: make sessions after it.
  *
- * MEMORY   All comes from spr_model_options.allocator, else from malloc and, in large blocks, mmap. Planning (spr_session_create or
- * _prepare) allocates all that a session needs; spr_session_run allocates only in networks with outputs whose shape depends on what is
- * computed. A model opened from a path or descriptor is mapped and must not be changed or shortened meanwhile; one opened from memory
- * borrows the caller's bytes, which must stay until it is closed. Names in the results live as long as the model.
+ * MEMORY   All comes from spr_model_options.allocator, else from malloc and, in large blocks, mmap. Planning
+ *          (spr_session_create or
+ * _prepare) allocates all that a session needs; spr_session_run allocates only in networks with outputs whose shape
+ * depends on what is computed. A model opened from a path or descriptor is mapped and must not be changed or shortened
+ * meanwhile; one opened from memory borrows the caller's bytes, which must stay until it is closed. Names in the
+ * results live as long as the model.
  *
- * VERSIONS   Programs built with an older header run with a newer library of the same major and minor version. Structs that begin
+ * VERSIONS   Programs built with an older header run with a newer library of the same major and minor version. Structs
+ *            that begin
  * with struct_size may grow at their end; the others never change. */
 #ifndef SPR_SPR_H
 #define SPR_SPR_H
@@ -106,7 +113,8 @@ typedef enum spr_dtype {
     SPR_FLOAT64 = 11,
     SPR_UINT32 = 12,
     SPR_UINT64 = 13,
-    SPR_QUANTIZED = 31 /* of values inside a network that computes in 8 bit integers: never an input, constant or output */
+    SPR_QUANTIZED = 31 /* of values inside a network that computes in 8 bit integers: never an input, constant or
+                          output */
 } spr_dtype;
 
 /* Bytes per element, 0 for an unknown type; "float32", "uint8" ... (numpy's names). [any thread] */
@@ -123,10 +131,10 @@ typedef struct spr_tensor_info {
 /* Bytes of the whole tensor, what set_input and get_output take; 0 while its shape is not known. [any thread] */
 SPR_API size_t spr_tensor_bytes(const spr_tensor_info *info);
 
-/* ---- memory and messages ------------------------------------------------------------------------------------------ */
+/* ---- memory and messages ----------------------------------------------------------------------------------------- */
 
-/* Where a model and its sessions get their memory from. Both functions are called from the threads that call into the library, never
-   from a session's own threads: they must be safe for as many threads as use the model. */
+/* Where a model and its sessions get their memory from. Both functions are called from the threads that call into the
+   library, never from a session's own threads: they must be safe for as many threads as use the model. */
 typedef struct spr_allocator {
     void *context;
     /* `size` > 0 bytes at a multiple of `alignment`, a power of two from 16 to 64; NULL if there is no memory. */
@@ -141,14 +149,15 @@ typedef enum spr_log_level {
     SPR_LOG_WARNING    /* something that was asked for and is not done, but is no error */
 } spr_log_level;
 
-/* Called with one line of UTF-8 without its end, from the thread that calls into the library. It must not call it again. */
+/* Called with one line of UTF-8 without its end, from the thread that calls into the library. It must not call it
+   again. */
 typedef struct spr_logger {
     void *context;
     void (*log)(void *context, spr_log_level level, const char *message);
     spr_log_level level; /* from this level on */
 } spr_logger;
 
-/* ---- models ------------------------------------------------------------------------------------------------------- */
+/* ---- models ------------------------------------------------------------------------------------------------------ */
 
 typedef struct spr_model spr_model;
 
@@ -163,15 +172,17 @@ static inline void spr_model_options_init(spr_model_options *options) {
     options->struct_size = sizeof *options;
 }
 
-/* A file, mapped. `options` may be NULL. The whole file is checked here: later nothing about it can be wrong. [any thread] */
-SPR_API spr_status spr_model_open(const char *path, const spr_model_options *options, spr_model **model, spr_error *err);
+/* A file, mapped. `options` may be NULL. The whole file is checked here: later nothing about it can be wrong.
+   [any thread] */
+SPR_API spr_status spr_model_open(const char *path, const spr_model_options *options, spr_model **model,
+                                  spr_error *err);
 /* `data` at any address that is a multiple of 4; borrowed until spr_model_close. [any thread] */
-SPR_API spr_status spr_model_open_memory(const void *data, size_t size, const spr_model_options *options, spr_model **model,
-                                         spr_error *err);
-/* Maps `length` bytes from any `offset` of an open file (copies them if it is not a multiple of 4); the descriptor may be closed
-   afterwards. [any thread] */
-SPR_API spr_status spr_model_open_fd(int fd, int64_t offset, size_t length, const spr_model_options *options, spr_model **model,
-                                     spr_error *err);
+SPR_API spr_status spr_model_open_memory(const void *data, size_t size, const spr_model_options *options,
+                                         spr_model **model, spr_error *err);
+/* Maps `length` bytes from any `offset` of an open file (copies them if it is not a multiple of 4); the descriptor may
+   be closed afterwards. [any thread] */
+SPR_API spr_status spr_model_open_fd(int fd, int64_t offset, size_t length, const spr_model_options *options,
+                                     spr_model **model, spr_error *err);
 /* After all its sessions are freed. NULL: nothing. [last] */
 SPR_API void spr_model_close(spr_model *model);
 
@@ -180,13 +191,14 @@ SPR_API int spr_model_input_count(const spr_model *model);
 SPR_API int spr_model_output_count(const spr_model *model);
 /* index in [0, count); returns SPR_ERROR_ARGUMENT otherwise. [any thread] */
 SPR_API spr_status spr_model_input(const spr_model *model, int index, spr_tensor_info *info);
-/* The shape of an output follows from the inputs' shapes and is known to a session; here its rank is -1. [any thread] */
+/* The shape of an output follows from the inputs' shapes and is known to a session; here its rank is -1.
+   [any thread] */
 SPR_API spr_status spr_model_output(const spr_model *model, int index, spr_tensor_info *info);
 /* Index by name, -1 if there is none. [any thread] */
 SPR_API int spr_model_find_input(const spr_model *model, const char *name);
 SPR_API int spr_model_find_output(const spr_model *model, const char *name);
 
-/* ---- sessions ----------------------------------------------------------------------------------------------------- */
+/* ---- sessions ---------------------------------------------------------------------------------------------------- */
 
 typedef struct spr_session spr_session;
 
@@ -200,13 +212,14 @@ typedef enum spr_sparse {
 typedef struct spr_session_options {
     size_t struct_size; /* sizeof(spr_session_options), set by spr_session_options_init */
     int threads;        /* 1 by default, up to 256; the calling thread is one of them */
-    uint64_t cpu_mask;  /* bit i: the session's own threads may run on CPU i; 0: anywhere. The caller's is left alone. */
+    uint64_t cpu_mask;  /* bit i: the session's own threads may run on CPU i; 0: anywhere. The caller's is left
+                           alone. */
     spr_sparse sparse;
-    const char *isa;    /* comma list of feature names the kernels may use ("neon,dotprod", "avx2", "ref"); NULL: all. The
-                           environment variable SPR_ISA, where it is set, narrows it further. */
+    const char *isa;    /* comma list of feature names the kernels may use ("neon,dotprod", "avx2", "ref"); NULL: all.
+                           The environment variable SPR_ISA, where it is set, narrows it further. */
     int profile;        /* not 0: time every layer */
-    int autotune;       /* not 0: choose kernels by measuring them on this device, not by estimates. What is found is kept
-                           beside the model, as <model file>.tune, for the next session on a like device. */
+    int autotune;       /* not 0: choose kernels by measuring them on this device, not by estimates. What is found is
+                           kept beside the model, as <model file>.tune, for the next session on a like device. */
 } spr_session_options;
 
 static inline void spr_session_options_init(spr_session_options *options) {
@@ -215,30 +228,31 @@ static inline void spr_session_options_init(spr_session_options *options) {
     options->threads = 1;
 }
 
-/* `options` may be NULL. Plans at once if all input shapes are known, otherwise at spr_session_prepare or _run. The model must stay
-   open until the session is freed. [any thread] */
+/* `options` may be NULL. Plans at once if all input shapes are known, otherwise at spr_session_prepare or _run. The
+   model must stay open until the session is freed. [any thread] */
 SPR_API spr_status spr_session_create(const spr_model *model, const spr_session_options *options, spr_session **session,
                                       spr_error *err);
 /* Ends the session's threads. NULL: nothing. [last] */
 SPR_API void spr_session_free(spr_session *session);
 
-/* Resizing: gives an input another shape, any batch and spatial size that the network allows; the rank stays. Takes effect, and may
-   be refused by a layer, at the next prepare or run; all inputs set before are lost. The present shape again changes nothing.
-   [one at a time] */
+/* Resizing: gives an input another shape, any batch and spatial size that the network allows; the rank stays. Takes
+   effect, and may be refused by a layer, at the next prepare or run; all inputs set before are lost. The present shape
+   again changes nothing. [one at a time] */
 SPR_API spr_status spr_session_set_input_shape(spr_session *session, int index, int rank, const int64_t *dim,
                                                spr_error *err);
-/* Plans for the present shapes: chooses kernels, packs weights, allocates: milliseconds, with autotune up to seconds. Does nothing when
-   that is done. set_input and run call it. [one at a time] */
+/* Plans for the present shapes: chooses kernels, packs weights, allocates: milliseconds, with autotune up to seconds.
+   Does nothing when that is done. set_input and run call it. [one at a time] */
 SPR_API spr_status spr_session_prepare(spr_session *session, spr_error *err);
 
 /* Present shapes; output shapes are known after prepare, or where they depend on what is computed (the boxes that a
-   NonMaxSuppression keeps) after each run: before, the rank is -1. SPR_ERROR_ARGUMENT where index is not in [0, count), for outputs
-   also before prepare. [one at a time] */
+   NonMaxSuppression keeps) after each run: before, the rank is -1. SPR_ERROR_ARGUMENT where index is not in [0, count),
+   for outputs also before prepare. [one at a time] */
 SPR_API spr_status spr_session_input(const spr_session *session, int index, spr_tensor_info *info);
 SPR_API spr_status spr_session_output(const spr_session *session, int index, spr_tensor_info *info);
 
 /* Copies `size` bytes, which must be exactly the tensor's, at any address. [one at a time] */
-SPR_API spr_status spr_session_set_input(spr_session *session, int index, const void *data, size_t size, spr_error *err);
+SPR_API spr_status spr_session_set_input(spr_session *session, int index, const void *data, size_t size,
+                                         spr_error *err);
 /* Computes all outputs. [one at a time] */
 SPR_API spr_status spr_session_run(spr_session *session, spr_error *err);
 /* Copies an output of the last run; `size` must be exactly the tensor's. [one at a time] */
@@ -250,9 +264,9 @@ SPR_API spr_status spr_session_get_output(const spr_session *session, int index,
 /* Turns the timing of layers on or off, as options.profile does; costs about 0.1 us a layer. [one at a time] */
 SPR_API void spr_session_set_profile(spr_session *session, int profile);
 
-/* A table of the layers for people: operator, shape, share of zeros, kernel, time where profiled, why; below it sums, memory and CPU.
-   Returns its length, of which the first size - 1 bytes and '\0' are written to `text` (as snprintf does: NULL and 0 to ask only).
-   Before prepare it is empty. [one at a time] */
+/* A table of the layers for people: operator, shape, share of zeros, kernel, time where profiled, why; below it sums,
+   memory and CPU. Returns its length, of which the first size - 1 bytes and '\0' are written to `text` (as snprintf
+   does: NULL and 0 to ask only). Before prepare it is empty. [one at a time] */
 SPR_API size_t spr_session_explain(const spr_session *session, char *text, size_t size);
 
 typedef struct spr_layer_info {
@@ -268,12 +282,12 @@ typedef struct spr_layer_info {
     size_t weight_bytes; /* in the file */
     size_t packed_bytes; /* in memory */
     uint64_t ns;        /* time of the last run, 0 unless profiling */
-    double balance;     /* mean by largest share of the work that falls to a thread, counted, not timed; 0 where the work is
-                           not split or not counted */
+    double balance;     /* mean by largest share of the work that falls to a thread, counted, not timed; 0 where the
+                           work is not split or not counted */
 } spr_layer_info;
 
-/* Layers in the order in which they run, 0 before prepare; their strings are valid until the session is planned anew or freed.
-   [one at a time] */
+/* Layers in the order in which they run, 0 before prepare; their strings are valid until the session is planned anew or
+   freed. [one at a time] */
 SPR_API int spr_session_layer_count(const spr_session *session);
 SPR_API spr_status spr_session_layer(const spr_session *session, int index, spr_layer_info *info);
 
@@ -288,8 +302,8 @@ typedef struct spr_memory_info {
 /* SPR_ERROR_ARGUMENT before prepare. [one at a time] */
 SPR_API spr_status spr_session_memory(const spr_session *session, spr_memory_info *info);
 
-/* What came of autotune, one line for people: what was measured, where it is kept or why not. "" without autotune. Valid until the
-   session is planned anew or freed. [one at a time] */
+/* What came of autotune, one line for people: what was measured, where it is kept or why not. "" without autotune.
+   Valid until the session is planned anew or freed. [one at a time] */
 SPR_API const char *spr_session_tune_note(const spr_session *session);
 
 typedef struct spr_kernel_info {
@@ -302,7 +316,8 @@ typedef struct spr_kernel_info {
 SPR_API int spr_kernel_list_count(void);
 SPR_API spr_status spr_kernel_list(int index, spr_kernel_info *info);
 
-/* Feature names of this CPU that kernels may use, comma separated, into `text` of `size` bytes, '\0' terminated. [any thread] */
+/* Feature names of this CPU that kernels may use, comma separated, into `text` of `size` bytes, '\0' terminated.
+   [any thread] */
 SPR_API void spr_cpu_describe(char *text, size_t size);
 
 #ifdef __cplusplus

@@ -1,5 +1,5 @@
-/* Functions of two variables, over NAME, V, WIDTH, V_LOAD, V_STORE, V_LOAD_TAIL, V_STORE_TAIL (the first n lanes only), V_SET, and
- * V_ADD ... V_MAX, which give NaN if either operand is. */
+/* Functions of two variables, over NAME, V, WIDTH, V_LOAD, V_STORE, V_LOAD_TAIL, V_STORE_TAIL (the first n lanes only),
+ * V_SET, and V_ADD ... V_MAX, which give NaN if either operand is. */
 
 #define LOOP(op)                                                                                                  \
     for (; i + WIDTH <= n; i += WIDTH) V_STORE(y + i, op(V_LOAD(a + i * sa), V_LOAD(b + i * sb)));                \

@@ -1,5 +1,5 @@
-/* Depthwise 3x3 and 5x5 at stride 1 on images of at most eight columns, AVX-512: a vector is two rows of the image, as they
- * lie in memory. Columns beside it are shifted in; lanes for which there is none are zeroed by masks. */
+/* Depthwise 3x3 and 5x5 at stride 1 on images of at most eight columns, AVX-512: a vector is two rows of the image, as
+ * they lie in memory. Columns beside it are shifted in; lanes for which there is none are zeroed by masks. */
 #ifndef SPR_KERNELS_DWCONV_AVX512_PAIRS_H
 #define SPR_KERNELS_DWCONV_AVX512_PAIRS_H
 
@@ -13,7 +13,8 @@ typedef struct pairs_task {
     const float *z; /* NULL if none */
     const spr_vact *act;
     __mmask16 column[5];   /* by column of taps: lanes for which the image has such a column */
-    const __mmask16 *rows; /* from the first output row's window on: lanes of that row and the next that the image has */
+    const __mmask16 *rows; /* from the first output row's window on: lanes of that row and the next that the image
+                              has */
 } pairs_task;
 
 /* Lane l of the result is lane l + d of v, where the mask allows it. */
@@ -54,8 +55,9 @@ SPR_INLINE void pairs_block(const int k, const int pairs, const int odd, const p
     const float *z = t->z ? t->z + (size_t)oy * (size_t)iw : NULL;
     const int whole = pairs - odd;
     spr_vfinish(acc, whole, 1, y, z, two, two, t->act);
-    if (odd) spr_vfinish(acc + whole, 1, 1, y + (size_t)whole * two, z ? z + (size_t)whole * two : NULL, two, t->win->iw,
-                         t->act);
+    if (odd)
+        spr_vfinish(acc + whole, 1, 1, y + (size_t)whole * two, z ? z + (size_t)whole * two : NULL, two, t->win->iw,
+                    t->act);
 }
 
 #define PAIRS(k)                                                                      \
@@ -81,7 +83,8 @@ void spr_dwconv_pairs_f32_avx512(const spr_conv_args *a) {
     __mmask16 *rows = a->scratch;
     for (ptrdiff_t i = 0; i <= (ptrdiff_t)(win->oh + win->kh); i++) {
         const ptrdiff_t iy = i - win->pt, low = (1 << win->iw) - 1;
-        rows[i] = (__mmask16)((iy >= 0 && iy < win->ih ? low : 0) | (iy + 1 >= 0 && iy + 1 < win->ih ? low << win->iw : 0));
+        rows[i] =
+            (__mmask16)((iy >= 0 && iy < win->ih ? low : 0) | (iy + 1 >= 0 && iy + 1 < win->ih ? low << win->iw : 0));
     }
     pairs_task t = {.win = win, .rows = rows};
     for (int kx = 0; kx < (int)win->kw; kx++)
@@ -108,7 +111,8 @@ void spr_dwconv_pairs_f32_avx512(const spr_conv_args *a) {
 
 static int pairs_match(const spr_conv_shape *s) {
     const spr_window *w = &s->win;
-    return spr_dwconv_match_fixed(s) && w->sw == 1 && w->pl == (int32_t)w->kw / 2 && w->ow == w->iw && w->iw <= SPR_VL / 2;
+    return spr_dwconv_match_fixed(s) && w->sw == 1 && w->pl == (int32_t)w->kw / 2 && w->ow == w->iw &&
+           w->iw <= SPR_VL / 2;
 }
 static size_t pairs_scratch(const spr_conv_shape *s) {
     return ((size_t)s->win.oh + s->win.kh + 1) * sizeof(__mmask16);

@@ -100,9 +100,9 @@ SPR_INLINE spr_v shift_tap(const int st, const shift_row *r, const int v, const 
 }
 
 /* Adds the taps of columns [kx0, kx1), of all rows. rp[i] is input row i of the block. */
-SPR_INLINE void shift_taps(const int k, const int st, const int pl, const int rows, const int nv, const int whole, const int kx0,
-                           const int kx1, const float *weights, const float *const *rp, const shift_place *at,
-                           spr_v *acc) {
+SPR_INLINE void shift_taps(const int k, const int st, const int pl, const int rows, const int nv, const int whole,
+                           const int kx0, const int kx1, const float *weights, const float *const *rp,
+                           const shift_place *at, spr_v *acc) {
     spr_v w[9];
     SPR_UNROLL
     for (int j = 0; j < (kx1 - kx0) * k; j++) w[j] = spr_vset(weights[j % k * k + kx0 + j / k]);
@@ -143,8 +143,8 @@ SPR_INLINE void shift_block(const int k, const int st, const int pl, const int r
     spr_vfinish(acc, rows, nv, t->y + start, t->z ? t->z + start : NULL, ow, ow - ox - (nv - 1) * SPR_VL, t->act);
 }
 
-/* `rows` output rows from oy. Fewer than seven or eight sums at a time would wait for each other, so a vector is not left
-   alone. */
+/* `rows` output rows from oy. Fewer than seven or eight sums at a time would wait for each other, so a vector is not
+   left alone. */
 SPR_INLINE void shift_rows(const int k, const int st, const int pl, const int rows, const shift_task *t,
                            const float *const *rp, size_t oy) {
     const size_t ow = t->win->ow;
@@ -159,8 +159,8 @@ SPR_INLINE void shift_rows(const int k, const int st, const int pl, const int ro
 }
 
 typedef void shift_fn(const shift_task *t, const float *const *rp, uint32_t oy, uint32_t end);
-/* Output rows [oy, end); rp[i] is input row i of those. Images of one vector's width take seven rows at a time, of which
-   some are computed again where the last would be fewer, but not over a residual that may lie in the output. */
+/* Output rows [oy, end); rp[i] is input row i of those. Images of one vector's width take seven rows at a time, of
+   which some are computed again where the last would be fewer, but not over a residual that may lie in the output. */
 #define SHIFT(k, st, pl)                                                                                        \
     static SPR_NOINLINE void shift_##k##_##st##_##pl(const shift_task *t, const float *const *rp, uint32_t oy,  \
                                                      uint32_t end) {                                            \

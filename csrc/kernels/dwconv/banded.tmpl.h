@@ -11,8 +11,8 @@ SPR_INLINE void dw_block(const int k, const int st, const int rows, const int nv
     spr_v acc[2 * DW_ROWS];
     SPR_UNROLL
     for (int r = 0; r < rows * nv; r++) acc[r] = bias;
-    /* Row pointers are made here, by one addition each: compilers would prepare all of them before the loop over blocks,
-       and spill them. */
+    /* Row pointers are made here, by one addition each: compilers would prepare all of them before the loop over
+       blocks, and spill them. */
     __asm__("" : "+r"(rs));
     /* Loads run one step ahead of the arithmetic, for cores that issue in order. */
     spr_v x[2], next[2];

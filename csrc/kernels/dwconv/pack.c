@@ -17,5 +17,6 @@ void spr_dwconv_pack(const spr_conv_shape *s, const float *w, const float *bias,
 int spr_dwconv_match_fixed(const spr_conv_shape *s) {
     const spr_window *w = &s->win;
     const int size = w->kh == 3 || (w->kh == 5 && SPR_KEPT(dwconv_5x5, 1, 0));
-    return w->kh == w->kw && size && w->sh == w->sw && (w->sh == 1 || w->sh == 2) && w->dh == 1 && w->dw == 1 && s->oc == s->ic;
+    return w->kh == w->kw && size && w->sh == w->sw && (w->sh == 1 || w->sh == 2) && w->dh == 1 && w->dw == 1 &&
+           s->oc == s->ic;
 }

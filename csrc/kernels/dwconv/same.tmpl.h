@@ -146,8 +146,9 @@ static int same_match(const spr_conv_shape *s) {
 void SAME_NAME(spr_dwconv_same_f32)(const spr_conv_args *a) {
     static const img_kernel kernels[] = {
         {{NULL, same_rows_3_1, same_rows_3_2, same_rows_3_3, same_rows_3_4, NULL, NULL, same_rows_3_7}, SAME_OVER},
-        {{NULL, SPR_DW_5X5(same_rows_5_1), SPR_DW_5X5(same_rows_5_2), SPR_DW_5X5(same_rows_5_3), SPR_DW_5X5(same_rows_5_4),
-          NULL, NULL, SPR_DW_5X5(same_rows_5_7)}, SAME_OVER},
+        {{NULL, SPR_DW_5X5(same_rows_5_1), SPR_DW_5X5(same_rows_5_2), SPR_DW_5X5(same_rows_5_3),
+          SPR_DW_5X5(same_rows_5_4), NULL, NULL, SPR_DW_5X5(same_rows_5_7)},
+         SAME_OVER},
     };
     /* For the taps one and two columns right of the middle. */
     const int lanes = (int)((a->shape->win.ow - 1) % SPR_VL) + 1;

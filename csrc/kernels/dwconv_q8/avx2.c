@@ -49,13 +49,15 @@ SPR_INLINE __m256i dot(__m256i sum, __m256i x, __m256i w) {
 /* All bits of the pixels lo ... hi - 1 of a vector. */
 SPR_INLINE __m256i pixels_between(int64_t lo, int64_t hi) {
     const __m256i i = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    const __m256i first = _mm256_set1_epi32((int)(lo > PIXELS ? PIXELS : lo)), end = _mm256_set1_epi32((int)(hi > PIXELS ? PIXELS : hi));
+    const __m256i first = _mm256_set1_epi32((int)(lo > PIXELS ? PIXELS : lo)),
+                  end = _mm256_set1_epi32((int)(hi > PIXELS ? PIXELS : hi));
     return _mm256_andnot_si256(_mm256_cmpgt_epi32(first, i), _mm256_cmpgt_epi32(end, i));
 }
 
 /* Pixels of two rows, as pairs of 16 bits. */
 SPR_INLINE void interleave(const __m256i *t, __m256i *out) {
-    const __m256i low = _mm256_unpacklo_epi8(t[0], t[1]), high = _mm256_unpackhi_epi8(t[0], t[1]), zero = _mm256_setzero_si256();
+    const __m256i low = _mm256_unpacklo_epi8(t[0], t[1]), high = _mm256_unpackhi_epi8(t[0], t[1]),
+                  zero = _mm256_setzero_si256();
     out[0] = _mm256_unpacklo_epi8(low, zero);
     out[1] = _mm256_unpackhi_epi8(low, zero);
     out[2] = _mm256_unpacklo_epi8(high, zero);
@@ -70,5 +72,6 @@ void spr_dwconv_q8_avx2(const spr_dw_q8_args *a) { run_window_avx2(a); }
 
 SPR_TARGET_POP
 
-const spr_dw_q8_traits spr_dwconv_traits_q8_avx2 = {match_window_avx2, size_window_avx2, pack_window_avx2, scratch_window_avx2};
+const spr_dw_q8_traits spr_dwconv_traits_q8_avx2 = {match_window_avx2, size_window_avx2, pack_window_avx2,
+                                                    scratch_window_avx2};
 #endif

@@ -22,8 +22,8 @@ SPR_TARGET_PUSH("arch=armv8.2-a+dotprod")
 #define INTERLEAVE(t, out) interleave_taps(t, out)
 #define FINISH(a, sum, scale, c, y, z, n) finish_block(a, sum, scale, c, y, z, n)
 
-SPR_INLINE void finish_block(const spr_dw_q8_args *a, const int32x4_t *sum, const float *scale, uint32_t c, const spr_q8 *y,
-                             const spr_q8 *z, uint32_t n) {
+SPR_INLINE void finish_block(const spr_dw_q8_args *a, const int32x4_t *sum, const float *scale, uint32_t c,
+                             const spr_q8 *y, const spr_q8 *z, uint32_t n) {
     (void)z; /* finish finds it */
     const finish_consts consts = finish_of(a);
     const uint32_t g = c / SPR_Q8_GROUP;

@@ -1,5 +1,5 @@
-/* Quantized depthwise convolution 3x3 with SDOT: pixels of four rows of the input are zipped, so that a dot product adds a column of
-   the window, and the column serves two rows of the output. */
+/* Quantized depthwise convolution 3x3 with SDOT: pixels of four rows of the input are zipped, so that a dot product
+   adds a column of the window, and the column serves two rows of the output. */
 #include "base/compiler.h"
 
 #if SPR_AARCH64

@@ -31,9 +31,10 @@ static SPR_NOINLINE void special(const spr_dw_q8_args *a, uint32_t c, const spr_
     }
 }
 
-/* Four times `quads` pixels (one or two) of four channels, from pixel `at` of group g on; n of them, at least one, are stored. */
-SPR_INLINE void finish(const int quads, const spr_dw_q8_args *a, const finish_consts *f, const int32x4_t *sum, float32x4_t scale,
-                       uint32_t g, size_t at, uint32_t n) {
+/* Four times `quads` pixels (one or two) of four channels, from pixel `at` of group g on; n of them, at least one, are
+   stored. */
+SPR_INLINE void finish(const int quads, const spr_dw_q8_args *a, const finish_consts *f, const int32x4_t *sum,
+                       float32x4_t scale, uint32_t g, size_t at, uint32_t n) {
     float32x4_t value[8];
     spr_q8 *const y = a->y + (g * a->y_stride + at) * SPR_Q8_GROUP;
     SPR_UNROLL for (int i = 0; i < 4 * quads; i++) value[i] = vmulq_f32(vcvtq_f32_s32(sum[i]), scale);

@@ -20,12 +20,13 @@ SPR_NEON_PUSH
 #define FINISH(a, sum, scale, c, y, z, n) finish_block(a, sum, scale, c, y, z, n)
 
 SPR_INLINE int32x4_t dot(int32x4_t sum, int8x16_t x, int8x16_t w) {
-    const int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(x), vget_low_s8(w))), high = vpaddlq_s16(vmull_high_s8(x, w));
+    const int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(x), vget_low_s8(w))),
+                    high = vpaddlq_s16(vmull_high_s8(x, w));
     return vaddq_s32(sum, vpaddq_s32(low, high));
 }
 
-SPR_INLINE void finish_block(const spr_dw_q8_args *a, const int32x4_t *sum, const float *scale, uint32_t c, const spr_q8 *y,
-                             const spr_q8 *z, uint32_t n) {
+SPR_INLINE void finish_block(const spr_dw_q8_args *a, const int32x4_t *sum, const float *scale, uint32_t c,
+                             const spr_q8 *y, const spr_q8 *z, uint32_t n) {
     (void)z; /* finish finds it */
     const finish_consts consts = finish_of(a);
     const uint32_t g = c / SPR_Q8_GROUP;

@@ -1,5 +1,5 @@
-/* Quantized depthwise convolution 3x3 without dot products (ARMv8.0), in 16 bits: pixels are widened once for all taps, and the nine
-   weights stay in registers. */
+/* Quantized depthwise convolution 3x3 without dot products (ARMv8.0), in 16 bits: pixels are widened once for all taps,
+   and the nine weights stay in registers. */
 #include "base/compiler.h"
 
 #if SPR_AARCH64

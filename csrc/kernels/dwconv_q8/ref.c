@@ -34,11 +34,13 @@ static size_t scratch(const spr_window *win) {
 }
 
 /* Sums of the four channels of one pixel; x: the group's plane, w: its weights. */
-static void pixel(const spr_dw_q8_args *a, const spr_q8 *x, const int16_t *w, uint32_t oy, uint32_t ox, int32_t sum[4]) {
+static void pixel(const spr_dw_q8_args *a, const spr_q8 *x, const int16_t *w, uint32_t oy, uint32_t ox,
+                  int32_t sum[4]) {
     const spr_window *win = a->win;
     for (uint32_t ky = 0; ky < win->kh; ky++)
         for (uint32_t kx = 0; kx < win->kw; kx++, w += 4) {
-            const int64_t iy = (int64_t)oy * win->sh + ky * win->dh - win->pt, ix = (int64_t)ox * win->sw + kx * win->dw - win->pl;
+            const int64_t iy = (int64_t)oy * win->sh + ky * win->dh - win->pt,
+                          ix = (int64_t)ox * win->sw + kx * win->dw - win->pl;
             const int inside = iy >= 0 && iy < win->ih && ix >= 0 && ix < win->iw;
             const spr_q8 *p = x + (inside ? (size_t)(iy * win->iw + ix) * 4 : 0);
             for (int i = 0; i < 4; i++) sum[i] += w[i] * (int32_t)(inside ? p[i] : a->x_zero);

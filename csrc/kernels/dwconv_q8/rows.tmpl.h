@@ -1,6 +1,6 @@
-/* Quantized depthwise convolution by dot products over four taps of a row. Rows of the input are padded and turned into lines in
- * which four neighbouring taps of a channel lie together, [chunk of four taps][pixel][4 channels][4 taps]; the lines that an output row
- * needs are kept in a ring. Included with these defined:
+/* Quantized depthwise convolution by dot products over four taps of a row. Rows of the input are padded and turned into
+ * lines in which four neighbouring taps of a channel lie together, [chunk of four taps][pixel][4 channels][4 taps]; the
+ * lines that an output row needs are kept in a ring. Included with these defined:
  *
  *   V, PIXELS         a vector of bytes, pixels (of four channels) in it: four vectors make a block of PIXELS outputs
  *   S                 a vector of as many sums, those of a fourth of a block
@@ -50,8 +50,8 @@ static size_t NAME(size)(const spr_dw_q8_weights *w) {
     return 16 + NAME(rows_of)(w->channels) * (sizeof(int32_t) + sizeof(float) + taps);
 }
 
-/* The number of parts in 16 bytes, bias and scale of the channels, then [group][row of the kernel][chunk][part][4 channels]
-   [4 taps]. */
+/* The number of parts in 16 bytes, bias and scale of the channels, then
+   [group][row of the kernel][chunk][part][4 channels] [4 taps]. */
 static void NAME(pack)(const spr_dw_q8_weights *w, void *dst) {
     const size_t rows = NAME(rows_of)(w->channels), chunks = (w->win.kw + 3) / 4;
     int32_t *head = dst, *bias = head + 4;
@@ -66,7 +66,8 @@ static void NAME(pack)(const spr_dw_q8_weights *w, void *dst) {
         for (uint32_t ky = 0; ky < w->win.kh; ky++)
             for (uint32_t kx = 0; kx < w->win.kw; kx++) {
                 int32_t rest = w->w[(c * w->win.kh + ky) * w->win.kw + kx];
-                int8_t *at = out + (((c / 4 * w->win.kh + ky) * chunks + kx / 4) * (size_t)parts * 4 + c % 4) * 4 + kx % 4;
+                int8_t *at =
+                    out + (((c / 4 * w->win.kh + ky) * chunks + kx / 4) * (size_t)parts * 4 + c % 4) * 4 + kx % 4;
                 for (int32_t part = 0; part < parts; part++, at += 16) {
                     *at = (int8_t)(rest > 127 ? 127 : rest < -128 ? -128 : rest);
                     rest -= *at;
@@ -76,7 +77,8 @@ static void NAME(pack)(const spr_dw_q8_weights *w, void *dst) {
 }
 
 /* A row of the input with its padding, its pixels sorted by their remainder by the stride. iy may be outside. */
-SPR_INLINE void NAME(pad_row)(const spr_dw_q8_args *a, const NAME(sizes) * s, const spr_q8 *x, int64_t iy, uint32_t *out) {
+SPR_INLINE void NAME(pad_row)(const spr_dw_q8_args *a, const NAME(sizes) * s, const spr_q8 *x, int64_t iy,
+                              uint32_t *out) {
     const spr_window *w = a->win;
     const uint32_t zero = (uint8_t)a->x_zero * 0x01010101u;
     if (iy < 0 || iy >= w->ih) {
@@ -116,8 +118,9 @@ SPR_INLINE void NAME(interleave_row)(const spr_window *w, const NAME(sizes) * s,
 }
 
 /* An output row of a group; kernel rows' lines in order. */
-SPR_INLINE void NAME(output_row)(const spr_dw_q8_args *a, const NAME(sizes) * s, const int parts, uint32_t g, const int8_t *ring,
-                                 uint32_t top, const int32_t *bias, const float *scale, const int8_t *weights, size_t at) {
+SPR_INLINE void NAME(output_row)(const spr_dw_q8_args *a, const NAME(sizes) * s, const int parts, uint32_t g,
+                                 const int8_t *ring, uint32_t top, const int32_t *bias, const float *scale,
+                                 const int8_t *weights, size_t at) {
     const spr_window *w = a->win;
     for (uint32_t px = 0; px < w->ow; px += PIXELS) {
         const S start = SUMS(bias);

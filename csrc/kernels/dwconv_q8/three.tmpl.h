@@ -1,18 +1,20 @@
-/* Quantized depthwise convolution 3x3, stride 1 or 2 both ways, with NEON. Pixels of the input are read where they lie, those outside
- * replaced in the register; stride 1 computes two rows of eight pixels at a time, stride 2 one row of four. Included with these
- * defined:
+/* Quantized depthwise convolution 3x3, stride 1 or 2 both ways, with NEON. Pixels of the input are read where they lie,
+ * those outside replaced in the register; stride 1 computes two rows of eight pixels at a time, stride 2 one row of
+ * four. Included with these defined:
  *
  *   NAME(x)        x with the suffix of the instruction set
  *   TAP            the type of a packed weight
- *   GROUP_BYTES(s), PARTS(w)   bytes of a group's weights for each part, and how many parts there are: a weight is their sum
+ *   GROUP_BYTES(s), PARTS(w)   bytes of a group's weights for each part, and how many parts there are: a weight is
+ *                           their sum
  *   pack_tap(out, s, c, ky, kx, v)   puts a weight of channel c of a group; the rest is 0
- *   STRIP_ROWS(w)  rows of the output after which the next columns follow: the more, the less often weights are loaded; but A53s
- *                  fetch lines of memory ahead along rows only
+ *   STRIP_ROWS(w)  rows of the output after which the next columns follow: the more, the less often weights are loaded;
+ *                  but A53s fetch lines of memory ahead along rows only
  *   TAPS, load_taps(s, weights)   the weights of a part in registers
- *   add_rows(s, t, inside, row, at, masks, taps, sum)   adds the products of a part to the sums, int32x4_t sum[2][8]; row[4] are the
- *                  rows of the input */
+ *   add_rows(s, t, inside, row, at, masks, taps, sum)   adds the products of a part to the sums, int32x4_t sum[2][8];
+ *                  row[4] are the rows of the input */
 
-/* How to load four pixels of which some are outside of the row: bytes to move to where all are inside, and where each byte is then. */
+/* How to load four pixels of which some are outside of the row: bytes to move to where all are inside, and where each
+   byte is then. */
 typedef struct row_mask {
     ptrdiff_t move;
     uint8x16_t index;
@@ -41,10 +43,11 @@ SPR_INLINE row_mask mask_of(int64_t first, int64_t n) {
 }
 
 /* Quad q of the pixels from `at` on: four, or two or one where no more are needed. */
-SPR_INLINE int8x16_t load_quad(const uint32_t s, const three *t, const int8_t *row, const int inside, int64_t at, const row_mask *masks,
-                               const uint32_t q) {
+SPR_INLINE int8x16_t load_quad(const uint32_t s, const three *t, const int8_t *row, const int inside, int64_t at,
+                               const row_mask *masks, const uint32_t q) {
     const int8_t *const p = (const int8_t *)((uintptr_t)row + (uintptr_t)(at + 4 * q) * SPR_Q8_GROUP);
-    if (!inside) return vqtbx1q_s8(t->zero, vld1q_s8((const int8_t *)((uintptr_t)p + (uintptr_t)masks[q].move)), masks[q].index);
+    if (!inside)
+        return vqtbx1q_s8(t->zero, vld1q_s8((const int8_t *)((uintptr_t)p + (uintptr_t)masks[q].move)), masks[q].index);
     if (q < 2) return vld1q_s8(p);
     if (s == 1) return vcombine_s8(vld1_s8(p), vdup_n_s8(0));
     return vreinterpretq_s8_s32(vld1q_dup_s32((const int32_t *)(const void *)p));
@@ -93,7 +96,8 @@ SPR_INLINE void strips(const uint32_t s, const three *t) {
     for (uint32_t oy = t->a->oy0; oy < t->a->oy1; oy += rows) {
         const uint32_t end = t->a->oy1 - oy < rows ? t->a->oy1 : oy + rows;
         for (uint32_t px = 0; px < w->ow; px += outputs) {
-            if (w->ow - px < outputs && px > 0 && !t->a->z) px = w->ow - outputs; /* some again rather than a part; not in place */
+            /* some again rather than a part; not in place */
+            if (w->ow - px < outputs && px > 0 && !t->a->z) px = w->ow - outputs;
             const int64_t at = (int64_t)px * s - w->pl;
             if (at >= 0 && at + reach <= w->iw)
                 strip(s, 1, t, px, oy, end);
@@ -114,7 +118,8 @@ static size_t scratch(const spr_window *w) { return spr_round_up((size_t)w->iw *
 /* The number of parts in 16 bytes, bias and scale of the channels rounded up to groups, then [group][part] weights. */
 static size_t size(const spr_dw_q8_weights *w) {
     const size_t channels = spr_round_up(w->channels, SPR_Q8_GROUP);
-    return 16 + channels * (sizeof(int32_t) + sizeof(float)) + channels / SPR_Q8_GROUP * (size_t)PARTS(w) * GROUP_BYTES(w->win.sh);
+    return 16 + channels * (sizeof(int32_t) + sizeof(float)) +
+           channels / SPR_Q8_GROUP * (size_t)PARTS(w) * GROUP_BYTES(w->win.sh);
 }
 
 static void pack(const spr_dw_q8_weights *w, void *dst) {
@@ -131,7 +136,8 @@ static void pack(const spr_dw_q8_weights *w, void *dst) {
             int32_t rest = w->w[c * 9 + i];
             for (int32_t part = 0; part < *head; part++) {
                 const int32_t now = *head == 1 ? rest : rest > 127 ? 127 : rest < -128 ? -128 : rest;
-                TAP *to = (TAP *)(void *)(out + (c / SPR_Q8_GROUP * (size_t)*head + (size_t)part) * GROUP_BYTES(w->win.sh));
+                TAP *to =
+                    (TAP *)(void *)(out + (c / SPR_Q8_GROUP * (size_t)*head + (size_t)part) * GROUP_BYTES(w->win.sh));
                 pack_tap(to, w->win.sh, c % SPR_Q8_GROUP, i / 3, i % 3, (TAP)now);
                 rest -= now;
             }
@@ -145,7 +151,8 @@ void NAME(spr_dwconv_3x3_q8)(const spr_dw_q8_args *a) {
     const int32_t *head = a->packed, *bias = head + 4;
     const float *scale = (const float *)(bias + channels);
     const int8_t *weights = (const int8_t *)(scale + channels);
-    three t = {.a = a, .finish = finish_of(a), .row_bytes = (ptrdiff_t)w->iw * SPR_Q8_GROUP, .parts = *head, .zero = vdupq_n_s8(a->x_zero)};
+    three t = {.a = a, .finish = finish_of(a), .row_bytes = (ptrdiff_t)w->iw * SPR_Q8_GROUP, .parts = *head,
+               .zero = vdupq_n_s8(a->x_zero)};
     memset(a->scratch, (uint8_t)a->x_zero, (size_t)w->iw * SPR_Q8_GROUP); /* a row outside */
     for (t.g = a->group0; t.g < a->group1; t.g++) {
         t.x = a->x + t.g * a->x_stride * SPR_Q8_GROUP;

@@ -35,5 +35,6 @@ void spr_dwconv_q8_vnni(const spr_dw_q8_args *a) { run_window_vnni(a); }
 
 SPR_TARGET_POP
 
-const spr_dw_q8_traits spr_dwconv_traits_q8_vnni = {match_window_vnni, size_window_vnni, pack_window_vnni, scratch_window_vnni};
+const spr_dw_q8_traits spr_dwconv_traits_q8_vnni = {match_window_vnni, size_window_vnni, pack_window_vnni,
+                                                    scratch_window_vnni};
 #endif

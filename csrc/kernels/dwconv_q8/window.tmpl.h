@@ -1,21 +1,26 @@
-/* Quantized depthwise convolution with the usual windows, K x K with stride 1 or 2 both ways, by dot products over TAPS rows of the
- * input that lie one below the other: a vector then holds, for each of some pixels, 4 channels of TAPS numbers. Pixels of the input
- * are read where they are, those outside replaced in the register. R rows of the output are computed at a time, such that TAPS
- * divides the rows of the input that they need about evenly. Included with these defined:
+/* Quantized depthwise convolution with the usual windows, K x K with stride 1 or 2 both ways, by dot products over TAPS
+ * rows of the input that lie one below the other: a vector then holds, for each of some pixels, 4 channels of TAPS
+ * numbers. Pixels of the input are read where they are, those outside replaced in the register. R rows of the output
+ * are computed at a time, such that TAPS divides the rows of the input that they need about evenly. Included with these
+ * defined:
  *
  *   V, PIXELS          a vector of bytes, pixels (of four channels) in it
  *   S                  a vector of as many sums, those of a fourth of the pixels
  *   MASK               which pixels of a vector to load
  *   NAME(x)            x with the suffix of the instruction set
- *   TAPS, TAP, TAP_MIN, TAP_MAX   numbers of a dot product, and the type of a weight, of which there are four times TAPS in 16 bytes
- *   MASK_OF(lo, hi), LOAD_MASKED(p, mask, other), LOAD(p)   the pixels lo ... hi - 1 of a vector; those at p, others as in `other`
+ *   TAPS, TAP, TAP_MIN, TAP_MAX   numbers of a dot product, and the type of a weight, of which there are four times
+ *                           TAPS in 16 bytes
+ *   MASK_OF(lo, hi), LOAD_MASKED(p, mask, other), LOAD(p)   the pixels lo ... hi - 1 of a vector; those at p, others as
+ *                           in `other`
  *   REPEAT(pixel)      a vector of the same pixel
  *   LOAD_WEIGHTS(p)    16 bytes, repeated
- *   INTERLEAVE(rows, out)   from TAPS vectors to four; out[i] has the pixels i, 4 + i, 8 + i ... each 16 bytes, [4 channels][TAPS]
+ *   INTERLEAVE(rows, out)   from TAPS vectors to four; out[i] has the pixels i, 4 + i, 8 + i ... each 16 bytes,
+ *                           [4 channels][TAPS]
  *   DOT(sum, x, w)     sum += the products of each channel
  *   SUMS(p)            four int32, repeated
- *   finish_consts, finish_of(f), finish(a, consts, sum, scale, c, y, z, n, stride)   rounds and stores n <= PIXELS pixels, channels
- *                      from c on. For a stride of 1 sum[i] has the pixels i, 4 + i ...; for 2, sum[2 h + i] those of half h: i, 2 + i ... */
+ *   finish_consts, finish_of(f), finish(a, consts, sum, scale, c, y, z, n, stride)   rounds and stores n <= PIXELS
+ *                      pixels, channels from c on. For a stride of 1 sum[i] has the pixels i, 4 + i ...; for 2,
+ *                      sum[2 h + i] those of half h: i, 2 + i ... */
 
 enum { NAME(MOST_ROWS) = 12 };
 
@@ -52,11 +57,12 @@ SPR_INLINE size_t NAME(group_bytes)(const spr_window *w, int32_t parts) {
 
 static size_t NAME(size)(const spr_dw_q8_weights *w) {
     const size_t channels = NAME(channels_of)(w);
-    return 16 + channels * (sizeof(int32_t) + sizeof(float)) + channels / 4 * NAME(group_bytes)(&w->win, NAME(parts)(w));
+    return 16 + channels * (sizeof(int32_t) + sizeof(float)) +
+           channels / 4 * NAME(group_bytes)(&w->win, NAME(parts)(w));
 }
 
-/* The number of parts in 16 bytes, bias and scale of the channels, then [group][part][chunk of TAPS input rows][column of the window]
-   [output row][4 channels][TAPS]. */
+/* The number of parts in 16 bytes, bias and scale of the channels, then
+   [group][part][chunk of TAPS input rows][column of the window] [output row][4 channels][TAPS]. */
 static void NAME(pack)(const spr_dw_q8_weights *w, void *dst) {
     const uint32_t k = w->win.kh, s = w->win.sh, r = NAME(rows_at_a_time)(&w->win), chunks = NAME(chunks)(k, s, r);
     const size_t channels = NAME(channels_of)(w);
@@ -95,8 +101,8 @@ typedef struct NAME(step) {
 } NAME(step);
 
 /* PIXELS columns of the output; inside: all that is read lies in the rows. */
-SPR_INLINE void NAME(columns)(const uint32_t k, const uint32_t s, const uint32_t r, const uint32_t parts, const int inside,
-                              const NAME(step) *t, uint32_t px) {
+SPR_INLINE void NAME(columns)(const uint32_t k, const uint32_t s, const uint32_t r, const uint32_t parts,
+                              const int inside, const NAME(step) * t, uint32_t px) {
     const spr_dw_q8_args *a = t->a;
     const spr_window *w = a->win;
     const uint32_t chunks = NAME(chunks)(k, s, r), quads = (k - 1 + (s == 1 ? 3 : 2)) / 4 + 1;
@@ -129,7 +135,8 @@ SPR_INLINE void NAME(columns)(const uint32_t k, const uint32_t s, const uint32_t
         for (uint32_t part = 0; part < parts; part++)
             SPR_UNROLL for (uint32_t kx = 0; kx < k; kx++)
                 SPR_UNROLL for (uint32_t i = 0; i < r; i++) {
-                    if (c * TAPS + TAPS <= i * s || c * TAPS >= i * s + k) continue; /* none of the rows of this output */
+                    /* none of the rows of this output */
+                    if (c * TAPS + TAPS <= i * s || c * TAPS >= i * s + k) continue;
                     const V four = LOAD_WEIGHTS(t->weights + (((part * chunks + c) * k + kx) * r + i) * 16);
                     SPR_UNROLL for (uint32_t v = 0; v < 4; v++)
                         DOT(sum[i][v], in[s == 1 ? 0 : v / 2][s == 1 ? kx + v : kx + v % 2 * 2], four);
@@ -144,7 +151,8 @@ SPR_INLINE void NAME(columns)(const uint32_t k, const uint32_t s, const uint32_t
     }
 }
 
-SPR_INLINE void NAME(rows)(const uint32_t k, const uint32_t s, const uint32_t r, const uint32_t parts, const NAME(step) *t) {
+SPR_INLINE void NAME(rows)(const uint32_t k, const uint32_t s, const uint32_t r, const uint32_t parts,
+                           const NAME(step) * t) {
     const spr_window *w = t->a->win;
     const uint32_t reach = s * PIXELS + (k - 1 + (s == 1 ? 3 : 2)) / 4 * 4; /* pixels read from the first on */
     for (uint32_t px = 0; px < w->ow; px += PIXELS) {

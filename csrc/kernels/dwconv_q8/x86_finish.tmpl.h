@@ -4,7 +4,8 @@
  *   MM(op), MI(op)      intrinsics of that width, and those whose names end in it
  *   REPEAT4(p)          four floats, repeated
  *   LOAD_FIRST(p, n), STORE_FIRST(p, v, n)   the first n pixels
- *   SPREAD(v), GATHER(v)   for a stride of 2: from pixels in order to how they lie when sums have been packed, and back */
+ *   SPREAD(v), GATHER(v)   for a stride of 2: from pixels in order to how they lie when sums have been packed, and
+ *                          back */
 
 /* What finishing needs of a call, ready to be loaded. */
 typedef struct finish_consts {
@@ -26,9 +27,10 @@ static SPR_NOINLINE void activate(const spr_q8_finish *f, uint32_t c, uint32_t c
     }
 }
 
-/* The sums of pixels i, 4 + i ... in sum[i], or for a stride of 2 of the pixels i, 2 + i ... of half h in sum[2 h + i]. */
-SPR_INLINE void finish(const spr_dw_q8_args *a, const finish_consts *consts, const I *sum, const float *scale, uint32_t c, spr_q8 *y,
-                       const spr_q8 *z, uint32_t n, const uint32_t stride) {
+/* The sums of pixels i, 4 + i ... in sum[i], or for a stride of 2 of the pixels i, 2 + i ... of half h in
+   sum[2 h + i]. */
+SPR_INLINE void finish(const spr_dw_q8_args *a, const finish_consts *consts, const I *sum, const float *scale,
+                       uint32_t c, spr_q8 *y, const spr_q8 *z, uint32_t n, const uint32_t stride) {
     const spr_q8_finish *f = a->finish;
     const F s = REPEAT4(scale), hi = MM(set1_ps)(consts->hi);
     F value[4];
@@ -51,7 +53,8 @@ SPR_INLINE void finish(const spr_dw_q8_args *a, const finish_consts *consts, con
         activate(f, c, a->channels, memory, PIXELS * 4);
         for (int i = 0; i < 4; i++) value[i] = MM(loadu_ps)(memory + i * PIXELS);
     }
-    /* What is below any integer converts to the least one, and packing saturates: only the upper end needs a clamp here. */
+    /* What is below any integer converts to the least one, and packing saturates: only the upper end needs a clamp
+       here. */
     I q[4];
     SPR_UNROLL for (int i = 0; i < 4; i++) q[i] = MM(cvtps_epi32)(MM(min_ps)(value[i], hi));
     const I q01 = MM(adds_epi16)(MM(packs_epi32)(q[0], q[1]), consts->y_zero);

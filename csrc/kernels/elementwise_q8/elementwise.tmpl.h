@@ -15,7 +15,8 @@ SPR_INLINE spr_q binary_vector(const int mul, spr_q a, spr_q b, const binary_num
     SPR_UNROLL
     for (int i = 0; i < 4; i++) {
         if (mul) {
-            const spr_v product = spr_vmul(spr_qfloat(spr_qsub32(u[i], k->a_zero)), spr_qfloat(spr_qsub32(v[i], k->b_zero)));
+            const spr_v product =
+                spr_vmul(spr_qfloat(spr_qsub32(u[i], k->a_zero)), spr_qfloat(spr_qsub32(v[i], k->b_zero)));
             sum[i] = spr_vadd(spr_vmul(product, k->a_scale), k->shift);
         } else {
             sum[i] = spr_vfma(spr_vfma(k->shift, spr_qfloat(v[i]), k->b_scale), spr_qfloat(u[i]), k->a_scale);
@@ -24,26 +25,34 @@ SPR_INLINE spr_q binary_vector(const int mul, spr_q a, spr_q b, const binary_num
     return spr_qnarrow(sum, &k->bounds);
 }
 
-SPR_INLINE void binary_run(const int mul, const spr_binary_q8 *f, const spr_q8 *a, int a_step, const spr_q8 *b, int b_step,
-                           spr_q8 *y, size_t n) {
+SPR_INLINE void binary_run(const int mul, const spr_binary_q8 *f, const spr_q8 *a, int a_step, const spr_q8 *b,
+                           int b_step, spr_q8 *y, size_t n) {
     /* One pixel for all becomes a vector that is read again and again. */
     spr_q8 a0[4 * SPR_VL], b0[4 * SPR_VL];
     const size_t da = a_step ? 4 : 0, db = b_step ? 4 : 0;
     const float b_scale = f->f == SPR_BIN_SUB ? -f->b_scale : f->b_scale;
-    const binary_numbers k = {spr_qset32(f->a_zero), spr_qset32(f->b_zero), spr_vset(f->a_scale), spr_vset(b_scale),
-                              spr_vset(mul ? (float)f->y_zero : spr_q8_shift(f, b_scale)), spr_qbounds_of(0, f->lo, f->hi)};
+    const binary_numbers k = {spr_qset32(f->a_zero),
+                              spr_qset32(f->b_zero),
+                              spr_vset(f->a_scale),
+                              spr_vset(b_scale),
+                              spr_vset(mul ? (float)f->y_zero : spr_q8_shift(f, b_scale)),
+                              spr_qbounds_of(0, f->lo, f->hi)};
     const spr_q none = spr_qset32(0);
     size_t p = 0;
     if (!n) return;
     if (!a_step) spr_qstore(a0, spr_qpixel(a)), a = a0;
     if (!b_step) spr_qstore(b0, spr_qpixel(b)), b = b0;
-    for (; p + SPR_VL <= n; p += SPR_VL) spr_qstore(y + 4 * p, binary_vector(mul, spr_qload(a + da * p), spr_qload(b + db * p), &k));
+    for (; p + SPR_VL <= n; p += SPR_VL)
+        spr_qstore(y + 4 * p, binary_vector(mul, spr_qload(a + da * p), spr_qload(b + db * p), &k));
     if (p == n) return;
     const size_t rest = n - p;
-    spr_qstore_n(y + 4 * p, binary_vector(mul, spr_qload_n(a + da * p, rest, none), spr_qload_n(b + db * p, rest, none), &k), rest);
+    spr_qstore_n(y + 4 * p,
+                 binary_vector(mul, spr_qload_n(a + da * p, rest, none), spr_qload_n(b + db * p, rest, none), &k),
+                 rest);
 }
 
-void SPR_Q_NAME(spr_binary_q8)(const spr_binary_q8 *f, const spr_q8 *a, int a_step, const spr_q8 *b, int b_step, spr_q8 *y, size_t n) {
+void SPR_Q_NAME(spr_binary_q8)(const spr_binary_q8 *f, const spr_q8 *a, int a_step, const spr_q8 *b, int b_step,
+                               spr_q8 *y, size_t n) {
     if (f->f == SPR_BIN_MUL)
         binary_run(1, f, a, a_step, b, b_step, y, n);
     else

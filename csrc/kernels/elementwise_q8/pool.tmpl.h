@@ -1,8 +1,9 @@
-/* Quantized pooling for the vectors of one ISA, in the way of pool/pool.tmpl.h: the columns of a window are reduced first, into a line
- * on the stack that has neutral pixels beyond the image's borders and its columns dealt out by their index modulo the stride; then the
- * line is reduced along each window. Lines hold pixels of 32 bits: for a maximum one line of four bytes, for a mean two lines of two
- * sums of 16 bits, in which pixels outside count as the zero of x. Windows that are the whole output (global pooling), those that a
- * line cannot hold, and means of so many taps that 16 bits might not do are reduced one by one instead. */
+/* Quantized pooling for the vectors of one ISA, in the way of pool/pool.tmpl.h: the columns of a window are reduced
+ * first, into a line on the stack that has neutral pixels beyond the image's borders and its columns dealt out by their
+ * index modulo the stride; then the line is reduced along each window. Lines hold pixels of 32 bits: for a maximum one
+ * line of four bytes, for a mean two lines of two sums of 16 bits, in which pixels outside count as the zero of x.
+ * Windows that are the whole output (global pooling), those that a line cannot hold, and means of so many taps that 16
+ * bits might not do are reduced one by one instead. */
 #include "kernels/conv/window.h"
 
 /* Pixels of a line, a multiple of SPR_VL; taps whose sum fits 16 bits. */
@@ -85,7 +86,9 @@ static SPR_NOINLINE void pool_one_by_one(const spr_pool_q8_args *a) {
                 spr_inside(left, w->dw, w->kw, 0, w->iw, &kx0, &kx1);
                 const size_t n = (size_t)(kx1 - kx0), rows = (size_t)(ky1 - ky0);
                 int32_t result[4];
-                pool_window(a, a->x + (g * a->x_stride + (size_t)((top + ky0 * w->dh) * w->iw + left + kx0 * w->dw)) * 4, rows, n, result);
+                pool_window(a,
+                            a->x + (g * a->x_stride + (size_t)((top + ky0 * w->dh) * w->iw + left + kx0 * w->dw)) * 4,
+                            rows, n, result);
                 const int32_t taps = (int32_t)(n * rows);
                 const uint32_t count = pool_count(a->kind, top, w->dh, w->kh, w->ih, w->pb) *
                                        pool_count(a->kind, left, w->dw, w->kw, w->iw, w->pr);
@@ -115,7 +118,8 @@ typedef struct pool_state {
 } pool_state;
 
 /* Reduces `rows` rows at x, `step` pixels apart, in columns [c, c + VL), beginning with `start`. */
-SPR_INLINE void pool_columns(const int max, spr_q *acc, spr_q start, const spr_q8 *x, size_t step, int64_t rows, size_t rest) {
+SPR_INLINE void pool_columns(const int max, spr_q *acc, spr_q start, const spr_q8 *x, size_t step, int64_t rows,
+                             size_t rest) {
     const spr_q fill = spr_qset32(0);
     acc[0] = acc[1] = start;
     for (int64_t i = 0; i < rows; i++, x += 4 * step) {
@@ -180,13 +184,14 @@ SPR_INLINE spr_q pool_round(const int max, const spr_q *acc, const pool_finish *
 }
 
 /* A row of outputs from the lines, to y. */
-SPR_INLINE void pool_row(const int max, const spr_pool_q8_args *a, const pool_state *state, const pool_finish *f, float ny, uint32_t outs,
-                         spr_q8 *y) {
+SPR_INLINE void pool_row(const int max, const spr_pool_q8_args *a, const pool_state *state, const pool_finish *f,
+                         float ny, uint32_t outs, spr_q8 *y) {
     for (uint32_t o = 0; o < outs; o += SPR_VL) {
         spr_q acc[2];
         for (int l = 0; l < (max ? 1 : 2); l++) {
             acc[l] = spr_qload(state->line[l] + state->taps[0] + o);
-            for (uint32_t kx = 1; kx < a->win.kw; kx++) acc[l] = pool_op(max, acc[l], spr_qload(state->line[l] + state->taps[kx] + o));
+            for (uint32_t kx = 1; kx < a->win.kw; kx++)
+                acc[l] = pool_op(max, acc[l], spr_qload(state->line[l] + state->taps[kx] + o));
         }
         const spr_q q = pool_round(max, acc, f, spr_vmul(spr_vload(state->count + o), spr_vset(ny)));
         if (outs - o < SPR_VL)
@@ -200,7 +205,8 @@ static SPR_NOINLINE void pool_lines(const int max, const spr_pool_q8_args *a, co
     const spr_window *w = &a->win;
     const int32_t taps = (int32_t)(w->kh * w->kw);
     pool_state state;
-    const pool_finish f = {.bytes = a->scale == 1 && a->x_zero == a->y_zero, .zero = spr_qset32(max ? a->x_zero : a->x_zero * taps),
+    const pool_finish f = {.bytes = a->scale == 1 && a->x_zero == a->y_zero,
+                           .zero = spr_qset32(max ? a->x_zero : a->x_zero * taps),
                            .lo = spr_qbyte(a->lo), .hi = spr_qbyte(a->hi), .scale = spr_vset(a->scale),
                            .bounds = spr_qbounds_of(a->y_zero, a->lo, a->hi)};
     /* Beyond the borders: the least byte, or in both halves the sum of kh zeros of x. */
@@ -213,7 +219,8 @@ static SPR_NOINLINE void pool_lines(const int max, const spr_pool_q8_args *a, co
     for (uint32_t kx = 0; kx < w->kw; kx++) state.taps[kx] = (uint32_t)(kx * w->dw % w->sw * t->s + kx * w->dw / w->sw);
     if (!max)
         for (uint32_t ox = t->ox0; ox < t->ox1; ox++)
-            state.count[ox - t->ox0] = (float)pool_count(a->kind, (int64_t)ox * w->sw - w->pl, w->dw, w->kw, w->iw, w->pr);
+            state.count[ox - t->ox0] =
+                (float)pool_count(a->kind, (int64_t)ox * w->sw - w->pl, w->dw, w->kw, w->iw, w->pr);
     const uint32_t cols = t->c1 - t->c0;
     const size_t step = (size_t)w->dh * w->iw;
     for (uint32_t g = a->group0; g < a->group1; g++)
@@ -229,10 +236,12 @@ static SPR_NOINLINE void pool_lines(const int max, const spr_pool_q8_args *a, co
                 spr_q u[2], v[2] = {start, start};
                 pool_columns(max, u, start, x + 4 * c, step, ky1 - ky0, n);
                 if (n > SPR_VL) pool_columns(max, v, start, x + 4 * (c + SPR_VL), step, ky1 - ky0, n - SPR_VL);
-                for (int l = 0; l < (max ? 1 : 2); l++) pool_deal(u[l], v[l], state.line[l], t->s, w->sw, t->first + c, n);
+                for (int l = 0; l < (max ? 1 : 2); l++)
+                    pool_deal(u[l], v[l], state.line[l], t->s, w->sw, t->first + c, n);
             }
             const float ny = max ? 1 : (float)pool_count(a->kind, top, w->dh, w->kh, w->ih, w->pb);
-            pool_row(max, a, &state, &f, ny, t->ox1 - t->ox0, a->y + (g * a->y_stride + (size_t)oy * w->ow + t->ox0) * 4);
+            pool_row(max, a, &state, &f, ny, t->ox1 - t->ox0,
+                     a->y + (g * a->y_stride + (size_t)oy * w->ow + t->ox0) * 4);
         }
 }
 

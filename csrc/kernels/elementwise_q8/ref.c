@@ -47,13 +47,15 @@ void spr_pool_q8_ref(const spr_pool_q8_args *a) {
             }
 }
 
-void spr_binary_q8_ref(const spr_binary_q8 *f, const spr_q8 *a, int a_step, const spr_q8 *b, int b_step, spr_q8 *y, size_t n) {
+void spr_binary_q8_ref(const spr_binary_q8 *f, const spr_q8 *a, int a_step, const spr_q8 *b, int b_step, spr_q8 *y,
+                       size_t n) {
     const float b_scale = f->f == SPR_BIN_SUB ? -f->b_scale : f->b_scale, shift = spr_q8_shift(f, b_scale);
     for (size_t p = 0; p < n; p++)
         for (size_t i = 0; i < 4; i++) {
             const int32_t u = a[(a_step ? 4 * p : 0) + i], v = b[(b_step ? 4 * p : 0) + i];
-            const float sum = f->f == SPR_BIN_MUL ? (float)((u - f->a_zero) * (v - f->b_zero)) * f->a_scale + (float)f->y_zero
-                                                  : fmaf((float)u, f->a_scale, fmaf((float)v, b_scale, shift));
+            const float sum = f->f == SPR_BIN_MUL
+                                  ? (float)((u - f->a_zero) * (v - f->b_zero)) * f->a_scale + (float)f->y_zero
+                                  : fmaf((float)u, f->a_scale, fmaf((float)v, b_scale, shift));
             y[4 * p + i] = spr_q8_round(sum, 0, f->lo, f->hi);
         }
 }

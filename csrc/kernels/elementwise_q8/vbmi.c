@@ -7,7 +7,8 @@
 SPR_TARGET_PUSH("avx2,fma,avx512f,avx512dq,avx512vl,avx512bw,avx512vbmi")
 
 SPR_INLINE spr_q lookup(spr_q q, const spr_q *t) {
-    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(q), _mm512_permutex2var_epi8(t[0], q, t[1]), _mm512_permutex2var_epi8(t[2], q, t[3]));
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(q), _mm512_permutex2var_epi8(t[0], q, t[1]),
+                                  _mm512_permutex2var_epi8(t[2], q, t[3]));
 }
 
 void spr_table_q8_vbmi(const spr_q8 *x, spr_q8 *y, size_t n, const spr_q8 *table) {

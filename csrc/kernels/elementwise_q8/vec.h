@@ -1,5 +1,5 @@
-/* What vec_<isa>.h gives to the templates of quantized pooling, elementwise functions and conversions, besides the float vectors of
- * conv/vec.h. A file includes one of them.
+/* What vec_<isa>.h gives to the templates of quantized pooling, elementwise functions and conversions, besides the
+ * float vectors of conv/vec.h. A file includes one of them.
  *
  *   spr_q                         vector of SPR_VL pixels of 4 bytes, or of as many int32, or of twice as many int16
  *   SPR_Q_NAME(x)                 name of a kernel
@@ -16,8 +16,9 @@
  *   spr_qchannels(q, c)           int32: channel i of each pixel to c[i]; spr_qwiden(q, c): bytes in any order
  *   spr_qfloat(c)                 of int32
  *   spr_qbounds, spr_qbounds_of(zero, lo, hi)   what rounding needs
- *   spr_qjoin(v, &bounds)         floats to the nearest integers, half to even, plus zero, clamped, back to pixels: from the order of
- *                                 spr_qchannels; spr_qnarrow(v, &bounds): from that of spr_qwiden. NaN becomes lo.
+ *   spr_qjoin(v, &bounds)         floats to the nearest integers, half to even, plus zero, clamped, back to pixels:
+ *                                 from the order of spr_qchannels; spr_qnarrow(v, &bounds): from that of spr_qwiden.
+ *                                 NaN becomes lo.
  *   spr_qtable, spr_qtable_of(p)  256 bytes, and spr_qlookup(q, &table): those at the bytes of q */
 #ifndef SPR_KERNELS_ELEMENTWISE_Q8_VEC_H
 #define SPR_KERNELS_ELEMENTWISE_Q8_VEC_H

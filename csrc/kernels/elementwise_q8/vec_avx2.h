@@ -24,7 +24,9 @@ SPR_INLINE void spr_qstore_n(void *p, spr_q q, size_t n) { _mm256_maskstore_epi3
 SPR_INLINE spr_q spr_qand(spr_q a, spr_q b) { return _mm256_and_si256(a, b); }
 SPR_INLINE spr_q spr_qxor(spr_q a, spr_q b) { return _mm256_xor_si256(a, b); }
 /* The same four int32 in each 128 bits. */
-SPR_INLINE spr_q spr_qlanes(int32_t a, int32_t b, int32_t c, int32_t d) { return _mm256_setr_epi32(a, b, c, d, a, b, c, d); }
+SPR_INLINE spr_q spr_qlanes(int32_t a, int32_t b, int32_t c, int32_t d) {
+    return _mm256_setr_epi32(a, b, c, d, a, b, c, d);
+}
 SPR_INLINE spr_q spr_qlane(__m128i four) { return _mm256_broadcastsi128_si256(four); }
 SPR_INLINE void spr_qsplit(spr_q a, spr_q b, spr_q *even, spr_q *odd) {
     spr_v e, o;
@@ -34,7 +36,8 @@ SPR_INLINE void spr_qsplit(spr_q a, spr_q b, spr_q *even, spr_q *odd) {
 }
 SPR_INLINE void spr_qfold(const spr_q *c, int32_t *sum) {
     const __m256i halves = _mm256_hadd_epi32(_mm256_hadd_epi32(c[0], c[1]), _mm256_hadd_epi32(c[2], c[3]));
-    _mm_storeu_si128((__m128i *)(void *)sum, _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1)));
+    _mm_storeu_si128((__m128i *)(void *)sum,
+                     _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1)));
 }
 #include "kernels/elementwise_q8/vec_x86.h"
 

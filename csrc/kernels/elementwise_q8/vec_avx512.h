@@ -16,7 +16,9 @@ typedef __m512i spr_q;
 
 SPR_INLINE spr_q spr_qload(const void *p) { return _mm512_loadu_si512(p); }
 SPR_INLINE void spr_qstore(void *p, spr_q q) { _mm512_storeu_si512(p, q); }
-SPR_INLINE spr_q spr_qload_n(const void *p, size_t n, spr_q fill) { return _mm512_mask_loadu_epi32(fill, spr_vmask_n(n), p); }
+SPR_INLINE spr_q spr_qload_n(const void *p, size_t n, spr_q fill) {
+    return _mm512_mask_loadu_epi32(fill, spr_vmask_n(n), p);
+}
 SPR_INLINE void spr_qstore_n(void *p, spr_q q, size_t n) { _mm512_mask_storeu_epi32(p, spr_vmask_n(n), q); }
 SPR_INLINE spr_q spr_qand(spr_q a, spr_q b) { return _mm512_and_si512(a, b); }
 SPR_INLINE spr_q spr_qxor(spr_q a, spr_q b) { return _mm512_xor_si512(a, b); }
@@ -32,9 +34,11 @@ SPR_INLINE void spr_qsplit(spr_q a, spr_q b, spr_q *even, spr_q *odd) {
 SPR_INLINE void spr_qfold(const spr_q *c, int32_t *sum) {
     __m256i h[4];
     SPR_UNROLL
-    for (int i = 0; i < 4; i++) h[i] = _mm256_add_epi32(_mm512_castsi512_si256(c[i]), _mm512_extracti64x4_epi64(c[i], 1));
+    for (int i = 0; i < 4; i++)
+        h[i] = _mm256_add_epi32(_mm512_castsi512_si256(c[i]), _mm512_extracti64x4_epi64(c[i], 1));
     h[0] = _mm256_hadd_epi32(_mm256_hadd_epi32(h[0], h[1]), _mm256_hadd_epi32(h[2], h[3]));
-    _mm_storeu_si128((__m128i *)(void *)sum, _mm_add_epi32(_mm256_castsi256_si128(h[0]), _mm256_extracti128_si256(h[0], 1)));
+    _mm_storeu_si128((__m128i *)(void *)sum,
+                     _mm_add_epi32(_mm256_castsi256_si128(h[0]), _mm256_extracti128_si256(h[0], 1)));
 }
 #include "kernels/elementwise_q8/vec_x86.h"
 

@@ -22,8 +22,8 @@ SPR_INLINE spr_q spr_qturn(spr_q q) {
     const int8x8x2_t twice = vuzp_s8(once.val[0], once.val[1]);
     return SPR_Q_OF_8(vcombine_s8(twice.val[0], twice.val[1]));
 }
-/* To the nearest integer, half to even, at least `least`, which takes the place of NaN. Adding 1.5 * 2^23 rounds; what is
-   above 2^15 saturates later. */
+/* To the nearest integer, half to even, at least `least`, which takes the place of NaN. Adding 1.5 * 2^23 rounds; what
+   is above 2^15 saturates later. */
 SPR_INLINE int32x4_t spr_qround(spr_v v, spr_v least) {
     const spr_v magic = spr_vset(12582912.0f), number = vbslq_f32(vceqq_f32(v, v), v, least);
     const spr_v inside = vminq_f32(vmaxq_f32(number, least), spr_vset(32768.0f));
@@ -51,5 +51,6 @@ SPR_INLINE uint8x8_t spr_qlookup_half(uint8x8_t at, const spr_qtable *t) {
 }
 SPR_INLINE spr_q spr_qlookup(spr_q q, const spr_qtable *t) {
     const uint8x16_t at = vreinterpretq_u8_s32(q);
-    return vreinterpretq_s32_u8(vcombine_u8(spr_qlookup_half(vget_low_u8(at), t), spr_qlookup_half(vget_high_u8(at), t)));
+    return vreinterpretq_s32_u8(
+        vcombine_u8(spr_qlookup_half(vget_low_u8(at), t), spr_qlookup_half(vget_high_u8(at), t)));
 }

@@ -1,5 +1,5 @@
-/* Part of vec_avx2.h and vec_avx512.h: what differs by the names of instructions alone. SPR_MM(op) is the instruction for integers
-   op. */
+/* Part of vec_avx2.h and vec_avx512.h: what differs by the names of instructions alone. SPR_MM(op) is the instruction
+   for integers op. */
 
 SPR_INLINE spr_q spr_qbyte(int32_t b) { return SPR_MM(set1_epi8)((char)b); }
 SPR_INLINE spr_q spr_qset32(int32_t i) { return SPR_MM(set1_epi32)(i); }
@@ -40,8 +40,8 @@ typedef struct spr_qbounds {
 SPR_INLINE spr_qbounds spr_qbounds_of(int32_t zero, int32_t lo, int32_t hi) {
     return (spr_qbounds){spr_vset((float)(hi - zero)), SPR_MM(set1_epi16)((short)zero), spr_qbyte(lo)};
 }
-/* NaN and what is far below the least int32 become that: of a minimum with NaN the second operand is the result. Four channels of four
-   pixels are packed in each 128 bits. */
+/* NaN and what is far below the least int32 become that: of a minimum with NaN the second operand is the result. Four
+   channels of four pixels are packed in each 128 bits. */
 SPR_INLINE spr_q spr_qjoin(const spr_v *v, const spr_qbounds *b) {
     spr_q q[4];
     SPR_UNROLL
@@ -61,12 +61,13 @@ SPR_INLINE spr_qtable spr_qtable_of(const spr_q8 *p) {
     spr_qtable t;
     for (int k = 0; k < 16; k++) {
         t.row[k] = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * k));
-        if (k % 8) t.row[k] = _mm_xor_si128(t.row[k], _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * k - 16)));
+        if (k % 8)
+            t.row[k] = _mm_xor_si128(t.row[k], _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * k - 16)));
     }
     return t;
 }
-/* A byte below 0 selects 0, others an entry by their low four bits. With 16 less at each row, a byte of 16 k + i of a half selects
-   entry i of the rows 0 to k: the sum of their differences is the entry of row k. */
+/* A byte below 0 selects 0, others an entry by their low four bits. With 16 less at each row, a byte of 16 k + i of a
+   half selects entry i of the rows 0 to k: the sum of their differences is the entry of row k. */
 SPR_INLINE spr_q spr_qlookup(spr_q q, const spr_qtable *t) {
     const spr_q step = spr_qbyte(16);
     spr_q at[2] = {q, spr_qxor(q, spr_qbyte(-128))}, y[2];

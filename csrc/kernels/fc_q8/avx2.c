@@ -1,5 +1,6 @@
-/* Quantized fully connected layers with AVX2. Its products of unsigned and signed bytes come as sums of two in 16 bits, which hold
-   them only if the unsigned byte is below 128: inputs are taken as twice a number of seven bits plus a bit. */
+/* Quantized fully connected layers with AVX2. Its products of unsigned and signed bytes come as sums of two in 16 bits,
+   which hold them only if the unsigned byte is below 128: inputs are taken as twice a number of seven bits plus a
+   bit. */
 #include "base/compiler.h"
 
 #if SPR_X86_64
@@ -25,7 +26,8 @@ SPR_INLINE fc_input fc_input_of(const spr_q8 *x) {
     int32_t four;
     memcpy(&four, x, sizeof four);
     const __m256i v = _mm256_set1_epi32(four);
-    return (fc_input){_mm256_and_si256(_mm256_srli_epi32(v, 1), _mm256_set1_epi8(127)), _mm256_and_si256(v, _mm256_set1_epi8(1))};
+    return (fc_input){_mm256_and_si256(_mm256_srli_epi32(v, 1), _mm256_set1_epi8(127)),
+                      _mm256_and_si256(v, _mm256_set1_epi8(1))};
 }
 SPR_INLINE void fc_dot(fc_sums *s, const int8_t *w, const fc_input *x) {
     SPR_UNROLL for (int i = 0; i < 2; i++) {

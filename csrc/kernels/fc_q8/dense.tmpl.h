@@ -6,8 +6,8 @@
  *   fc_store(sum, &sums)         to int32 sum[16]
  *   FC_BLOCKS                    blocks of a tile;  FC_NAME  the kernel */
 
-SPR_INLINE void fc_tile(const int blocks, const spr_fc_q8_args *a, const spr_fc_q8_packed *p, uint32_t image, uint32_t row,
-                        int32_t less) {
+SPR_INLINE void fc_tile(const int blocks, const spr_fc_q8_args *a, const spr_fc_q8_packed *p, uint32_t image,
+                        uint32_t row, int32_t less) {
     const size_t block = (size_t)p->groups * 4 * SPR_FC_Q8_ROWS;
     const int8_t *w = p->w + row / SPR_FC_Q8_ROWS * block;
     const spr_q8 *x = a->x + image * a->x_stride;
@@ -28,10 +28,12 @@ SPR_INLINE void fc_tile(const int blocks, const spr_fc_q8_args *a, const spr_fc_
     spr_fc_q8_finish(a, p, image, row, count < rows ? count : rows, sum, less);
 }
 
-static SPR_NOINLINE void fc_tile_wide(const spr_fc_q8_args *a, const spr_fc_q8_packed *p, uint32_t image, uint32_t row, int32_t less) {
+static SPR_NOINLINE void fc_tile_wide(const spr_fc_q8_args *a, const spr_fc_q8_packed *p, uint32_t image, uint32_t row,
+                                      int32_t less) {
     fc_tile(FC_BLOCKS, a, p, image, row, less);
 }
-static SPR_NOINLINE void fc_tile_narrow(const spr_fc_q8_args *a, const spr_fc_q8_packed *p, uint32_t image, uint32_t row, int32_t less) {
+static SPR_NOINLINE void fc_tile_narrow(const spr_fc_q8_args *a, const spr_fc_q8_packed *p, uint32_t image,
+                                        uint32_t row, int32_t less) {
     fc_tile(1, a, p, image, row, less);
 }
 

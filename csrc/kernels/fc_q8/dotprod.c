@@ -16,7 +16,9 @@ typedef int8x16_t fc_input;
 SPR_INLINE void fc_begin(fc_sums *s) {
     SPR_UNROLL for (int i = 0; i < 4; i++) s->q[i] = vdupq_n_s32(0);
 }
-SPR_INLINE fc_input fc_input_of(const spr_q8 *x) { return vreinterpretq_s8_s32(vld1q_dup_s32((const int32_t *)(const void *)x)); }
+SPR_INLINE fc_input fc_input_of(const spr_q8 *x) {
+    return vreinterpretq_s8_s32(vld1q_dup_s32((const int32_t *)(const void *)x));
+}
 SPR_INLINE void fc_dot(fc_sums *s, const int8_t *w, const fc_input *x) {
     SPR_UNROLL for (int i = 0; i < 4; i++) s->q[i] = vdotq_s32(s->q[i], vld1q_s8(w + 16 * i), *x);
 }

@@ -1,5 +1,5 @@
-/* Quantized fully connected layers with the multiplications that all NEON has: products of 16 bits, added in pairs to sums of 32 bits,
-   two of which belong to a row. */
+/* Quantized fully connected layers with the multiplications that all NEON has: products of 16 bits, added in pairs to
+   sums of 32 bits, two of which belong to a row. */
 #include "base/compiler.h"
 
 #if SPR_NEON
@@ -17,7 +17,9 @@ typedef int8x8_t fc_input; /* four inputs twice */
 SPR_INLINE void fc_begin(fc_sums *s) {
     SPR_UNROLL for (int i = 0; i < 8; i++) s->pair[i] = vdupq_n_s32(0);
 }
-SPR_INLINE fc_input fc_input_of(const spr_q8 *x) { return vreinterpret_s8_s32(vld1_dup_s32((const int32_t *)(const void *)x)); }
+SPR_INLINE fc_input fc_input_of(const spr_q8 *x) {
+    return vreinterpret_s8_s32(vld1_dup_s32((const int32_t *)(const void *)x));
+}
 SPR_INLINE void fc_dot(fc_sums *s, const int8_t *w, const fc_input *x) {
     SPR_UNROLL for (int i = 0; i < 4; i++) {
         const int8x16_t rows = vld1q_s8(w + 16 * i);

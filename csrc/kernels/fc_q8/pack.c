@@ -12,7 +12,8 @@ typedef struct head {
 
 static head head_of(const spr_fc_q8_weights *w) {
     const size_t column = spr_round_up(spr_round_up(w->n, SPR_FC_Q8_ROWS) * 4, SPR_LINE);
-    return (head){.scale = SPR_LINE + column, .w = SPR_LINE + 2 * column, .groups = (w->k + 3) / 4, .w_zero = w->w_zero};
+    return (head){.scale = SPR_LINE + column, .w = SPR_LINE + 2 * column, .groups = (w->k + 3) / 4,
+                  .w_zero = w->w_zero};
 }
 
 static size_t size(const spr_fc_q8_weights *w) {

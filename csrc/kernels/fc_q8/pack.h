@@ -1,4 +1,5 @@
-/* Packed weights of the quantized fully connected kernels, the same for all instruction sets, and what ends their rows. */
+/* Packed weights of the quantized fully connected kernels, the same for all instruction sets, and what ends their
+   rows. */
 #ifndef SPR_KERNELS_FC_Q8_PACK_H
 #define SPR_KERNELS_FC_Q8_PACK_H
 
@@ -7,8 +8,8 @@
 /* Rows whose weights lie together. */
 #define SPR_FC_Q8_ROWS 16
 
-/* Arrays, each aligned to SPR_LINE, of the rows rounded up to SPR_FC_Q8_ROWS; rows beyond n have bias, scale and weights 0. Weights are
-   w[rows / 16][groups][16][4]; those of channels beyond k are the zero of weights. */
+/* Arrays, each aligned to SPR_LINE, of the rows rounded up to SPR_FC_Q8_ROWS; rows beyond n have bias, scale and
+   weights 0. Weights are w[rows / 16][groups][16][4]; those of channels beyond k are the zero of weights. */
 typedef struct spr_fc_q8_packed {
     const int32_t *bias;
     const float *scale;
@@ -27,10 +28,10 @@ SPR_INLINE int32_t spr_fc_q8_less(const spr_fc_q8_packed *p, const spr_q8 *x) {
     return (int32_t)((uint32_t)sum * (uint32_t)p->w_zero);
 }
 
-/* Outputs of the rows [row, row + count) of an image from their sums, which lack bias and zero of the weights: `less`. Without
-   residual and activation, as most layers are, a loop that compilers turn into vectors. */
-SPR_INLINE void spr_fc_q8_finish(const spr_fc_q8_args *a, const spr_fc_q8_packed *p, uint32_t image, uint32_t row, uint32_t count,
-                                 const int32_t *sum, int32_t less) {
+/* Outputs of the rows [row, row + count) of an image from their sums, which lack bias and zero of the weights: `less`.
+   Without residual and activation, as most layers are, a loop that compilers turn into vectors. */
+SPR_INLINE void spr_fc_q8_finish(const spr_fc_q8_args *a, const spr_fc_q8_packed *p, uint32_t image, uint32_t row,
+                                 uint32_t count, const int32_t *sum, int32_t less) {
     const spr_q8_finish *f = a->finish;
     const int32_t *bias = p->bias + row;
     const float *scale = p->scale + row;

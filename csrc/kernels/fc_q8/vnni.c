@@ -1,4 +1,5 @@
-/* Quantized fully connected layers with AVX-512 VNNI: VPDPBUSD adds the products of four inputs to the sums of 16 rows. */
+/* Quantized fully connected layers with AVX-512 VNNI: VPDPBUSD adds the products of four inputs to the sums of 16
+   rows. */
 #include "base/compiler.h"
 
 #if SPR_X86_64
@@ -17,7 +18,9 @@ SPR_INLINE fc_input fc_input_of(const spr_q8 *x) {
     memcpy(&four, x, sizeof four);
     return _mm512_set1_epi32(four);
 }
-SPR_INLINE void fc_dot(fc_sums *s, const int8_t *w, const fc_input *x) { *s = _mm512_dpbusd_epi32(*s, *x, _mm512_loadu_si512(w)); }
+SPR_INLINE void fc_dot(fc_sums *s, const int8_t *w, const fc_input *x) {
+    *s = _mm512_dpbusd_epi32(*s, *x, _mm512_loadu_si512(w));
+}
 SPR_INLINE void fc_settle(fc_sums *s) { (void)s; }
 SPR_INLINE void fc_store(int32_t *sum, const fc_sums *s) { _mm512_storeu_si512(sum, *s); }
 

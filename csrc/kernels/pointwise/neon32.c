@@ -1,7 +1,8 @@
 /* Pointwise convolution for NEON on 32-bit ARM: dense, CSR and 2x1.
  *
- * Sixteen registers hold a row of eight vectors, two rows of six or four rows of three, with inputs and weights beside them.
- * There is no fused multiply-add by a lane, so weights are broadcast by their loads. Sums wait in the output between panels. */
+ * Sixteen registers hold a row of eight vectors, two rows of six or four rows of three, with inputs and weights beside
+ * them. There is no fused multiply-add by a lane, so weights are broadcast by their loads. Sums wait in the output
+ * between panels. */
 #include "base/compiler.h"
 
 #if SPR_ARM32
@@ -29,7 +30,8 @@ typedef struct tile {
     int first, last; /* panel */
 } tile;
 
-/* What the sums of `rows` rows by V vectors begin with: bias and residual, or what is in y, which may be the residual. */
+/* What the sums of `rows` rows by V vectors begin with: bias and residual, or what is in y, which may be the
+   residual. */
 SPR_INLINE void begin(const tile *t, const int rows, const int V, uint32_t row, const float *bias, float32x4_t *sum) {
     const spr_pw_args *a = t->args;
     SPR_UNROLL
@@ -80,7 +82,8 @@ static uint32_t make_tile(const spr_pw_args *a, uint32_t px, uint32_t most, tile
 
 /* ---- CSR ---- */
 
-typedef void csr_fn(const tile *t, const char *x, const spr_neon_csr *w, const uint32_t *ptr, uint32_t row, uint32_t count);
+typedef void csr_fn(const tile *t, const char *x, const spr_neon_csr *w, const uint32_t *ptr, uint32_t row,
+                    uint32_t count);
 
 /* Records [p, stop), at least one, for eight vectors. */
 SPR_INLINE void csr_loop8(float32x4_t *sum, const char *x, const spr_neon_record *p, const spr_neon_record *stop) {
@@ -102,8 +105,8 @@ SPR_INLINE void csr_loop8(float32x4_t *sum, const char *x, const spr_neon_record
 }
 
 /* `count` rows from `row` on, whose records lie between the count + 1 positions at ptr. */
-SPR_INLINE void csr_rows(const int V, const tile *t, const char *x, const spr_neon_csr *w, const uint32_t *ptr, uint32_t row,
-                         uint32_t count) {
+SPR_INLINE void csr_rows(const int V, const tile *t, const char *x, const spr_neon_csr *w, const uint32_t *ptr,
+                         uint32_t row, uint32_t count) {
     for (uint32_t r = 0; r < count; r++) {
         float32x4_t sum[8];
         begin(t, 1, V, row + r, w->bias + 4 * (size_t)(row + r), sum);
@@ -151,10 +154,12 @@ void spr_pw_csr_f32_neon32(const spr_pw_args *a) {
 
 /* ---- 2x1 ---- */
 
-typedef void pair_fn(const tile *t, const char *x, const spr_neon_2x1 *w, const uint32_t *ptr, uint32_t row, uint32_t count);
+typedef void pair_fn(const tile *t, const char *x, const spr_neon_2x1 *w, const uint32_t *ptr, uint32_t row,
+                     uint32_t count);
 
 /* Records [p, stop), at least one, for two rows of six vectors. */
-SPR_INLINE void pair_loop6(float32x4_t *sum, const char *x, const spr_neon_pair_record *p, const spr_neon_pair_record *stop) {
+SPR_INLINE void pair_loop6(float32x4_t *sum, const char *x, const spr_neon_pair_record *p,
+                           const spr_neon_pair_record *stop) {
     const char *in, *value;
     __asm__ volatile(".fpu neon-vfpv4\n"
                      "1: ldr %[in], [%[p]], #12\n"
@@ -163,7 +168,8 @@ SPR_INLINE void pair_loop6(float32x4_t *sum, const char *x, const spr_neon_pair_
                      "vld1.32 {d26[], d27[]}, [%[value]]\n"
                      "add %[in], %[in], %[x]\n"
                      "vld1.32 {d28-d31}, [%[in]]!\n"
-                     "cmp %[p], %[stop]\n" FMA(0, "q14", "q12") FMA(6, "q14", "q13") FMA(1, "q15", "q12") FMA(7, "q15", "q13")
+                     "cmp %[p], %[stop]\n" FMA(0, "q14", "q12") FMA(6, "q14", "q13") FMA(1, "q15", "q12")
+                     FMA(7, "q15", "q13")
                      "vld1.32 {d28-d31}, [%[in]]!\n" FMA(2, "q14", "q12") FMA(8, "q14", "q13") FMA(3, "q15", "q12")
                      FMA(9, "q15", "q13")
                      "vld1.32 {d28-d31}, [%[in]]\n" FMA(4, "q14", "q12") FMA(10, "q14", "q13") FMA(5, "q15", "q12")
@@ -175,8 +181,8 @@ SPR_INLINE void pair_loop6(float32x4_t *sum, const char *x, const spr_neon_pair_
 }
 
 /* `count` pairs of rows from `row` on. */
-SPR_INLINE void pair_rows(const int V, const tile *t, const char *x, const spr_neon_2x1 *w, const uint32_t *ptr, uint32_t row,
-                          uint32_t count) {
+SPR_INLINE void pair_rows(const int V, const tile *t, const char *x, const spr_neon_2x1 *w, const uint32_t *ptr,
+                          uint32_t row, uint32_t count) {
     for (uint32_t i = 0; i < count; i++, row += 2) {
         float32x4_t sum[12];
         const float bias[2] = {w->bias[4 * (size_t)row], w->bias[4 * (size_t)row + 4]};
@@ -249,7 +255,8 @@ static void dense_pack(const spr_pw_weights *w, size_t x_stride, void *dst) {
 
 const spr_pw_packing spr_pack_pw_dense_neon32 = {dense_size, dense_pack};
 
-typedef void dense_fn(const tile *t, const float *x, const float *w, uint32_t channels, const float *bias, uint32_t row);
+typedef void dense_fn(const tile *t, const float *x, const float *w, uint32_t channels, const float *bias,
+                      uint32_t row);
 
 /* All channels, at least one, for four rows of three vectors. */
 SPR_INLINE void dense_loop3(float32x4_t *sum, const float *x, size_t stride, const float *w, uint32_t channels) {
@@ -267,15 +274,16 @@ SPR_INLINE void dense_loop3(float32x4_t *sum, const float *x, size_t stride, con
 }
 
 /* Four rows, of which those beyond row1 are not stored. */
-SPR_INLINE void dense_rows(const int V, const tile *t, const float *x, const float *w, uint32_t channels, const float *bias,
-                           uint32_t row) {
+SPR_INLINE void dense_rows(const int V, const tile *t, const float *x, const float *w, uint32_t channels,
+                           const float *bias, uint32_t row) {
     const spr_pw_args *a = t->args;
     const uint32_t rows = a->row1 - row < DENSE_ROWS ? a->row1 - row : DENSE_ROWS;
     float32x4_t sum[DENSE_ROWS * 3];
     if (rows == DENSE_ROWS)
         begin(t, DENSE_ROWS, V, row, bias, sum);
     else
-        for (uint32_t r = 0; r < DENSE_ROWS; r++) begin(t, 1, V, row + (r < rows ? r : 0), bias + r, sum + r * (uint32_t)V);
+        for (uint32_t r = 0; r < DENSE_ROWS; r++)
+            begin(t, 1, V, row + (r < rows ? r : 0), bias + r, sum + r * (uint32_t)V);
     if (V == 3) {
         dense_loop3(sum, x, a->x_stride, w, channels);
         channels = 0;

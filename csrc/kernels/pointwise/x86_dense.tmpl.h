@@ -6,8 +6,8 @@ typedef struct ISA(dense_panel) {
     uint32_t k0, k1;
 } ISA(dense_panel);
 
-/* h rows from `row` on times v vectors of pixels from px on and, with t > 0, t pixels behind them, the last of their plane.
-   Rows beyond n - 1 repeat it, and so do their weights. */
+/* h rows from `row` on times v vectors of pixels from px on and, with t > 0, t pixels behind them, the last of their
+   plane. Rows beyond n - 1 repeat it, and so do their weights. */
 SPR_INLINE void ISA(dense_tile)(const int h, const int v, const int t, const spr_pw_args *a, const ISA(dense_panel) *p,
                                 uint32_t row, uint32_t px) {
     const uint32_t channels = p->k1 - p->k0, last_row = a->n - 1;
@@ -91,8 +91,8 @@ SPR_INLINE void ISA(dense_tile)(const int h, const int v, const int t, const spr
 typedef void ISA(dense_tile_fn)(const spr_pw_args *a, const ISA(dense_panel) *p, uint32_t row, uint32_t px);
 
 /* Blocks of up to `block` vectors of pixels, whose panel stays in L1 while all rows pass; in them tiles of nearly
-   equal widths, up to `widest`, over which a group's weights stay in L1. tails: by v, for the last tile of a plane, those
-   with 1 pixel more, then from widest + 1 on those with TAIL more (pixels beyond the plane are padding lanes). */
+   equal widths, up to `widest`, over which a group's weights stay in L1. tails: by v, for the last tile of a plane,
+   those with 1 pixel more, then from widest + 1 on those with TAIL more (pixels beyond the plane are padding lanes). */
 SPR_INLINE void ISA(dense_run)(const spr_pw_args *a, uint32_t height, ISA(dense_tile_fn) *const *tiles,
                                ISA(dense_tile_fn) *const *tails, uint32_t widest, uint32_t block) {
     const size_t rows = spr_round_up(a->n, height);

@@ -1,5 +1,6 @@
-/* Quantized dense pointwise convolution with AMX: 16 rows times 16 pixels of sums in a tile, to which an instruction adds the
- * products of up to 16 groups of channels. Pixels of a group lie in memory as a row of its second operand wants them. */
+/* Quantized dense pointwise convolution with AMX: 16 rows times 16 pixels of sums in a tile, to which an instruction
+ * adds the products of up to 16 groups of channels. Pixels of a group lie in memory as a row of its second operand
+ * wants them. */
 #include "base/compiler.h"
 
 #if SPR_X86_64
@@ -11,8 +12,8 @@
 
 enum { SIDE = 16, LINE = SPR_LINE };
 
-/* At the start of the packed weights; arrays begin at these bytes. Groups are taken `depth` at a time, the last ones together with
-   some before, whose weights are 0 then. */
+/* At the start of the packed weights; arrays begin at these bytes. Groups are taken `depth` at a time, the last ones
+   together with some before, whose weights are 0 then. */
 typedef struct head {
     uint64_t bias;        /* int32 [rows rounded up to SIDE][SIDE], each repeated for the pixels of a tile */
     uint64_t scale;       /* of as many rows, 0 beyond the last */

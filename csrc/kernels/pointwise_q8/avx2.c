@@ -1,5 +1,5 @@
-/* Quantized pointwise convolution with AVX2, exact: the bytes of a pixel become pairs of 16 bits, the even channels and the odd ones,
-   and VPMADDWD multiplies by weights that are packed as such pairs (VPMADDUBSW would saturate). */
+/* Quantized pointwise convolution with AVX2, exact: the bytes of a pixel become pairs of 16 bits, the even channels and
+   the odd ones, and VPMADDWD multiplies by weights that are packed as such pairs (VPMADDUBSW would saturate). */
 #include "base/compiler.h"
 
 #if SPR_X86_64

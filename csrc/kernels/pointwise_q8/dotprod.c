@@ -1,5 +1,5 @@
-/* Quantized pointwise convolution with SDOT: a vector is 4 pixels of a group of channels, and SDOT adds the products of the four
-   channels to 4 sums. */
+/* Quantized pointwise convolution with SDOT: a vector is 4 pixels of a group of channels, and SDOT adds the products of
+   the four channels to 4 sums. */
 #include "base/compiler.h"
 
 #if SPR_AARCH64
@@ -16,8 +16,8 @@ enum { SPARSE_VECTORS = 8, DENSE_VECTORS = 4 };
 /* ---- dense ---- */
 
 /* Four rows times v vectors. */
-SPR_INLINE void dense_tile(const int v, const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const finish *call, uint32_t row,
-                           uint32_t px) {
+SPR_INLINE void dense_tile(const int v, const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const finish *call,
+                           uint32_t row, uint32_t px) {
     const finish own = *call, *const f = &own; /* nothing stored can change it */
     int32x4_t sum[4][DENSE_VECTORS];
     SPR_UNROLL for (int r = 0; r < 4; r++)
@@ -40,15 +40,16 @@ SPR_INLINE void dense_tile(const int v, const spr_pw_q8_args *a, const spr_pw_q8
     store_quad(v, a, row, px, line);
 }
 
-#define DENSE_TILE(v)                                                                                                         \
-    static void dense_##v(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const finish *f, uint32_t row, uint32_t px) {   \
-        dense_tile(v, a, p, f, row, px);                                                                                      \
+#define DENSE_TILE(v)                                                                                                  \
+    static void dense_##v(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const finish *f, uint32_t row,           \
+                          uint32_t px) {                                                                               \
+        dense_tile(v, a, p, f, row, px);                                                                               \
     }
 DENSE_TILE(1) DENSE_TILE(2) DENSE_TILE(3) DENSE_TILE(4)
 
 void spr_pw_dense_q8_dotprod(const spr_pw_q8_args *a) {
-    static void (*const tiles[DENSE_VECTORS])(const spr_pw_q8_args *, const spr_pw_q8_packed *, const finish *, uint32_t,
-                                              uint32_t) = {dense_1, dense_2, dense_3, dense_4};
+    static void (*const tiles[DENSE_VECTORS])(const spr_pw_q8_args *, const spr_pw_q8_packed *, const finish *,
+                                              uint32_t, uint32_t) = {dense_1, dense_2, dense_3, dense_4};
     const spr_pw_q8_packed p = spr_pw_q8_packed_of(a->packed);
     const finish f = finish_of(a);
     for (uint32_t px = a->px0; px < a->px1; px += DENSE_VECTORS * LANES) {
@@ -71,8 +72,8 @@ void spr_pw_dense_q8_dotprod(const spr_pw_q8_args *a) {
 #define BLOCK(i) (x + (size_t)p->offset[i] * SPR_Q8_GROUP)
 
 /* All rows of the call, blocks of h rows, times v vectors. */
-SPR_INLINE void sparse_tile(const int h, const int v, const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const finish *call,
-                            uint32_t px) {
+SPR_INLINE void sparse_tile(const int h, const int v, const spr_pw_q8_args *a, const spr_pw_q8_packed *p,
+                            const finish *call, uint32_t px) {
     const finish own = *call, *const f = &own;
     const spr_q8 *const x = a->x + (size_t)px * SPR_Q8_GROUP, *at;
     for (uint32_t quad_row = a->row0; quad_row < a->row1; quad_row += 4) {
@@ -113,7 +114,8 @@ SPR_INLINE void sparse_tile(const int h, const int v, const spr_pw_q8_args *a, c
                 }
             }
             SPR_UNROLL for (int r = 0; r < h; r++)
-                finish_row(v, a, f, sum[r], p->scale[row + (uint32_t)r], row + (uint32_t)r, px, line[row % 4 + (uint32_t)r]);
+                finish_row(v, a, f, sum[r], p->scale[row + (uint32_t)r], row + (uint32_t)r, px,
+                           line[row % 4 + (uint32_t)r]);
         }
         store_quad(v, a, quad_row, px, line);
     }
@@ -124,10 +126,10 @@ typedef void sparse_fn(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const
     static void sparse_##h##x##v(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const finish *f, uint32_t px) {  \
         sparse_tile(h, v, a, p, f, px);                                                                               \
     }
-#define SPARSE_TILES(h)                                                                                                     \
-    SPARSE_TILE(h, 1) SPARSE_TILE(h, 2) SPARSE_TILE(h, 3) SPARSE_TILE(h, 4) SPARSE_TILE(h, 5) SPARSE_TILE(h, 6)             \
-    SPARSE_TILE(h, 7) SPARSE_TILE(h, 8)                                                                                     \
-    static sparse_fn *const tiles_##h[] = {sparse_##h##x1, sparse_##h##x2, sparse_##h##x3, sparse_##h##x4,                  \
+#define SPARSE_TILES(h)                                                                                                \
+    SPARSE_TILE(h, 1) SPARSE_TILE(h, 2) SPARSE_TILE(h, 3) SPARSE_TILE(h, 4) SPARSE_TILE(h, 5) SPARSE_TILE(h, 6)        \
+    SPARSE_TILE(h, 7) SPARSE_TILE(h, 8)                                                                                \
+    static sparse_fn *const tiles_##h[] = {sparse_##h##x1, sparse_##h##x2, sparse_##h##x3, sparse_##h##x4,             \
                                            sparse_##h##x5, sparse_##h##x6, sparse_##h##x7, sparse_##h##x8};
 SPARSE_TILES(1)
 SPARSE_TILES(2)

@@ -1,4 +1,5 @@
-/* From sums of the quantized pointwise kernels to what they store, with NEON. Rows go in fours, as channels do in memory. */
+/* From sums of the quantized pointwise kernels to what they store, with NEON. Rows go in fours, as channels do in
+   memory. */
 #ifndef SPR_KERNELS_POINTWISE_Q8_FINISH_NEON_H
 #define SPR_KERNELS_POINTWISE_Q8_FINISH_NEON_H
 
@@ -22,7 +23,8 @@ SPR_INLINE finish finish_of(const spr_pw_q8_args *a) {
     return (finish){spr_q8_rounding_of(f), !f->to_float && !a->z && f->act.fn == SPR_FN_NONE};
 }
 
-/* Four vectors of values, of which v count: residual and activation; floats are stored. Not inlined, as most layers come without. */
+/* Four vectors of values, of which v count: residual and activation; floats are stored. Not inlined, as most layers
+   come without. */
 static SPR_NOINLINE void special(int v, const spr_pw_q8_args *a, uint32_t row, uint32_t px, float32x4_t *value) {
     const spr_q8_finish *f = a->finish;
     if (a->z) {
@@ -44,8 +46,8 @@ static SPR_NOINLINE void special(int v, const spr_pw_q8_args *a, uint32_t row, u
 }
 
 /* v (up to four) vectors of sums of a row from px on to sixteen bytes. */
-SPR_INLINE int8x16_t finish_four(const int v, const spr_pw_q8_args *a, const finish *f, const int32x4_t *sum, float scale,
-                                 uint32_t row, uint32_t px) {
+SPR_INLINE int8x16_t finish_four(const int v, const spr_pw_q8_args *a, const finish *f, const int32x4_t *sum,
+                                 float scale, uint32_t row, uint32_t px) {
     float32x4_t value[4];
     SPR_UNROLL for (int i = 0; i < 4; i++) value[i] = vmulq_n_f32(vcvtq_f32_s32(sum[i < v ? i : v - 1]), scale);
     if (!f->plain) {
@@ -56,16 +58,18 @@ SPR_INLINE int8x16_t finish_four(const int v, const spr_pw_q8_args *a, const fin
     return spr_q8_to_bytes(&f->rounding, value);
 }
 
-/* The sums of a row and v vectors of pixels: quantized outputs go to line[0 ... 4 v), rounded up to sixteen, floats to y. */
-SPR_INLINE void finish_row(const int v, const spr_pw_q8_args *a, const finish *f, const int32x4_t *sum, float scale, uint32_t row,
-                           uint32_t px, int8_t *line) {
+/* The sums of a row and v vectors of pixels: quantized outputs go to line[0 ... 4 v), rounded up to sixteen, floats to
+   y. */
+SPR_INLINE void finish_row(const int v, const spr_pw_q8_args *a, const finish *f, const int32x4_t *sum, float scale,
+                           uint32_t row, uint32_t px, int8_t *line) {
     SPR_UNROLL for (int j = 0; j < v; j += 4)
         vst1q_s8(line + j * LANES,
                  finish_four(v - j < 4 ? v - j : 4, a, f, sum + j, scale, row, px + (uint32_t)j * LANES));
 }
 
 /* Four lines of bytes to pixels of four channels; v vectors, rounded up to eight pixels. */
-SPR_INLINE void store_quad(const int v, const spr_pw_q8_args *a, uint32_t row, uint32_t px, int8_t (*line)[LINE_PIXELS]) {
+SPR_INLINE void store_quad(const int v, const spr_pw_q8_args *a, uint32_t row, uint32_t px,
+                           int8_t (*line)[LINE_PIXELS]) {
     if (a->finish->to_float) return;
     spr_q8 *y = (spr_q8 *)a->y + ((size_t)(row / SPR_Q8_GROUP) * a->y_stride + px) * SPR_Q8_GROUP;
     SPR_UNROLL for (int j = 0; j < v; j += 4) {

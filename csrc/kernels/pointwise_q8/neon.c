@@ -18,17 +18,18 @@ SPR_INLINE int8x16_t weights_of_row(int32x4_t four, const int r) {
                                          : vdupq_laneq_s32(four, 3));
 }
 
-/* Rows `from` and following of four times eight pixels. The products of two groups add up in 16 bits, as no weight is -128. Sums
-   of a pixel are those of its even and of its odd pairs of channels. */
-SPR_INLINE void dense_rows(const int from, const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const finish *f, uint32_t row,
-                           uint32_t px, int8_t (*line)[LINE_PIXELS]) {
+/* Rows `from` and following of four times eight pixels. The products of two groups add up in 16 bits, as no weight is
+   -128. Sums of a pixel are those of its even and of its odd pairs of channels. */
+SPR_INLINE void dense_rows(const int from, const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const finish *f,
+                           uint32_t row, uint32_t px, int8_t (*line)[LINE_PIXELS]) {
     int32x4_t sum[DENSE_ROWS][4];
     SPR_UNROLL for (int r = 0; r < DENSE_ROWS; r++)
         SPR_UNROLL for (int j = 0; j < 4; j++) sum[r][j] = vdupq_n_s32(0);
     const spr_q8 *const x = a->x + (size_t)px * SPR_Q8_GROUP;
     const int8_t *w = p->w + (size_t)row * p->groups * SPR_Q8_GROUP;
     for (uint32_t g = 0; g < p->groups; g += 2, w += 32) {
-        const spr_q8 *const at = x + (size_t)p->offset[g] * SPR_Q8_GROUP, *const next = x + (size_t)p->offset[g + 1] * SPR_Q8_GROUP;
+        const spr_q8 *const at = x + (size_t)p->offset[g] * SPR_Q8_GROUP;
+        const spr_q8 *const next = x + (size_t)p->offset[g + 1] * SPR_Q8_GROUP;
         const int8x16_t pixels[4] = {vld1q_s8(at), vld1q_s8(at + 16), vld1q_s8(next), vld1q_s8(next + 16)};
         const int32x4_t four[2] = {vreinterpretq_s32_s8(vld1q_s8(w)), vreinterpretq_s32_s8(vld1q_s8(w + 16))};
         int8x16_t row_w[2][DENSE_ROWS];
@@ -53,7 +54,8 @@ SPR_INLINE void dense_rows(const int from, const spr_pw_q8_args *a, const spr_pw
     }
 }
 
-static void dense_tile(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const finish *call, uint32_t row, uint32_t px) {
+static void dense_tile(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const finish *call, uint32_t row,
+                       uint32_t px) {
     const finish own = *call, *const f = &own; /* nothing stored can change it */
     int8_t line[4][LINE_PIXELS];
     dense_rows(0, a, p, f, row, px, line);
@@ -68,7 +70,7 @@ void spr_pw_dense_q8_neon(const spr_pw_q8_args *a) {
         for (uint32_t row = a->row0; row < a->row1; row += SPR_Q8_GROUP) dense_tile(a, &p, &f, row, px);
 }
 
-/* ---- single weights: a vector is sixteen pixels of a channel; the products of a quad, or of its halves, add up in 16 bits ---- */
+/* ---- single weights: a vector is sixteen pixels of a channel; products of a quad, or its halves, add up in 16 bits */
 
 /* The products of `terms` (2 or 4) of sixteen pixels, or eight, in 16 bits, to sums of 32 bits. */
 SPR_INLINE void add_terms(const int terms, const int sixteen, const int8x16_t *x, const int8x16_t *w, int32x4_t *sum) {
@@ -85,8 +87,8 @@ SPR_INLINE void add_terms(const int terms, const int sixteen, const int8x16_t *x
     sum[3] = vaddw_high_s16(sum[3], high);
 }
 
-SPR_INLINE void add_quad(const int terms, const int h, const int v, int32x4_t (*sum)[16], const int8_t *lines, const uint32_t *at,
-                         const int8_t *weights) {
+SPR_INLINE void add_quad(const int terms, const int h, const int v, int32x4_t (*sum)[16], const int8_t *lines,
+                         const uint32_t *at, const int8_t *weights) {
     const int8_t *const line[4] = {lines + at[0], lines + at[1], lines + at[2], lines + at[3]};
     int8x16_t w[2][4];
     SPR_UNROLL for (int r = 0; r < h; r++)
@@ -95,8 +97,10 @@ SPR_INLINE void add_quad(const int terms, const int h, const int v, int32x4_t (*
         const int sixteen = j + 1 < v;
         SPR_UNROLL for (int t = 0; t < 4; t += terms) {
             int8x16_t x[4];
-            SPR_UNROLL for (int i = 0; i < terms; i++)
-                x[i] = sixteen ? vld1q_s8(line[t + i] + j * 8) : vcombine_s8(vld1_s8(line[t + i] + j * 8), vdup_n_s8(0));
+            SPR_UNROLL for (int i = 0; i < terms; i++) {
+                const int8_t *from = line[t + i] + j * 8;
+                x[i] = sixteen ? vld1q_s8(from) : vcombine_s8(vld1_s8(from), vdup_n_s8(0));
+            }
             SPR_UNROLL for (int r = 0; r < h; r++) add_terms(terms, sixteen, x, w[r] + t, sum[r] + 2 * j);
             /* loads that come earlier cost registers that are not there */
             if (h == 2 || (terms == 2 && j % 4 == 2)) __asm__ volatile("" ::: "memory");

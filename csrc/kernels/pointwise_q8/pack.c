@@ -108,12 +108,16 @@ spr_pw_q8_packed spr_pw_q8_packed_of(const void *packed) {
     head h;
     memcpy(&h, p, sizeof h);
     return (spr_pw_q8_packed){
-        .bias = (const int32_t *)(p + h.bias), .scale = (const float *)(p + h.scale), .offset = (const uint32_t *)(p + h.offset),
-        .w = (const int8_t *)(p + h.w), .ptr = (const uint32_t *)(p + h.ptr), .groups = h.groups,
+        .bias = (const int32_t *)(p + h.bias),
+        .scale = (const float *)(p + h.scale),
+        .offset = (const uint32_t *)(p + h.offset),
+        .w = (const int8_t *)(p + h.w),
+        .ptr = (const uint32_t *)(p + h.ptr),
+        .groups = h.groups,
     };
 }
 
-/* ---- dense, in pairs of groups without weights of -128: those are -127 and, in a copy of the group behind the others, -1 ---- */
+/* ---- dense, in pairs of groups without weights of -128: those are -127 and, in a copy of the group at the end, -1 */
 
 static int has_least(const spr_pw_q8_weights *w, uint32_t group) {
     for (uint32_t row = 0; row < w->n; row++)

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Pixels of a line: WIDE, so that lines of memory are read four at a time, which prefetchers notice; NARROW where the lines of so many
-   channels would not fit into L1. Two rows take half of the pixels at a time, of which the other half is in the way. 32-bit ARM has
-   half of the registers for sums. */
+/* Pixels of a line: WIDE, so that lines of memory are read four at a time, which prefetchers notice; NARROW where the
+   lines of so many channels would not fit into L1. Two rows take half of the pixels at a time, of which the other half
+   is in the way. 32-bit ARM has half of the registers for sums. */
 enum { WIDE = SPR_ARM32 ? 32 : 64, NARROW = WIDE / 2, WIDE_CHANNELS = 512 };
 
 typedef struct head {
@@ -149,8 +149,8 @@ static head head_of(const spr_pw_q8_weights *w, form f) {
     return h;
 }
 
-/* Quads of a row while they are filled, as words of 32 bits. A place that waits for a weight holds the number of the next one that
-   waits for the same magnitude; numbers begin with 1, first[] has the first ones. */
+/* Quads of a row while they are filled, as words of 32 bits. A place that waits for a weight holds the number of the
+   next one that waits for the same magnitude; numbers begin with 1, first[] has the first ones. */
 typedef struct places {
     uint32_t *quad;
     uint32_t words; /* of a quad */
@@ -179,8 +179,8 @@ static uint32_t make_places(places *p, const spr_pw_q8_weights *w, form f, uint3
 }
 
 /* Packs the quads of a row, or of two; returns the number of quads, *whole that of whole ones. */
-static uint32_t pack_quads(const spr_pw_q8_weights *w, form f, uint32_t row, const uint32_t *line, uint32_t stride, uint32_t *quad,
-                           uint32_t *whole) {
+static uint32_t pack_quads(const spr_pw_q8_weights *w, form f, uint32_t row, const uint32_t *line, uint32_t stride,
+                           uint32_t *quad, uint32_t *whole) {
     places p = {.quad = quad, .words = 4 + f.height};
     const uint32_t quads = f.bounded ? make_places(&p, w, f, row, whole) : (*whole = count_quads(w, f, row));
     uint32_t stored = 0;
@@ -237,8 +237,13 @@ spr_pw_q8_planar spr_pw_q8_planar_of(const void *packed) {
     head h;
     memcpy(&h, p, sizeof h);
     return (spr_pw_q8_planar){
-        .bias = (const int32_t *)(p + h.bias), .scale = (const float *)(p + h.scale), .offset = (const uint32_t *)(p + h.offset),
-        .ptr = (const uint32_t *)(p + h.ptr), .quads = p + h.quads, .groups = h.groups, .stride = h.stride,
+        .bias = (const int32_t *)(p + h.bias),
+        .scale = (const float *)(p + h.scale),
+        .offset = (const uint32_t *)(p + h.offset),
+        .ptr = (const uint32_t *)(p + h.ptr),
+        .quads = p + h.quads,
+        .groups = h.groups,
+        .stride = h.stride,
     };
 }
 

@@ -1,7 +1,8 @@
 /* Quantized pointwise kernels over single weights, NEON: the tiles. Included with ADD_QUAD1 and ADD_QUAD2 defined:
  *
  *   ADD_QUAD(h, v, sum, lines, quad)    adds a quad to the sums of h rows and v times 8 pixels, int32x4_t sum[h][2 v]
- *   ADD_HALVES(h, v, sum, lines, quad)  the same for quads of which only halves are bounded; not defined: there are none
+ *   ADD_HALVES(h, v, sum, lines, quad)  the same for quads of which only halves are bounded; not defined: there are
+ *                           none
  *   KERNEL(x)                                  x with the suffix of the instruction set */
 
 /* Lines of all channels over 8 `eights` pixels. */
@@ -31,8 +32,8 @@ static void to_lines(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, uint32_
 #endif
 
 /* All rows of the call, h at once, times v times 8 pixels from px on, which begin at `lines`. */
-SPR_INLINE void planar_tile(const int h, const int v, const spr_pw_q8_args *a, const spr_pw_q8_planar *p, const finish *call,
-                            uint32_t px, const int8_t *lines) {
+SPR_INLINE void planar_tile(const int h, const int v, const spr_pw_q8_args *a, const spr_pw_q8_planar *p,
+                            const finish *call, uint32_t px, const int8_t *lines) {
     const size_t size = h == 1 ? sizeof(spr_q8_quad1) : sizeof(spr_q8_quad2);
     const finish own = *call, *const f = &own; /* nothing stored can change it */
     const char *const quads = p->quads, *quad = quads + (size_t)p->ptr[a->row0 / (uint32_t)h * 2] * size;
@@ -52,7 +53,8 @@ SPR_INLINE void planar_tile(const int h, const int v, const spr_pw_q8_args *a, c
     }
 }
 
-typedef void tile_fn(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, const finish *f, uint32_t px, const int8_t *lines);
+typedef void tile_fn(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, const finish *f, uint32_t px,
+                     const int8_t *lines);
 #define TILE(h, v)                                                                                                  \
     static void planar_##h##x##v(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, const finish *f, uint32_t px,  \
                                  const int8_t *lines) {                                                             \

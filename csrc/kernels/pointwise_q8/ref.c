@@ -23,7 +23,8 @@ void spr_pw_dense_q8_ref(const spr_pw_q8_args *a) {
         for (uint32_t px = a->px0; px < a->px1; px++) {
             const int8_t *w = p.w + ((size_t)(row / 4) * p.groups * 4 + row % 4) * 4;
             int32_t sum = p.bias[row];
-            for (uint32_t g = 0; g < p.groups; g++) sum += dot(w + (size_t)g * 16, a->x + ((size_t)p.offset[g] + px) * 4);
+            for (uint32_t g = 0; g < p.groups; g++)
+                sum += dot(w + (size_t)g * 16, a->x + ((size_t)p.offset[g] + px) * 4);
             store(a, row, px, sum, p.scale[row]);
         }
 }

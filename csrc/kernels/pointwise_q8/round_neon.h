@@ -1,6 +1,6 @@
 /* From values in quanta to bytes, with NEON, and the constants that takes; for pointwise and depthwise kernels.
- * ROUND_BY_ADDING, defined for cores on which conversions are slow: the sum of a number and 1.5 * 2^23 has the rounded number in its
- * lower bits. */
+ * ROUND_BY_ADDING, defined for cores on which conversions are slow: the sum of a number and 1.5 * 2^23 has the rounded
+ * number in its lower bits. */
 #ifndef SPR_KERNELS_POINTWISE_Q8_ROUND_NEON_H
 #define SPR_KERNELS_POINTWISE_Q8_ROUND_NEON_H
 
@@ -43,7 +43,8 @@ SPR_INLINE int8x16_t spr_q8_to_bytes(const spr_q8_rounding *c, const float32x4_t
         const float32x4_t in = vminq_f32(vmaxq_f32(value[i], c->least), c->most);
         q[i] = vreinterpretq_s16_f32(vaddq_f32(in, vdupq_n_f32(12582912.0f)));
     }
-    const int8x16_t low = vreinterpretq_s8_s16(vuzp1q_s16(q[0], q[1])), high = vreinterpretq_s8_s16(vuzp1q_s16(q[2], q[3]));
+    const int8x16_t low = vreinterpretq_s8_s16(vuzp1q_s16(q[0], q[1])),
+                    high = vreinterpretq_s8_s16(vuzp1q_s16(q[2], q[3]));
     return vaddq_s8(vuzp1q_s8(low, high), c->y_zero_bytes);
 #else
     int32x4_t q[4];

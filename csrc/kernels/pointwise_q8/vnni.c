@@ -1,5 +1,5 @@
-/* Quantized pointwise convolution with AVX-512 VNNI: a vector is 16 pixels of a group of channels, and VPDPBUSD adds the products
-   of the four channels to 16 sums. */
+/* Quantized pointwise convolution with AVX-512 VNNI: a vector is 16 pixels of a group of channels, and VPDPBUSD adds
+   the products of the four channels to 16 sums. */
 #include "base/compiler.h"
 
 #if SPR_X86_64

@@ -1,5 +1,5 @@
-/* Quantized pointwise kernels of x86: a vector is pixels of a group of channels. Included behind x86_finish.tmpl.h with these
- * defined besides:
+/* Quantized pointwise kernels of x86: a vector is pixels of a group of channels. Included behind x86_finish.tmpl.h with
+ * these defined besides:
  *
  *   ROWS, VECTORS     the largest tile of the dense kernel, rows a multiple of 4
  *   VECTORS_1X4, VECTORS_2X4   most vectors of pixels of a sparse tile
@@ -36,11 +36,12 @@ SPR_INLINE void NAME(dense_tile)(const uint32_t h, const uint32_t v, const spr_p
     for (uint32_t r = 0; r < h; r += 4) NAME(finish_rows)(a, f, v, sums[0] + r, ROWS, p->scale, row + r, px);
 }
 
-typedef void NAME(tile_fn)(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const NAME(finish) * f, uint32_t row, uint32_t px);
-#define DENSE_TILE(name, h, v)                                                                                             \
-    static void NAME(name)(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const NAME(finish) * f, uint32_t row,       \
-                           uint32_t px) {                                                                                  \
-        NAME(dense_tile)(h, (v) < VECTORS ? (v) : VECTORS, a, p, f, row, px);                                              \
+typedef void NAME(tile_fn)(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const NAME(finish) * f, uint32_t row,
+                           uint32_t px);
+#define DENSE_TILE(name, h, v)                                                                                         \
+    static void NAME(name)(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const NAME(finish) * f, uint32_t row,   \
+                           uint32_t px) {                                                                              \
+        NAME(dense_tile)(h, (v) < VECTORS ? (v) : VECTORS, a, p, f, row, px);                                          \
     }
 DENSE_TILE(dense_one_1, 4, 1) DENSE_TILE(dense_one_2, 4, 2) DENSE_TILE(dense_one_3, 4, 3)
 DENSE_TILE(dense_1, ROWS, 1) DENSE_TILE(dense_2, ROWS, 2) DENSE_TILE(dense_3, ROWS, 3)
@@ -63,10 +64,10 @@ SPR_INLINE void NAME(dense)(const spr_pw_q8_args *a) {
 
 /* ---- sparse ---- */
 
-/* All rows of the call, blocks of h rows, times v vectors. Two blocks at a time: where there are few sums each block has its own, as
-   one has to wait for the other. */
-SPR_INLINE void NAME(sparse_tile)(const uint32_t h, const uint32_t v, const spr_pw_q8_args *a, const spr_pw_q8_packed *p,
-                                  const NAME(finish) * f, uint32_t px) {
+/* All rows of the call, blocks of h rows, times v vectors. Two blocks at a time: where there are few sums each block
+   has its own, as one has to wait for the other. */
+SPR_INLINE void NAME(sparse_tile)(const uint32_t h, const uint32_t v, const spr_pw_q8_args *a,
+                                  const spr_pw_q8_packed *p, const NAME(finish) * f, uint32_t px) {
     const spr_q8 *const x = a->x + (size_t)px * SPR_Q8_GROUP;
     const uint32_t sets = SETS(h * v);
     for (uint32_t first = a->row0; first < a->row1; first += 4) {
@@ -100,15 +101,18 @@ SPR_INLINE void NAME(sparse_tile)(const uint32_t h, const uint32_t v, const spr_
 }
 
 typedef void NAME(sparse_fn)(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const NAME(finish) * f, uint32_t px);
-#define SPARSE_TILE(h, v)                                                                                                    \
-    static void NAME(sparse_##h##x##v)(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const NAME(finish) * f, uint32_t px) { \
-        NAME(sparse_tile)(h, (v) < VECTORS_##h##X4 ? (v) : VECTORS_##h##X4, a, p, f, px);                                    \
+#define SPARSE_TILE(h, v)                                                                                              \
+    static void NAME(sparse_##h##x##v)(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const NAME(finish) * f,     \
+                                       uint32_t px) {                                                                  \
+        NAME(sparse_tile)(h, (v) < VECTORS_##h##X4 ? (v) : VECTORS_##h##X4, a, p, f, px);                              \
     }
-#define SPARSE_TILES(h)                                                                                                      \
-    SPARSE_TILE(h, 1) SPARSE_TILE(h, 2) SPARSE_TILE(h, 3) SPARSE_TILE(h, 4) SPARSE_TILE(h, 5) SPARSE_TILE(h, 6)              \
-    SPARSE_TILE(h, 7)                                                                                                        \
-    static NAME(sparse_fn) *const NAME(tiles_##h)[] = {NAME(sparse_##h##x1), NAME(sparse_##h##x2), NAME(sparse_##h##x3),     \
-                                                       NAME(sparse_##h##x4), NAME(sparse_##h##x5), NAME(sparse_##h##x6),     \
+#define SPARSE_TILES(h)                                                                                                \
+    SPARSE_TILE(h, 1) SPARSE_TILE(h, 2) SPARSE_TILE(h, 3) SPARSE_TILE(h, 4) SPARSE_TILE(h, 5) SPARSE_TILE(h, 6)        \
+    SPARSE_TILE(h, 7)                                                                                                  \
+    static NAME(sparse_fn) *const NAME(tiles_##h)[] = {NAME(sparse_##h##x1), NAME(sparse_##h##x2),                     \
+                                                       NAME(sparse_##h##x3),                                           \
+                                                       NAME(sparse_##h##x4), NAME(sparse_##h##x5),                     \
+                                                           NAME(sparse_##h##x6),                                       \
                                                        NAME(sparse_##h##x7)};
 SPARSE_TILES(1)
 SPARSE_TILES(2)

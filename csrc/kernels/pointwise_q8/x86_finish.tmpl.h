@@ -17,9 +17,12 @@ typedef struct NAME(finish) {
 SPR_INLINE NAME(finish) NAME(finish_of)(const spr_pw_q8_args *a) {
     const spr_q8_finish *f = a->finish;
     return (NAME(finish)){
-        .y_zero = MM(set1_epi16)((short)f->y_zero), .lo = MM(set1_epi8)((char)f->lo),
+        .y_zero = MM(set1_epi16)((short)f->y_zero),
+        .lo = MM(set1_epi8)((char)f->lo),
         .bytes = REPEAT16(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)),
-        .hi = MM(set1_ps)((float)(f->hi - f->y_zero)), .z_scale = MM(set1_ps)(f->z_scale), .z_zero = MM(set1_epi32)(f->z_zero),
+        .hi = MM(set1_ps)((float)(f->hi - f->y_zero)),
+        .z_scale = MM(set1_ps)(f->z_scale),
+        .z_zero = MM(set1_epi32)(f->z_zero),
         .plain = !f->to_float && !a->z && f->act.fn == SPR_FN_NONE,
     };
 }
@@ -33,8 +36,8 @@ SPR_INLINE void NAME(activate)(const spr_pw_q8_args *a, uint32_t row, F *value) 
     }
 }
 
-/* To quantized numbers: four rows of a vector of pixels. What is below any integer converts to the least one, and packing
-   saturates: only the upper end needs a clamp before. */
+/* To quantized numbers: four rows of a vector of pixels. What is below any integer converts to the least one, and
+   packing saturates: only the upper end needs a clamp before. */
 SPR_INLINE void NAME(round)(const NAME(finish) * f, const F *value, spr_q8 *y) {
     I q[SPR_Q8_GROUP];
     SPR_UNROLL for (uint32_t r = 0; r < SPR_Q8_GROUP; r++) q[r] = MM(cvtps_epi32)(MM(min_ps)(value[r], f->hi));
@@ -44,8 +47,8 @@ SPR_INLINE void NAME(round)(const NAME(finish) * f, const F *value, spr_q8 *y) {
 }
 
 /* Whatever is not just rounded. */
-static SPR_NOINLINE void NAME(finish_special)(const spr_pw_q8_args *a, const NAME(finish) * f, const I *sum, const float *scale,
-                                              uint32_t row, uint32_t px) {
+static SPR_NOINLINE void NAME(finish_special)(const spr_pw_q8_args *a, const NAME(finish) * f, const I *sum,
+                                              const float *scale, uint32_t row, uint32_t px) {
     const spr_q8_finish *fin = a->finish;
     const size_t quad = row / SPR_Q8_GROUP;
     F value[SPR_Q8_GROUP];
@@ -66,15 +69,16 @@ static SPR_NOINLINE void NAME(finish_special)(const spr_pw_q8_args *a, const NAM
 }
 
 /* v vectors of pixels from px on of the rows from row on; their sums `step` vectors apart. */
-SPR_INLINE void NAME(finish_rows)(const spr_pw_q8_args *a, const NAME(finish) * f, uint32_t v, const I *sum, uint32_t step,
-                                  const float *scale, uint32_t row, uint32_t px) {
+SPR_INLINE void NAME(finish_rows)(const spr_pw_q8_args *a, const NAME(finish) * f, uint32_t v, const I *sum,
+                                  uint32_t step, const float *scale, uint32_t row, uint32_t px) {
     scale += row;
     if (!f->plain) {
         for (uint32_t j = 0; j < v; j++) NAME(finish_special)(a, f, sum + j * step, scale, row, px + j * LANES);
         return;
     }
     spr_q8 *y = (spr_q8 *)a->y + ((size_t)(row / SPR_Q8_GROUP) * a->y_stride + px) * SPR_Q8_GROUP;
-    const F s[SPR_Q8_GROUP] = {MM(set1_ps)(scale[0]), MM(set1_ps)(scale[1]), MM(set1_ps)(scale[2]), MM(set1_ps)(scale[3])};
+    const F s[SPR_Q8_GROUP] = {MM(set1_ps)(scale[0]), MM(set1_ps)(scale[1]), MM(set1_ps)(scale[2]),
+                               MM(set1_ps)(scale[3])};
     for (; v > 0; v--, sum += step, y += LANES * SPR_Q8_GROUP) {
         F value[SPR_Q8_GROUP];
         SPR_UNROLL for (uint32_t r = 0; r < SPR_Q8_GROUP; r++) value[r] = MM(mul_ps)(MM(cvtepi32_ps)(sum[r]), s[r]);

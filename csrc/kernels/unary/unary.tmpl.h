@@ -1,5 +1,5 @@
-/* A kernel of every function of one variable, over NAME, ACT (the type of spr_act's constants), ACT_LOAD, and a function
- * loop(x, y, n, constants) that is to be inlined: each function then has loops of its own. */
+/* A kernel of every function of one variable, over NAME, ACT (the type of spr_act's constants), ACT_LOAD, and a
+ * function loop(x, y, n, constants) that is to be inlined: each function then has loops of its own. */
 void NAME(const float *x, float *y, size_t n, const spr_act *act) {
     ACT c = ACT_LOAD(act, 0);
     if (act->fn == SPR_FN_LOG || act->fn > SPR_FN_ERF) {

@@ -1,4 +1,5 @@
-/* Which kernel multiplies by a matrix of weights: the one estimated to be fastest, or with autotuning the one measured to be. */
+/* Which kernel multiplies by a matrix of weights: the one estimated to be fastest, or with autotuning the one measured
+   to be. */
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +16,8 @@ static const spr_kernel_class turned_class[FORMATS] = {SPR_K_COUNT, SPR_K_PW_CSR
 /* Cycles an element for turning rows into planes or planes into rows. */
 #define TURN_CYCLES 1.5
 
-/* By how much a sparse kernel has to be estimated cheaper than the dense one: estimates err, and sparse must not lose. */
+/* By how much a sparse kernel has to be estimated cheaper than the dense one: estimates err, and sparse must not
+   lose. */
 #define SPARSE_MARGIN 0.9
 
 typedef struct candidate {
@@ -45,7 +47,8 @@ spr_work spr_pointwise_work(const spr_value *weights, const spr_pointwise_use *u
 }
 
 /* Which formats the layer and the policy admit; the reason where only dense ones are. */
-static void admit(const spr_plan_ctx *ctx, spr_step *step, const spr_value *weights, const spr_pointwise_use *use, choice *c) {
+static void admit(const spr_plan_ctx *ctx, spr_step *step, const spr_value *weights, const spr_pointwise_use *use,
+                  choice *c) {
     uint32_t n = (uint32_t)weights->desc.dim[0], k = (uint32_t)weights->desc.dim[1];
     /* sparse kernels may keep byte offsets of planes in 32 bits */
     size_t x_stride = use->fully_connected && use->pixels > 1 ? spr_turned_stride(use->pixels) : use->x_stride;
@@ -64,13 +67,15 @@ static void admit(const spr_plan_ctx *ctx, spr_step *step, const spr_value *weig
     c->admitted[DENSE] = !c->admitted[CSR] || ctx->sparse != SPR_SPARSE_ALWAYS;
 }
 
-/* The best kernels of the admitted formats; with autotuning all, and those for in-order cores on any core that has their
-   instructions, but not plain C if there is another. `more`: cycles besides those of the kernel. */
-static void collect_from(const spr_kernel_class *classes, const spr_plan_ctx *ctx, const spr_work *work, double more, choice *c) {
+/* The best kernels of the admitted formats; with autotuning all, and those for in-order cores on any core that has
+   their instructions, but not plain C if there is another. `more`: cycles besides those of the kernel. */
+static void collect_from(const spr_kernel_class *classes, const spr_plan_ctx *ctx, const spr_work *work, double more,
+                         choice *c) {
     uint32_t features = ctx->features;
     if (ctx->tune && features & SPR_ISA_NEON) features |= SPR_ISA_INORDER;
     for (int f = 0; f < FORMATS; f++) {
-        const spr_kernel *usual = c->admitted[f] && classes[f] < SPR_K_COUNT ? spr_kernel_best(classes[f], ctx->features) : NULL;
+        const spr_kernel *usual =
+            c->admitted[f] && classes[f] < SPR_K_COUNT ? spr_kernel_best(classes[f], ctx->features) : NULL;
         for (size_t i = 0; usual && i < spr_kernel_count && c->count < MAX_CANDIDATES; i++) {
             const spr_kernel *kernel = &spr_kernels[i];
             if (kernel->cls != classes[f] || !spr_kernel_runs(kernel, features)) continue;
@@ -109,7 +114,7 @@ static void tell(char *text, size_t size, const char *what, const candidate *lis
     }
 }
 
-/* ---- measuring ------------------------------------------------------------------------------------------------------------ */
+/* ---- measuring --------------------------------------------------------------------------------------------------- */
 
 /* A layer made for one kernel, and tensors to run it on. */
 typedef struct rehearsal {
@@ -131,7 +136,8 @@ static void rehearse(const spr_run_ctx *ctx, void *arg) {
 }
 
 /* An image tensor with ordinary numbers in it. `stride`: floats between planes, 0: as the plan would lay it out. */
-static spr_status make_tensor(spr_plan_ctx *ctx, const spr_pointwise_use *use, uint32_t channels, size_t stride, spr_view *view) {
+static spr_status make_tensor(spr_plan_ctx *ctx, const spr_pointwise_use *use, uint32_t channels, size_t stride,
+                              spr_view *view) {
     view->desc = (spr_desc){.dtype = SPR_FLOAT32, .rank = 4,
                             .dim = {(int64_t)use->images, channels, 1, (int64_t)use->pixels}};
     spr_strides_planes(&view->desc, view->stride);
@@ -192,7 +198,8 @@ static spr_status choose_tuned(spr_plan_ctx *ctx, spr_step *step, const spr_valu
     for (int i = 0; known && i < c->count; i++)
         if (!strcmp(c->list[i].kernel->name, known->kernel)) chosen = i;
     if (chosen >= 0) {
-        snprintf(step->reason + used, sizeof step->reason - used, "%smeasured before, us: %s", separator, known->figures);
+        snprintf(step->reason + used, sizeof step->reason - used, "%smeasured before, us: %s", separator,
+                 known->figures);
     } else {
         double us[MAX_CANDIDATES];
         char figures[SPR_TUNE_FIGURES] = "";

@@ -55,7 +55,7 @@ static void compare_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_loops_run(ctx, step, &((const compare_state *)step->state)->loops, compare_inner);
 }
 
-/* ---- Where --------------------------------------------------------------------------------------------------------------- */
+/* ---- Where ------------------------------------------------------------------------------------------------------- */
 
 static spr_status where_plan(spr_plan_ctx *ctx, spr_step *step) {
     spr_loops *loops = spr_plan_alloc(ctx, sizeof *loops, "a layer");

@@ -1,5 +1,5 @@
-/* Conv: 1x1 layers go to the pointwise kernels (dense or sparse), images of one pixel to the FC kernels, the rest to the
-   depthwise and general convolution kernels, or unrolled to the sparse ones. */
+/* Conv: 1x1 layers go to the pointwise kernels (dense or sparse), images of one pixel to the FC kernels, the rest to
+   the depthwise and general convolution kernels, or unrolled to the sparse ones. */
 #include "runtime/ops/conv.h"
 
 #include <stdio.h>
@@ -22,7 +22,7 @@ typedef struct conv_state {
     spr_unrolled *unrolled; /* SPR_CONV_WINDOW with sparse weights, if that is faster */
 } conv_state;
 
-/* ---- planning ------------------------------------------------------------------------------------------------------------ */
+/* ---- planning ---------------------------------------------------------------------------------------------------- */
 
 static spr_status plan_pointwise(spr_plan_ctx *ctx, spr_step *step, conv_state *state) {
     const spr_window *win = &state->shape.win;
@@ -79,7 +79,8 @@ static void split_into(const spr_conv_shape *shape, uint32_t want, conv_state *s
 static void split_window(const spr_plan_ctx *ctx, spr_step *step, conv_state *state) {
     uint32_t images = (uint32_t)step->in[0].desc.dim[0], threads = (uint32_t)ctx->threads, best = 1;
     int parallel = threads > 1 && step->macs >= SPR_PARALLEL_MACS;
-    for (uint32_t each = SPR_TASKS_PER_THREAD; parallel && each <= 2 * SPR_TASKS_PER_THREAD && step->balance < SPR_EVEN; each++) {
+    for (uint32_t each = SPR_TASKS_PER_THREAD; parallel && each <= 2 * SPR_TASKS_PER_THREAD && step->balance < SPR_EVEN;
+         each++) {
         uint32_t want = (each * threads + images - 1) / images;
         split_into(&state->shape, want, state);
         double even = window_balance(ctx, state, images);
@@ -112,7 +113,8 @@ static spr_status plan_window(spr_plan_ctx *ctx, spr_step *step, conv_state *sta
     if (!depthwise && weights.encoding == SPR_ENC_DENSE) why = "weights are stored dense";
     if (!depthwise && weights.encoding != SPR_ENC_DENSE && ctx->sparse == SPR_SPARSE_NEVER)
         why = "sparse kernels are switched off (sparse=never)";
-    if (!step->reason[0]) snprintf(step->reason, sizeof step->reason, "%s%ux%u: %s", kind, shape->win.kh, shape->win.kw, why);
+    if (!step->reason[0])
+        snprintf(step->reason, sizeof step->reason, "%s%ux%u: %s", kind, shape->win.kh, shape->win.kw, why);
     step->scratch = state->kernel->conv->scratch(shape);
     step->packed_bytes = state->kernel->conv->size(shape);
     state->packed = spr_plan_alloc(ctx, spr_round_up(step->packed_bytes + 1, SPR_LINE), "packed weights");
@@ -157,7 +159,7 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
     return state->way >= SPR_CONV_DEPTHWISE ? plan_window(ctx, step, state) : plan_pointwise(ctx, step, state);
 }
 
-/* ---- running --------------------------------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 static void run_window(const conv_state *state, const spr_part *part, uint32_t row0, uint32_t row1) {
     spr_conv_args args = {

@@ -4,7 +4,7 @@
 
 #include "runtime/ops/ops.h"
 
-/* ---- half precision ---------------------------------------------------------------------------------------------------------- */
+/* ---- half precision ---------------------------------------------------------------------------------------------- */
 
 static double half_to_double(uint16_t h) {
     int exponent = h >> 10 & 31, mantissa = h & 1023;
@@ -28,7 +28,7 @@ static uint16_t double_to_half(double value) {
     return sign | (uint16_t)(((exponent + 13) << 10) + (int)quanta);
 }
 
-/* ---- Cast ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Cast -------------------------------------------------------------------------------------------------------- */
 
 /* A number of any type on its way from one to another: exact for integers and for floating point alike. */
 typedef struct number {
@@ -59,7 +59,9 @@ static void store(void *data, spr_dtype dtype, int64_t i, number v, int from_uns
     double f = v.is_float ? v.f : from_unsigned ? (double)v.i : (double)(int64_t)v.i;
     uint64_t n = v.is_float ? to_integer(v.f, dtype == SPR_UINT64) : v.i;
     switch (dtype) {
-    case SPR_FLOAT32: ((float *)data)[i] = v.is_float ? (float)v.f : from_unsigned ? (float)v.i : (float)(int64_t)v.i; break;
+    case SPR_FLOAT32:
+        ((float *)data)[i] = v.is_float ? (float)v.f : from_unsigned ? (float)v.i : (float)(int64_t)v.i;
+        break;
     case SPR_FLOAT64: ((double *)data)[i] = f; break;
     case SPR_FLOAT16: ((uint16_t *)data)[i] = double_to_half(f); break;
     case SPR_BOOL: ((uint8_t *)data)[i] = v.is_float ? v.f != 0 : v.i != 0; break;
@@ -85,7 +87,8 @@ static void cast_range(void *arg, int64_t begin, int64_t end) {
             for (int64_t i = 0; i < inner; i++) dst[i] = src[i];
             continue;
         }
-        for (int64_t i = 0; i < inner; i++) store(y->data, to, put + i, load(x->data, from, at + i), from == SPR_UINT64);
+        for (int64_t i = 0; i < inner; i++)
+            store(y->data, to, put + i, load(x->data, from, at + i), from == SPR_UINT64);
     }
 }
 
@@ -93,11 +96,12 @@ static void cast_run(const spr_run_ctx *ctx, const spr_step *step) {
     const spr_desc *y = &step->out[0].desc;
     int64_t elements = spr_desc_count(y);
     if (elements)
-        spr_parallel_range(ctx, y->rank == 4 ? y->dim[0] * y->dim[1] : 1, elements, cast_range, (void *)(uintptr_t)step);
+        spr_parallel_range(ctx, y->rank == 4 ? y->dim[0] * y->dim[1] : 1, elements, cast_range,
+                           (void *)(uintptr_t)step);
     spr_view_zero_padding(&step->out[0]);
 }
 
-/* ---- QuantizeLinear, DequantizeLinear ------------------------------------------------------------------------------------------ */
+/* ---- QuantizeLinear, DequantizeLinear ---------------------------------------------------------------------------- */
 
 typedef struct quant_state {
     int axis; /* -1: one scale for all */
@@ -120,8 +124,9 @@ static spr_status quant_plan(spr_plan_ctx *ctx, spr_step *step, int64_t axis, sp
             state->high = ranges[i].high;
             return SPR_OK;
         }
-    return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': quantized type %s, supported are 8 and 16 bit types and int32",
-                    step->node->name, spr_dtype_name(quantized));
+    return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED,
+                    "node '%s': quantized type %s, supported are 8 and 16 bit types and int32", step->node->name,
+                    spr_dtype_name(quantized));
 }
 
 static spr_status quantize_plan(spr_plan_ctx *ctx, spr_step *step) {
@@ -144,7 +149,8 @@ static void quant_run(const spr_run_ctx *ctx, const spr_step *step) {
         int64_t zero = spr_step_has(step, 2) ? (int64_t)load(step->in[2].data, step->in[2].desc.dtype, s).i : 0;
         if (step->node->op == SPR_OP_QuantizeLinear) {
             double q = (double)nearbyintf(((const float *)x->data)[at] / scale[s]) + (double)zero;
-            q = !(q > (double)state->low) ? (double)state->low : q > (double)state->high ? (double)state->high : q; /* NaN: low */
+            /* NaN: low */
+            q = !(q > (double)state->low) ? (double)state->low : q > (double)state->high ? (double)state->high : q;
             store(y->data, y->desc.dtype, put, (number){0, 0, (uint64_t)(int64_t)q}, 0);
         } else {
             int64_t q = (int64_t)load(x->data, x->desc.dtype, at).i;
@@ -162,7 +168,7 @@ static void quant_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_zero_padding(y);
 }
 
-/* ---- Shape, ConstantOfShape ------------------------------------------------------------------------------------------------------ */
+/* ---- Shape, ConstantOfShape -------------------------------------------------------------------------------------- */
 
 static void shape_run(const spr_run_ctx *ctx, const spr_step *step) {
     (void)ctx;

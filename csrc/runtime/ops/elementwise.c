@@ -4,7 +4,7 @@
 
 #include "runtime/ops/ops.h"
 
-/* ---- Unary --------------------------------------------------------------------------------------------------------------- */
+/* ---- Unary ------------------------------------------------------------------------------------------------------- */
 
 typedef struct unary_state {
     spr_act act;
@@ -21,8 +21,8 @@ static spr_status unary_plan(spr_plan_ctx *ctx, spr_step *step) {
     step->kernel = spr_kernel_best(SPR_K_UNARY, ctx->features);
     state->fn = step->kernel->run.unary;
     state->per_channel = spr_step_has(step, 1) && spr_desc_count(&step->in[1].desc) > 1;
-    return spr_plan_act(ctx, step, SPR_ATTR_OF(step, Unary, fn), SPR_ATTR_OF(step, Unary, a), SPR_ATTR_OF(step, Unary, b), 1,
-                        channels, &state->act);
+    return spr_plan_act(ctx, step, SPR_ATTR_OF(step, Unary, fn), SPR_ATTR_OF(step, Unary, a),
+                        SPR_ATTR_OF(step, Unary, b), 1, channels, &state->act);
 }
 
 typedef struct unary_job {
@@ -58,7 +58,9 @@ static void unary_integers(const spr_step *step) {
         for (int64_t i = 0; i < to.length; i++) {
             int64_t at = spr_run_offset(&to, r) + i, value = spr_read_int(y->data, y->desc.dtype, at);
             int64_t negated = (int64_t)(0 - (uint64_t)value); /* wraps at the smallest value, as numpy does */
-            int64_t result = fn == SPR_FN_NEG ? negated : fn == SPR_FN_ABS ? (value < 0 ? negated : value) : (value > 0) - (value < 0);
+            int64_t result = fn == SPR_FN_NEG   ? negated
+                             : fn == SPR_FN_ABS ? (value < 0 ? negated : value)
+                                                : (value > 0) - (value < 0);
             if (y->desc.dtype == SPR_INT64)
                 memcpy((char *)y->data + at * 8, &result, 8);
             else
@@ -131,7 +133,7 @@ static void unary_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_zero_padding(y);
 }
 
-/* ---- Binary -------------------------------------------------------------------------------------------------------------- */
+/* ---- Binary ------------------------------------------------------------------------------------------------------ */
 
 typedef struct binary_state {
     spr_loops loops;
@@ -168,7 +170,7 @@ static uint64_t integer_power(uint64_t base, uint64_t e, int is_signed) {
     return result;
 }
 
-#define INTEGER_RUN(type, wide, negative)                                                                                \
+#define INTEGER_RUN(type, wide, negative)                                                                              \
     for (int64_t i = 0; i < n; i++) {                                                                               \
         type p = ((const type *)a)[i * a_step], q = ((const type *)b)[i * b_step], r = 0;                           \
         switch (fn) {                                                                                               \
@@ -176,7 +178,8 @@ static uint64_t integer_power(uint64_t base, uint64_t e, int is_signed) {
         case SPR_BIN_SUB: r = (type)((wide)p - (wide)q); break;                                                     \
         case SPR_BIN_MUL: r = (type)((wide)p * (wide)q); break;                                                     \
         /* by zero there is no answer, and the smallest number by -1 overflows */                                   \
-        case SPR_BIN_DIV: r = q == 0 ? 0 : negative && q == (type)-1 ? (type)((wide)0 - (wide)p) : (type)(p / q); break; \
+        case SPR_BIN_DIV: r = q == 0 ? 0 : negative && q == (type)-1                                                   \
+            ? (type)((wide)0 - (wide)p) : (type)(p / q); break;                                                        \
         case SPR_BIN_MIN: r = p < q ? p : q; break;                                                                 \
         case SPR_BIN_MAX: r = p > q ? p : q; break;                                                                 \
         case SPR_BIN_FMOD:                                                                                          \
@@ -247,7 +250,7 @@ static void binary_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_loops_run(ctx, step, &s->loops, binary_inner);
 }
 
-/* ---- BatchNormalization --------------------------------------------------------------------------------------------------- */
+/* ---- BatchNormalization ------------------------------------------------------------------------------------------ */
 
 typedef struct norm_state {
     float *scale, *shift; /* y = x * scale + shift, per channel */

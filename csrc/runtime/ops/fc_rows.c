@@ -1,6 +1,6 @@
-/* Fully connected layers on a batch of rows: by FC kernels row by row, or as an image whose pixels are the rows, by the pointwise
-   kernels. Turning the rows into planes and back takes a cycle or two an element, and makes sparse weights pay: a vector then
-   holds a channel of 16 rows, so that a nonzero is one multiply-add for all of them. */
+/* Fully connected layers on a batch of rows: by FC kernels row by row, or as an image whose pixels are the rows, by the
+   pointwise kernels. Turning the rows into planes and back takes a cycle or two an element, and makes sparse weights
+   pay: a vector then holds a channel of 16 rows, so that a nonzero is one multiply-add for all of them. */
 #include <string.h>
 
 #include "runtime/ops/ops.h"
@@ -48,9 +48,10 @@ static void fc_task(void *arg, int task, int thread) {
     pw->kernel->run.fc(&args);
 }
 
-/* ---- rows as planes ------------------------------------------------------------------------------------------------------- */
+/* ---- rows as planes ---------------------------------------------------------------------------------------------- */
 
-enum { STRIP = 8, BLOCK = 64 }; /* rows that are read side by side; channels until the next rows of a line have their turn */
+enum { STRIP = 8, BLOCK = 64 }; /* rows that are read side by side; channels until the next rows of a line have their
+                                   turn */
 
 static float *row_at(const fc_job *job, const spr_fc_side *side, size_t row) {
     const spr_fc_rows *rows = job->rows;
@@ -65,9 +66,8 @@ static uint32_t strip(const fc_job *job, uint32_t first, float **row) {
     return left < STRIP ? left : STRIP;
 }
 
-/* The lines [begin, end) of all planes from rows; zeros where there are no more rows. */
-static void into_planes(void *arg, int64_t begin, int64_t end) {
-    const fc_job *job = arg;
+/* The lines [begin, end) of all planes from rows, with zeros where there are no more rows, or back into them. */
+SPR_INLINE void turn_lines(const int back, const fc_job *job, int64_t begin, int64_t end) {
     const size_t stride = job->pw->turned;
     for (uint32_t line = (uint32_t)begin * SPR_PX; line < (uint32_t)end * SPR_PX; line += SPR_PX)
         for (uint32_t from = 0; from < job->width; from += BLOCK)
@@ -77,30 +77,17 @@ static void into_planes(void *arg, int64_t begin, int64_t end) {
                 for (uint32_t c = from; c < to; c++) {
                     float *plane = job->planes + c * stride + px;
                     if (rows == STRIP)
-                        for (int r = 0; r < STRIP; r++) plane[r] = row[r][c];
+                        for (int r = 0; r < STRIP; r++) *(back ? row[r] + c : plane + r) = back ? plane[r] : row[r][c];
+                    else if (back)
+                        for (uint32_t r = 0; r < rows; r++) row[r][c] = plane[r];
                     else
                         for (uint32_t r = 0; r < STRIP; r++) plane[r] = r < rows ? row[r][c] : 0;
                 }
             }
 }
 
-static void into_rows(void *arg, int64_t begin, int64_t end) {
-    const fc_job *job = arg;
-    const size_t stride = job->pw->turned;
-    for (uint32_t line = (uint32_t)begin * SPR_PX; line < (uint32_t)end * SPR_PX; line += SPR_PX)
-        for (uint32_t from = 0; from < job->width; from += BLOCK)
-            for (uint32_t px = line; px < line + SPR_PX; px += STRIP) {
-                float *row[STRIP];
-                const uint32_t rows = strip(job, px, row), to = job->width - from > BLOCK ? from + BLOCK : job->width;
-                for (uint32_t c = from; c < to; c++) {
-                    const float *plane = job->planes + c * stride + px;
-                    if (rows == STRIP)
-                        for (int r = 0; r < STRIP; r++) row[r][c] = plane[r];
-                    else
-                        for (uint32_t r = 0; r < rows; r++) row[r][c] = plane[r];
-                }
-            }
-}
+static void into_planes(void *arg, int64_t begin, int64_t end) { turn_lines(0, arg, begin, end); }
+static void into_rows(void *arg, int64_t begin, int64_t end) { turn_lines(1, arg, begin, end); }
 
 static void turn(const spr_run_ctx *ctx, fc_job *job, const spr_fc_side *side, uint32_t width, float *planes,
                  spr_range_fn *direction) {

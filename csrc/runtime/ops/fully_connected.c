@@ -8,8 +8,9 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
     if (!pw) return SPR_ERROR_MEMORY;
     size_t m = k ? (size_t)(spr_desc_count(x) / k) : 0;
     spr_act act;
-    spr_status status = spr_plan_act(ctx, step, SPR_ATTR_OF(step, FullyConnected, act), SPR_ATTR_OF(step, FullyConnected, act_a),
-                                     SPR_ATTR_OF(step, FullyConnected, act_b), 4, n, &act);
+    spr_status status =
+        spr_plan_act(ctx, step, SPR_ATTR_OF(step, FullyConnected, act), SPR_ATTR_OF(step, FullyConnected, act_a),
+                     SPR_ATTR_OF(step, FullyConnected, act_b), 4, n, &act);
     if (status) return status;
     spr_pointwise_use use = {.fully_connected = 1, .pixels = m, .images = 1, .x_stride = 1};
     step->state = pw;

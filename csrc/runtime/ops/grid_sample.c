@@ -25,7 +25,8 @@ typedef struct taps {
 static spr_status grid_plan(spr_plan_ctx *ctx, spr_step *step) {
     grid_state *state = spr_plan_alloc(ctx, sizeof *state, "a layer");
     if (!state) return SPR_ERROR_MEMORY;
-    const char *mode = SPR_ATTR_OF(step, GridSample, mode)->s, *padding = SPR_ATTR_OF(step, GridSample, padding_mode)->s;
+    const char *mode = SPR_ATTR_OF(step, GridSample, mode)->s,
+               *padding = SPR_ATTR_OF(step, GridSample, padding_mode)->s;
     state->mode = !strcmp(mode, "nearest") ? NEAREST : !strcmp(mode, "linear") ? LINEAR : CUBIC;
     state->padding = !strcmp(padding, "zeros") ? ZEROS : !strcmp(padding, "border") ? BORDER : REFLECTION;
     state->align_corners = (int)SPR_ATTR_OF(step, GridSample, align_corners)->i;
@@ -49,7 +50,8 @@ static double to_pixels(const grid_state *s, double v, int64_t dim) {
 
 /* The position with what lies outside brought in, as far as the mode of padding does that to positions. */
 static double bring_in(const grid_state *s, double x, int64_t dim) {
-    if (s->padding == REFLECTION) x = s->align_corners ? reflect(x, 0, (double)(dim - 1)) : reflect(x, -0.5, (double)dim - 0.5);
+    if (s->padding == REFLECTION)
+        x = s->align_corners ? reflect(x, 0, (double)(dim - 1)) : reflect(x, -0.5, (double)dim - 0.5);
     if (s->padding != ZEROS) x = x < 0 ? 0 : x > (double)(dim - 1) ? (double)(dim - 1) : x;
     return x;
 }
@@ -126,7 +128,8 @@ static void grid_lines(void *arg, int64_t begin, int64_t end) {
 
 static void grid_run(const spr_run_ctx *ctx, const spr_step *step) {
     const spr_desc *y = &step->out[0].desc;
-    if (spr_desc_count(y)) spr_parallel_range(ctx, y->dim[0] * y->dim[2], spr_desc_count(y), grid_lines, (void *)(uintptr_t)step);
+    if (spr_desc_count(y))
+        spr_parallel_range(ctx, y->dim[0] * y->dim[2], spr_desc_count(y), grid_lines, (void *)(uintptr_t)step);
     spr_view_zero_padding(&step->out[0]);
 }
 

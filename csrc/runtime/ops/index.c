@@ -3,7 +3,7 @@
 
 #include "runtime/ops/ops.h"
 
-/* ---- element by element -------------------------------------------------------------------------------------------------- */
+/* ---- element by element ------------------------------------------------------------------------------------------ */
 
 /* Where in `view` element `index` of the indices points: to itself, but along the axis to what it says. */
 static int64_t pointed_at(const spr_view *view, const spr_view *indices, const int64_t *index, int axis) {
@@ -51,15 +51,17 @@ static void scatter_elements_run(const spr_run_ctx *ctx, const spr_step *step) {
     size_t size = spr_dtype_size(y->desc.dtype);
     spr_view_copy(ctx, x, y);
     for (int64_t n = 0; n < count; n++, spr_index_next(&indices->desc, index))
-        put(y, pointed_at(y, indices, index, axis), (const char *)updates->data + (size_t)spr_view_at(updates, index) * size, fn);
+        put(y, pointed_at(y, indices, index, axis),
+            (const char *)updates->data + (size_t)spr_view_at(updates, index) * size, fn);
 }
 
-/* ---- slice by slice ------------------------------------------------------------------------------------------------------ */
+/* ---- slice by slice ---------------------------------------------------------------------------------------------- */
 
 /* The slice of `view` that a tuple of indices names: its dimensions from `axis` on are indexed by `length` indices at
    `at`, `pace` apart; those before by `batch`. */
 static spr_view slice_of(const spr_view *view, const int64_t *batch, int axis, const spr_view *indices, int64_t at) {
-    int64_t length = indices->desc.dim[indices->desc.rank - 1], pace = indices->stride[indices->desc.rank - 1], offset = 0;
+    int64_t length = indices->desc.dim[indices->desc.rank - 1], pace = indices->stride[indices->desc.rank - 1],
+            offset = 0;
     spr_view slice = {.desc = {.dtype = view->desc.dtype}};
     for (int i = 0; i < view->desc.rank; i++) {
         if (i < axis) {

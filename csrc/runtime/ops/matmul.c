@@ -1,5 +1,5 @@
-/* MatMul of two computed matrices, batched: the dense pointwise kernel with A as the weights, packed at run time, and the rows
-   of B as planes. Products with constant weights are FullyConnected instead. */
+/* MatMul of two computed matrices, batched: the dense pointwise kernel with A as the weights, packed at run time, and
+   the rows of B as planes. Products with constant weights are FullyConnected instead. */
 #include <math.h>
 #include <string.h>
 
@@ -57,11 +57,13 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
     spr_pw_weights w = {.n = s->m, .k = s->k};
     static const float any = 0;
     w.dense = &any; /* sizes depend on n and k only */
-    s->b_offset = spr_round_up(s->kernel->packing->size(&w, s->lanes), SPR_LINE) + spr_round_up((size_t)s->m * s->k * 4, SPR_LINE);
+    s->b_offset = spr_round_up(s->kernel->packing->size(&w, s->lanes), SPR_LINE) +
+                  spr_round_up((size_t)s->m * s->k * 4, SPR_LINE);
     s->y_offset = s->b_offset + s->lanes * s->k * sizeof(float);
     step->workspace_bytes = s->y_offset + s->lanes * s->m * sizeof(float);
     size_t unit = spr_round_up(s->kernel->cost.tile, SPR_PX), units = (s->n + unit - 1) / unit;
-    size_t want = ctx->threads > 1 && step->macs >= SPR_PARALLEL_MACS ? (size_t)(SPR_TASKS_PER_THREAD * ctx->threads) : 1;
+    size_t want =
+        ctx->threads > 1 && step->macs >= SPR_PARALLEL_MACS ? (size_t)(SPR_TASKS_PER_THREAD * ctx->threads) : 1;
     if (want > units) want = units;
     s->px_block = (uint32_t)((units + want - 1) / want * unit);
     s->px_blocks = (s->n + s->px_block - 1) / s->px_block;
@@ -80,7 +82,8 @@ static void matmul_task(void *arg, int task, int thread) {
     const matmul_job *job = arg;
     const matmul_state *s = job->step->state;
     uint32_t px0 = (uint32_t)task * s->px_block, px1 = px0 + s->px_block;
-    spr_pw_args args = {.x = job->b, .y = job->y, .x_stride = s->lanes, .y_stride = s->lanes, .packed = job->packed, .n = s->m,
+    spr_pw_args args = {.x = job->b, .y = job->y, .x_stride = s->lanes, .y_stride = s->lanes, .packed = job->packed,
+                        .n = s->m,
                         .k = s->k, .row0 = 0, .row1 = s->m, .px0 = px0, .px1 = px1 < s->n ? px1 : s->n,
                         .act = {.fn = SPR_FN_NONE}};
     s->kernel->run.pw(&args);
@@ -105,7 +108,8 @@ static void multiply(const spr_run_ctx *ctx, const spr_step *step, int64_t a_at,
     spr_view_copy_elements(ctx, &from, &to);
     matmul_job job = {step, work, to.data, (float *)(work + s->y_offset)};
     spr_pool_run(ctx->pool, (int)s->px_blocks, matmul_task, &job);
-    from = (spr_view){.desc = {.dtype = SPR_FLOAT32, .rank = 2, .dim = {s->m, s->n}}, .stride = {(int64_t)s->lanes, 1}, .data = job.y};
+    from = (spr_view){.desc = {.dtype = SPR_FLOAT32, .rank = 2, .dim = {s->m, s->n}}, .stride = {(int64_t)s->lanes, 1},
+                      .data = job.y};
     to = (spr_view){.desc = from.desc, .stride = {s->n, 1}, .data = (float *)step->out[0].data + y_at};
     spr_view_copy_elements(ctx, &from, &to);
 }

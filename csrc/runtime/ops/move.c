@@ -1,9 +1,10 @@
-/* Operators that move elements around: Transpose, Expand, Tile, Pad, Gather, DepthToSpace, SpaceToDepth, ChannelShuffle. */
+/* Operators that move elements around: Transpose, Expand, Tile, Pad, Gather, DepthToSpace, SpaceToDepth,
+   ChannelShuffle. */
 #include <string.h>
 
 #include "runtime/ops/ops.h"
 
-/* ---- Transpose ----------------------------------------------------------------------------------------------------------- */
+/* ---- Transpose --------------------------------------------------------------------------------------------------- */
 
 static void transpose_run(const spr_run_ctx *ctx, const spr_step *step) {
     const spr_view *x = &step->in[0];
@@ -14,7 +15,7 @@ static void transpose_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_copy(ctx, &turned, &step->out[0]);
 }
 
-/* ---- Expand, Tile -------------------------------------------------------------------------------------------------------- */
+/* ---- Expand, Tile ------------------------------------------------------------------------------------------------ */
 
 static void expand_run(const spr_run_ctx *ctx, const spr_step *step) {
     const spr_view *x = &step->in[0], *y = &step->out[0];
@@ -48,7 +49,7 @@ static void tile_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_zero_padding(y);
 }
 
-/* ---- Pad ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Pad --------------------------------------------------------------------------------------------------------- */
 
 typedef struct pads {
     int64_t begin[SPR_MAX_RANK];
@@ -64,7 +65,8 @@ static spr_status pad_plan(spr_plan_ctx *ctx, spr_step *step) {
         state->begin[axis] = spr_step_int(step, 1, i);
     }
     if (spr_step_has(step, 2) && spr_desc_count(&step->in[2].desc) != 1)
-        return spr_fail(ctx->err, SPR_ERROR_SHAPE, "node '%s': the padding value must be one element", step->node->name);
+        return spr_fail(ctx->err, SPR_ERROR_SHAPE, "node '%s': the padding value must be one element",
+                        step->node->name);
     step->state = state;
     return SPR_OK;
 }
@@ -131,7 +133,7 @@ static void pad_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_copy_elements(ctx, &from, &to);
 }
 
-/* ---- Gather -------------------------------------------------------------------------------------------------------------- */
+/* ---- Gather ------------------------------------------------------------------------------------------------------ */
 
 static void gather_run(const spr_run_ctx *ctx, const spr_step *step) {
     const spr_view *x = &step->in[0], *indices = &step->in[1], *y = &step->out[0];
@@ -166,7 +168,7 @@ static void gather_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_zero_padding(y);
 }
 
-/* ---- channels and space ---------------------------------------------------------------------------------------------------- */
+/* ---- channels and space ------------------------------------------------------------------------------------------ */
 
 static spr_view view6(const spr_view *like, const int64_t dim[6], const int64_t stride[6]) {
     spr_view view = {.desc = {.dtype = like->desc.dtype, .rank = 6}, .data = like->data};
@@ -177,7 +179,8 @@ static spr_view view6(const spr_view *like, const int64_t dim[6], const int64_t 
 
 static void depth_to_space_run(const spr_run_ctx *ctx, const spr_step *step) {
     const spr_view *x = &step->in[0], *y = &step->out[0];
-    int64_t b = SPR_ATTR_OF(step, DepthToSpace, blocksize)->i, c = y->desc.dim[1], h = x->desc.dim[2], w = x->desc.dim[3];
+    int64_t b = SPR_ATTR_OF(step, DepthToSpace, blocksize)->i, c = y->desc.dim[1], h = x->desc.dim[2],
+            w = x->desc.dim[3];
     int dcr = strcmp(SPR_ATTR_OF(step, DepthToSpace, mode)->s, "DCR") == 0;
     int64_t across = dcr ? c * x->stride[1] : x->stride[1]; /* between the channels of neighbouring pixels of a block */
     int64_t dim[6] = {y->desc.dim[0], c, h, b, w, b};
@@ -190,7 +193,8 @@ static void depth_to_space_run(const spr_run_ctx *ctx, const spr_step *step) {
 
 static void space_to_depth_run(const spr_run_ctx *ctx, const spr_step *step) {
     const spr_view *x = &step->in[0], *y = &step->out[0];
-    int64_t b = SPR_ATTR_OF(step, SpaceToDepth, blocksize)->i, c = x->desc.dim[1], h = y->desc.dim[2], w = y->desc.dim[3];
+    int64_t b = SPR_ATTR_OF(step, SpaceToDepth, blocksize)->i, c = x->desc.dim[1], h = y->desc.dim[2],
+            w = y->desc.dim[3];
     int64_t dim[6] = {x->desc.dim[0], b, b, c, h, w};
     int64_t from[6] = {x->stride[0], w * b, 1, x->stride[1], b * w * b, b};
     int dcr = strcmp(SPR_ATTR_OF(step, SpaceToDepth, mode)->s, "DCR") == 0;
@@ -201,7 +205,8 @@ static void space_to_depth_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_zero_padding(y);
 }
 
-/* Channels [group, C / group] of the input become [C / group, group]; planes, or whatever follows the channels, move whole. */
+/* Channels [group, C / group] of the input become [C / group, group]; planes, or whatever follows the channels, move
+   whole. */
 static void channel_shuffle_run(const spr_run_ctx *ctx, const spr_step *step) {
     const spr_view *x = &step->in[0], *y = &step->out[0];
     int64_t group = SPR_ATTR_OF(step, ChannelShuffle, group)->i, per_group = x->desc.dim[1] / group, rest = 1;

@@ -53,7 +53,7 @@ void spr_parallel_range(const spr_run_ctx *ctx, int64_t count, int64_t elements,
     spr_pool_run(ctx->pool, (int)((count + job.per_task - 1) / job.per_task), range_task, &job);
 }
 
-/* ---- loops -------------------------------------------------------------------------------------------------------------- */
+/* ---- loops ------------------------------------------------------------------------------------------------------- */
 
 static int64_t broadcast_stride(const spr_view *view, int rank, int i) {
     int k = i - (rank - view->desc.rank);
@@ -126,7 +126,8 @@ void spr_loops_run(const spr_run_ctx *ctx, const spr_step *step, const spr_loops
 
 void spr_lines_init(spr_lines *l, const spr_view *x, const spr_view *y, int axis) {
     int keeps = y->desc.rank == x->desc.rank;
-    *l = (spr_lines){.count = 1, .length = x->desc.dim[axis], .x_step = x->stride[axis], .y_step = keeps ? y->stride[axis] : 0};
+    *l = (spr_lines){
+        .count = 1, .length = x->desc.dim[axis], .x_step = x->stride[axis], .y_step = keeps ? y->stride[axis] : 0};
     for (int i = 0; i < x->desc.rank; i++) {
         if (i == axis) continue;
         l->dim[l->rank] = x->desc.dim[i];
@@ -146,7 +147,7 @@ void spr_lines_at(const spr_lines *l, int64_t n, int64_t *x, int64_t *y) {
     }
 }
 
-/* ---- elements ----------------------------------------------------------------------------------------------------------- */
+/* ---- elements ---------------------------------------------------------------------------------------------------- */
 
 void spr_view_copy_reshaped(const spr_view *src, const spr_view *dst) {
     if (src->data == dst->data) return;

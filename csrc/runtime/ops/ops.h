@@ -4,8 +4,8 @@
 
 #include "runtime/exec.h"
 
-/* Elements, or multiply-accumulates, below which an operator is not worth a fork-join; and tasks per thread above: enough to
-   even out what the split gets wrong and what else the cores are doing. */
+/* Elements, or multiply-accumulates, below which an operator is not worth a fork-join; and tasks per thread above:
+   enough to even out what the split gets wrong and what else the cores are doing. */
 #define SPR_PARALLEL_ELEMENTS (32 * 1024)
 #define SPR_PARALLEL_MACS 20000.0
 #define SPR_PARALLEL_CYCLES 8000.0 /* where they can be estimated */
@@ -36,8 +36,8 @@ SPR_INLINE int64_t spr_run_offset(const spr_runs *runs, int64_t i) {
 typedef void spr_range_fn(void *arg, int64_t begin, int64_t end);
 void spr_parallel_range(const spr_run_ctx *ctx, int64_t count, int64_t elements, spr_range_fn *fn, void *arg);
 
-/* Nested loops over an output and the inputs that are broadcast to it, the innermost last; strides in elements, 0 where an
-   operand repeats. The output's innermost stride is 1. Operand 0 is the output. */
+/* Nested loops over an output and the inputs that are broadcast to it, the innermost last; strides in elements, 0 where
+   an operand repeats. The output's innermost stride is 1. Operand 0 is the output. */
 #define SPR_LOOP_OPERANDS 4
 typedef struct spr_loops {
     int rank, operands;
@@ -45,11 +45,13 @@ typedef struct spr_loops {
     int64_t outer; /* iterations of all but the innermost */
 } spr_loops;
 void spr_loops_init(spr_loops *loops, const spr_view *out, const spr_view *in, int inputs);
-/* Calls fn for each pass of the innermost loop, or for pieces of the only one: `at` has the offset of its first element in
-   each operand, `n` is its length. */
+/* Calls fn for each pass of the innermost loop, or for pieces of the only one: `at` has the offset of its first element
+   in each operand, `n` is its length. */
 typedef void spr_loop_fn(const spr_step *step, const spr_loops *loops, const int64_t *at, int64_t n);
 void spr_loops_run(const spr_run_ctx *ctx, const spr_step *step, const spr_loops *loops, spr_loop_fn *fn);
-SPR_INLINE int64_t spr_loop_pace(const spr_loops *loops, int operand) { return loops->stride[operand][loops->rank - 1]; }
+SPR_INLINE int64_t spr_loop_pace(const spr_loops *loops, int operand) {
+    return loops->stride[operand][loops->rank - 1];
+}
 
 /* The lines of a tensor along one axis: `count` of them, of `length` elements `step` apart, from x to y. */
 typedef struct spr_lines {
@@ -63,8 +65,8 @@ void spr_lines_init(spr_lines *lines, const spr_view *x, const spr_view *y, int 
 /* Offsets of the first elements of line n. */
 void spr_lines_at(const spr_lines *lines, int64_t n, int64_t *x, int64_t *y);
 
-/* Binary's functions of two arrays of any type that inference allows, of n elements `*_step` apart, 0 for one that repeats;
-   float32 by `kernel`. */
+/* Binary's functions of two arrays of any type that inference allows, of n elements `*_step` apart, 0 for one that
+   repeats; float32 by `kernel`. */
 void spr_binary_any(spr_binary fn, spr_dtype dtype, spr_binary_fn *kernel, const void *a, int64_t a_step, const void *b,
                     int64_t b_step, void *y, int64_t n);
 
@@ -84,13 +86,13 @@ SPR_INLINE int64_t spr_view_at(const spr_view *view, const int64_t *index) {
 /* Copies a tensor to another shape of as many elements, in row-major order. */
 void spr_view_copy_reshaped(const spr_view *src, const spr_view *dst);
 
-/* Element i of an array of any integer type or bool. uint64 as its two's complement; store keeps the low bits, bool tells
-   whether there are any. */
+/* Element i of an array of any integer type or bool. uint64 as its two's complement; store keeps the low bits, bool
+   tells whether there are any. */
 int64_t spr_load_int(const void *data, spr_dtype dtype, int64_t i);
 void spr_store_int(void *data, spr_dtype dtype, int64_t i, int64_t value);
 
-/* Index `value` of an axis of `dim` > 0 elements: negative ones count from the end, those out of range are clamped, as indices
-   come at run time and the specification leaves them undefined. */
+/* Index `value` of an axis of `dim` > 0 elements: negative ones count from the end, those out of range are clamped, as
+   indices come at run time and the specification leaves them undefined. */
 SPR_INLINE int64_t spr_clamp_index(int64_t value, int64_t dim) {
     if (value < 0) value += dim;
     return value < 0 ? 0 : value >= dim ? dim - 1 : value;

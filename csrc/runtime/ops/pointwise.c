@@ -6,7 +6,7 @@
 #include "model/compress.h"
 #include "runtime/ops/ops.h"
 
-/* ---- weights ---------------------------------------------------------------------------------------------------------- */
+/* ---- weights ----------------------------------------------------------------------------------------------------- */
 
 spr_status spr_plan_vector(spr_plan_ctx *ctx, const spr_step *step, int i, uint32_t n, const float **data) {
     *data = NULL;
@@ -15,8 +15,9 @@ spr_status spr_plan_vector(spr_plan_ctx *ctx, const spr_step *step, int i, uint3
     const spr_view *view = &step->in[i];
     char text[SPR_DIMS_TEXT];
     if (!view->data || view->desc.dtype != SPR_FLOAT32 || spr_desc_count(&view->desc) != n)
-        return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': input '%s' is %s%s %s, it must be %u constant float32 values",
-                        step->node->name, value->name, view->data ? "" : "computed ", spr_dtype_name(view->desc.dtype),
+        return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED,
+                        "node '%s': input '%s' is %s%s %s, it must be %u constant float32 values", step->node->name,
+                        value->name, view->data ? "" : "computed ", spr_dtype_name(view->desc.dtype),
                         spr_dims_text(text, view->desc.rank, view->desc.dim), n);
     *data = view->data;
     return SPR_OK;
@@ -26,8 +27,9 @@ spr_status spr_plan_weights(spr_plan_ctx *ctx, const spr_step *step, spr_value *
     *weights = *spr_step_value(step, 1);
     if (!weights->is_const) {
         if (!step->in[1].data)
-            return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': weights '%s' are computed, they must be constant",
-                            step->node->name, weights->name);
+            return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED,
+                            "node '%s': weights '%s' are computed, they must be constant", step->node->name,
+                            weights->name);
         weights->is_const = 1;
         weights->encoding = SPR_ENC_DENSE;
         weights->desc = step->in[1].desc;
@@ -60,7 +62,7 @@ void spr_step_note_weights(spr_step *step, const spr_value *weights) {
 
 static int on_planes(const spr_kernel *kernel) { return kernel->cls != SPR_K_FC_DENSE && kernel->cls != SPR_K_FC_CSR; }
 
-/* ---- splitting ------------------------------------------------------------------------------------------------------------ */
+/* ---- splitting --------------------------------------------------------------------------------------------------- */
 
 /* Work of a row besides its weights, in weights. */
 #define ROW_WORK 4.0
@@ -84,7 +86,8 @@ static uint32_t split_rows(const spr_pw_weights *w, uint32_t row_step, uint32_t 
 }
 
 /* How evenly the tasks of spr_pointwise_run spread, in its order. */
-static double balance(const spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_pointwise_use *use, const spr_pointwise *pw) {
+static double balance(const spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_pointwise_use *use,
+                      const spr_pointwise *pw) {
     spr_loads loads = {.threads = ctx->threads};
     for (size_t image = 0; image < use->images; image++)
         for (uint32_t block = 0; block < pw->px_blocks; block++) {
@@ -92,7 +95,8 @@ static double balance(const spr_plan_ctx *ctx, const spr_pw_weights *w, const sp
             if (end > use->pixels) end = use->pixels;
             for (uint32_t group = 0; group < pw->row_groups; group++) {
                 double rows = 0;
-                for (uint32_t row = pw->row_bound[group]; row < pw->row_bound[group + 1]; row++) rows += row_work(w, row);
+                for (uint32_t row = pw->row_bound[group]; row < pw->row_bound[group + 1]; row++)
+                    rows += row_work(w, row);
                 spr_loads_add(&loads, rows * (double)(end - begin));
             }
         }
@@ -100,8 +104,8 @@ static double balance(const spr_plan_ctx *ctx, const spr_pw_weights *w, const sp
 }
 
 /* Splits into about `want` tasks: pixels into blocks of whole `unit`s first, as rows share their inputs, then rows. */
-static void split_into(spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_pointwise_use *use, size_t want, size_t unit,
-                       spr_pointwise *pw) {
+static void split_into(spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_pointwise_use *use, size_t want,
+                       size_t unit, spr_pointwise *pw) {
     size_t tasks = use->images;
     pw->px_block = (uint32_t)use->pixels;
     pw->px_blocks = 1;
@@ -116,9 +120,10 @@ static void split_into(spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_poi
     pw->balance = want > 1 ? balance(ctx, w, use, pw) : 0;
 }
 
-/* Planes up to so many bytes are not shared out by pixels if the rows alone are about even: several lie in a page, and prefetchers
-   would carry lines that one core writes to the other. Depthwise layers are split by channels too, and a thread finds there what
-   it wrote. Measured with two threads: layers of 7x7 ran 1.6 times as fast by rows, of 14x14 1.2 times by pixels. */
+/* Planes up to so many bytes are not shared out by pixels if the rows alone are about even: several lie in a page, and
+   prefetchers would carry lines that one core writes to the other. Depthwise layers are split by channels too, and a
+   thread finds there what it wrote. Measured with two threads: layers of 7x7 ran 1.6 times as fast by rows, of 14x14
+   1.2 times by pixels. */
 #define SMALL_PLANE 4096
 #define ROWS_EVEN 0.9
 
@@ -153,7 +158,7 @@ static spr_status split(spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_po
     return SPR_OK;
 }
 
-/* ---- planning ------------------------------------------------------------------------------------------------------------- */
+/* ---- planning ---------------------------------------------------------------------------------------------------- */
 
 /* Makes a matrix of `groups` row groups block diagonal. */
 static void spread_groups(uint32_t groups, const uint32_t *row_ptr, uint32_t *col, spr_pw_weights *w) {
@@ -164,7 +169,8 @@ static void spread_groups(uint32_t groups, const uint32_t *row_ptr, uint32_t *co
 }
 
 /* Weights in the form the kernel's packing reads. *csr is the memory behind them, to be freed. */
-static spr_status load(spr_plan_ctx *ctx, const spr_value *weights, int sparse, uint32_t groups, spr_pw_weights *w, void **csr) {
+static spr_status load(spr_plan_ctx *ctx, const spr_value *weights, int sparse, uint32_t groups, spr_pw_weights *w,
+                       void **csr) {
     *csr = NULL;
     if (!sparse) return spr_plan_weights_dense(ctx, weights, &w->dense);
     size_t nnz = (size_t)spr_count_sparsity(weights).nonzeros;
@@ -182,10 +188,12 @@ static spr_status load(spr_plan_ctx *ctx, const spr_value *weights, int sparse, 
 }
 
 spr_status spr_pointwise_make(spr_plan_ctx *ctx, const spr_value *weights, const float *bias, const spr_kernel *kernel,
-                              const spr_pointwise_use *use, const spr_act *act, spr_pointwise *out, size_t *packed_bytes) {
+                              const spr_pointwise_use *use, const spr_act *act, spr_pointwise *out,
+                              size_t *packed_bytes) {
     spr_pw_weights w = {.n = (uint32_t)weights->desc.dim[0], .k = (uint32_t)weights->desc.dim[1], .bias = bias};
     void *csr;
-    spr_status status = load(ctx, weights, kernel->cls != SPR_K_PW_DENSE && kernel->cls != SPR_K_FC_DENSE, use->groups, &w, &csr);
+    spr_status status =
+        load(ctx, weights, kernel->cls != SPR_K_PW_DENSE && kernel->cls != SPR_K_FC_DENSE, use->groups, &w, &csr);
     *out = (spr_pointwise){.kernel = kernel, .n = w.n, .k = w.k, .pixels = (uint32_t)use->pixels, .act = *act,
                            .unary = spr_kernel_best(SPR_K_UNARY, ctx->features)->run.unary};
     if (use->fully_connected && on_planes(kernel)) out->turned = spr_turned_stride(use->pixels);
@@ -219,7 +227,7 @@ spr_status spr_pointwise_plan(spr_plan_ctx *ctx, spr_step *step, const spr_point
     return status;
 }
 
-/* ---- running ---------------------------------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 spr_part spr_part_of(const spr_view *x, const spr_view *y, const spr_view *z, size_t image) {
     return (spr_part){
@@ -262,7 +270,8 @@ static void pw_task(void *arg, int task, int thread) {
     (void)thread;
     const pw_job *job = arg;
     const spr_pointwise *pw = job->pw;
-    uint32_t group = (uint32_t)task % pw->row_groups, rest = (uint32_t)task / pw->row_groups, block = rest % pw->px_blocks;
+    uint32_t group = (uint32_t)task % pw->row_groups, rest = (uint32_t)task / pw->row_groups,
+             block = rest % pw->px_blocks;
     spr_part part = spr_part_of(job->x, job->y, job->z, rest / pw->px_blocks);
     uint32_t pixels = (uint32_t)(job->y->desc.dim[2] * job->y->desc.dim[3]), end = (block + 1) * pw->px_block;
     part.begin = block * pw->px_block;
@@ -270,7 +279,8 @@ static void pw_task(void *arg, int task, int thread) {
     spr_pointwise_run_part(pw, &part, pw->row_bound[group], pw->row_bound[group + 1]);
 }
 
-void spr_pointwise_run(const spr_run_ctx *ctx, const spr_pointwise *pw, const spr_view *x, const spr_view *y, const spr_view *z) {
+void spr_pointwise_run(const spr_run_ctx *ctx, const spr_pointwise *pw, const spr_view *x, const spr_view *y,
+                       const spr_view *z) {
     pw_job job = {pw, x, y, z};
     spr_pool_run(ctx->pool, (int)(pw->px_blocks * pw->row_groups * (uint32_t)y->desc.dim[0]), pw_task, &job);
 }

@@ -1,13 +1,13 @@
-/* What Conv and FullyConnected share: choosing between dense, CSR and 2x1 kernels for a matrix of weights, packing it, and
-   splitting its rows into groups of equal work. */
+/* What Conv and FullyConnected share: choosing between dense, CSR and 2x1 kernels for a matrix of weights, packing it,
+   and splitting its rows into groups of equal work. */
 #ifndef SPR_RUNTIME_OPS_POINTWISE_H
 #define SPR_RUNTIME_OPS_POINTWISE_H
 
 #include "runtime/cost.h"
 #include "runtime/exec.h"
 
-/* A part of one image: pixels [begin, end) for pointwise layers (begin a multiple of SPR_PX), image rows for others. Pointers are
-   to where pixel 0 of plane 0 lies, or would lie if the buffer held it. */
+/* A part of one image: pixels [begin, end) for pointwise layers (begin a multiple of SPR_PX), image rows for others.
+   Pointers are to where pixel 0 of plane 0 lies, or would lie if the buffer held it. */
 typedef struct spr_part {
     const float *x;
     float *y;
@@ -22,13 +22,15 @@ spr_part spr_part_of(const spr_view *x, const spr_view *y, const spr_view *z, si
 
 /* What the choice depends on besides the weights. */
 typedef struct spr_pointwise_use {
-    int fully_connected; /* of one image; kernels of SPR_K_FC_*, or SPR_K_PW_* on the rows of the batch turned into planes */
+    int fully_connected; /* of one image; kernels of SPR_K_FC_*, or SPR_K_PW_* on the rows of the batch turned into
+                            planes */
     size_t pixels;       /* per image, or the m of a fully connected layer */
     size_t images;
     size_t x_stride; /* 1 for fully connected layers */
     size_t part_pixels; /* how many are computed at a time where that is not all of them, else 0 */
-    uint32_t groups;    /* above 1, for sparse kernels: rows [g * n / groups, (g + 1) * n / groups) read the g-th part of the
-                           input channels, of which there are `groups` times as many as the weights have columns */
+    uint32_t groups;    /* above 1, for sparse kernels: rows [g * n / groups, (g + 1) * n / groups) read the g-th part
+                           of the input channels, of which there are `groups` times as many as the weights have
+                           columns */
 } spr_pointwise_use;
 
 typedef struct spr_pointwise {
@@ -46,7 +48,8 @@ typedef struct spr_pointwise {
     double balance;
 } spr_pointwise;
 
-/* Plans the weights in input 1 with the bias in input 2; fills in step->kernel, reason, sparsity and sizes, the workspace too. */
+/* Plans the weights in input 1 with the bias in input 2; fills in step->kernel, reason, sparsity and sizes, the
+   workspace too. */
 spr_status spr_pointwise_plan(spr_plan_ctx *ctx, spr_step *step, const spr_pointwise_use *use, const spr_act *act,
                               spr_pointwise *out);
 
@@ -57,12 +60,14 @@ spr_status spr_pointwise_choose(spr_plan_ctx *ctx, spr_step *step, const spr_val
                                 const spr_pointwise_use *use, const spr_act *act);
 /* Packs the weights for a kernel and splits the work. */
 spr_status spr_pointwise_make(spr_plan_ctx *ctx, const spr_value *weights, const float *bias, const spr_kernel *kernel,
-                              const spr_pointwise_use *use, const spr_act *act, spr_pointwise *out, size_t *packed_bytes);
+                              const spr_pointwise_use *use, const spr_act *act, spr_pointwise *out,
+                              size_t *packed_bytes);
 
 /* Y = act(W X + B + Z) for rows [row0, row1) of a part. */
 void spr_pointwise_run_part(const spr_pointwise *pw, const spr_part *part, uint32_t row0, uint32_t row1);
 /* The same for every image, on all threads; rank 4 views with the shapes planned for. z may be NULL. */
-void spr_pointwise_run(const spr_run_ctx *ctx, const spr_pointwise *pw, const spr_view *x, const spr_view *y, const spr_view *z);
+void spr_pointwise_run(const spr_run_ctx *ctx, const spr_pointwise *pw, const spr_view *x, const spr_view *y,
+                       const spr_view *z);
 
 /* Y = act(X W^T + B + Z) for all rows of a batch: `rows` of each channel of each image, as many as were planned. */
 typedef struct spr_fc_side {
@@ -82,7 +87,8 @@ void spr_pointwise_run_fc(const spr_run_ctx *ctx, const spr_pointwise *pw, const
 /* Input `i` as a constant float32 vector of n values, NULL data if not given; an error if it is anything else. */
 spr_status spr_plan_vector(spr_plan_ctx *ctx, const spr_step *step, int i, uint32_t n, const float **data);
 
-/* The weights in input 1 as a value, be they stored in the file or folded; an error if they are not known or not float32. */
+/* The weights in input 1 as a value, be they stored in the file or folded; an error if they are not known or not
+   float32. */
 spr_status spr_plan_weights(spr_plan_ctx *ctx, const spr_step *step, spr_value *weights);
 /* The same as a dense array, decoded into the plan's memory if need be. */
 spr_status spr_plan_weights_dense(spr_plan_ctx *ctx, const spr_value *weights, const float **dense);

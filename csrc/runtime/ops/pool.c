@@ -129,7 +129,8 @@ static void index_planes(void *arg, int64_t begin, int64_t end) {
 static void run_indices(const spr_run_ctx *ctx, const spr_step *step) {
     const spr_desc *y = &step->out[0].desc;
     if (!spr_desc_count(y)) return;
-    spr_parallel_range(ctx, y->dim[0] * y->dim[1], spr_desc_count(&step->in[0].desc), index_planes, (void *)(uintptr_t)step);
+    spr_parallel_range(ctx, y->dim[0] * y->dim[1], spr_desc_count(&step->in[0].desc), index_planes,
+                       (void *)(uintptr_t)step);
     for (int i = 0; i < 2; i++) spr_view_zero_padding(&step->out[i]);
 }
 

@@ -1,6 +1,6 @@
-/* QConv. 1x1 layers go to the pointwise kernels as they lie in memory; other windows too, on a band of the padded input in scratch
-   memory; depthwise layers have kernels of their own, and so have images of one pixel, which are fully connected layers. Grouped layers
-   are such with many zeros. */
+/* QConv. 1x1 layers go to the pointwise kernels as they lie in memory; other windows too, on a band of the padded input
+   in scratch memory; depthwise layers have kernels of their own, and so have images of one pixel, which are fully
+   connected layers. Grouped layers are such with many zeros. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ void spr_q8_bounds(spr_act *act, const spr_quantum *y, int32_t *lo, int32_t *hi)
     act->fn = SPR_FN_NONE;
 }
 
-/* ---- planning ------------------------------------------------------------------------------------------------------------------ */
+/* ---- planning ---------------------------------------------------------------------------------------------------- */
 
 static spr_status plan_finish(spr_plan_ctx *ctx, const spr_step *step, spr_q_conv *s) {
     const spr_quantum y = SPR_QUANTUM(step, QConv, y), z = SPR_QUANTUM(step, QConv, z);
@@ -28,8 +28,9 @@ static spr_status plan_finish(spr_plan_ctx *ctx, const spr_step *step, spr_q_con
                                      SPR_ATTR_OF(step, QConv, act_b), 5, s->oc, &f->act);
     if (status) return status;
     if (!SPR_ACT_IN_REGISTERS(f->act.fn))
-        return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': activation '%s' is not possible in 8 bits; QUnary does it",
-                        step->node->name, spr_function_name(f->act.fn));
+        return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED,
+                        "node '%s': activation '%s' is not possible in 8 bits; QUnary does it", step->node->name,
+                        spr_function_name(f->act.fn));
     f->to_float = y.scale == 0;
     f->z_zero = z.zero;
     f->z_scale = (float)z.scale;
@@ -47,9 +48,11 @@ static spr_status plan_rows(spr_plan_ctx *ctx, const spr_step *step, const spr_q
     const spr_quantum x = SPR_QUANTUM(step, QConv, x), y = SPR_QUANTUM(step, QConv, y);
     const float *given = step->in[2].data;
     const int32_t *b = spr_step_has(step, 3) ? step->in[3].data : NULL;
-    int one = spr_desc_count(&step->in[2].desc) == 1, in_quanta = !s->finish.to_float && s->finish.act.fn == SPR_FN_NONE;
+    int one = spr_desc_count(&step->in[2].desc) == 1,
+        in_quanta = !s->finish.to_float && s->finish.act.fn == SPR_FN_NONE;
     if (!given || (spr_step_has(step, 3) && !b))
-        return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': scales and bias must be constant", step->node->name);
+        return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': scales and bias must be constant",
+                        step->node->name);
     for (uint32_t row = 0; row < s->oc; row++) {
         int64_t sum = b ? b[row] : 0, size = 0;
         double quantum = x.scale * given[one ? 0 : row];
@@ -58,9 +61,10 @@ static spr_status plan_rows(spr_plan_ctx *ctx, const spr_step *step, const spr_q
             size += 255 * llabs((long long)w[row * taps + i]);
         }
         if (!(quantum >= 0 && quantum <= 3e38) || llabs((long long)sum) + size > INT32_MAX)
-            return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': row %u of weights '%s': %s", step->node->name, row,
-                            spr_step_value(step, 1)->name,
-                            quantum >= 0 && quantum <= 3e38 ? "sums and bias exceed 32 bits" : "the scale is not a positive number");
+            return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': row %u of weights '%s': %s", step->node->name,
+                            row, spr_step_value(step, 1)->name,
+                            quantum >= 0 && quantum <= 3e38 ? "sums and bias exceed 32 bits"
+                                                            : "the scale is not a positive number");
         bias[row] = (int32_t)sum;
         scale[row] = (float)quantum;
         if (in_quanta) scale[row] /= (float)y.scale;
@@ -77,7 +81,8 @@ static spr_status plan_depthwise(spr_plan_ctx *ctx, spr_step *step, const spr_q_
     s->packed = spr_plan_alloc(ctx, step->packed_bytes, "packed weights");
     if (!s->packed) return SPR_ERROR_MEMORY;
     s->kernel->dw_q8->pack(&weights, s->packed);
-    const uint32_t groups = (s->oc + 3) / 4, tasks = ctx->threads > 1 ? SPR_TASKS_PER_THREAD * (uint32_t)ctx->threads : 1;
+    const uint32_t groups = (s->oc + 3) / 4,
+                   tasks = ctx->threads > 1 ? SPR_TASKS_PER_THREAD * (uint32_t)ctx->threads : 1;
     const size_t images = (size_t)step->out[0].desc.dim[0];
     double best = 0;
     /* Channels first; where they are few, rows of the image too, as many together as kernels like. */
@@ -96,7 +101,8 @@ static spr_status plan_depthwise(spr_plan_ctx *ctx, spr_step *step, const spr_q_
     return SPR_OK;
 }
 
-/* Images of one pixel whose channels lie side by side. There are dense kernels alone, which run at the speed of memory. */
+/* Images of one pixel whose channels lie side by side. There are dense kernels alone, which run at the speed of
+   memory. */
 static int is_one_pixel(const spr_plan_ctx *ctx, const spr_step *step, const spr_q_conv *s) {
     if (s->win.oh * s->win.ow > 1 || s->group > 1 || ctx->sparse == SPR_SPARSE_ALWAYS) return 0;
     const spr_view *z = spr_step_has(step, 4) ? &step->in[4] : NULL;
@@ -118,7 +124,8 @@ static spr_status plan_one_pixel(spr_plan_ctx *ctx, spr_step *step, const spr_q_
     if (s->packed) s->kernel->fc_q8->pack(&weights, s->packed);
     spr_release(ctx->arena->allocator, stored);
     if (!s->packed) return SPR_ERROR_MEMORY;
-    uint32_t want = ctx->threads > 1 && step->macs >= SPR_PARALLEL_MACS ? SPR_TASKS_PER_THREAD * (uint32_t)ctx->threads : 1;
+    uint32_t want =
+        ctx->threads > 1 && step->macs >= SPR_PARALLEL_MACS ? SPR_TASKS_PER_THREAD * (uint32_t)ctx->threads : 1;
     s->rows_per_task = (uint32_t)spr_round_up((s->oc + want - 1) / want, s->kernel->row_step);
     s->row_tasks = (s->oc + s->rows_per_task - 1) / s->rows_per_task;
     s->px_per_task = s->px_tasks = 1;
@@ -146,8 +153,9 @@ static spr_status load_weights(spr_plan_ctx *ctx, spr_step *step, int16_t **w) {
     }
     if (fits) return SPR_OK;
     spr_release(ctx->arena->allocator, *w);
-    return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': a weight of '%s' is 255 above the zero, at most 254 is supported",
-                    step->node->name, value.name);
+    return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED,
+                    "node '%s': a weight of '%s' is 255 above the zero, at most 254 is supported", step->node->name,
+                    value.name);
 }
 
 static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
@@ -160,7 +168,8 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
     s->oc = (uint32_t)y->dim[1];
     s->group = (uint32_t)SPR_ATTR_OF(step, QConv, group)->i;
     spr_window *win = &s->win;
-    spr_status status = spr_resolve_window(step->graph, step->node, x->dim[2], x->dim[3], wd->dim[2], wd->dim[3], win, ctx->err);
+    spr_status status =
+        spr_resolve_window(step->graph, step->node, x->dim[2], x->dim[3], wd->dim[2], wd->dim[3], win, ctx->err);
     if (!status) status = plan_finish(ctx, step, s);
     int16_t *w = NULL;
     if (!status) status = load_weights(ctx, step, &w);
@@ -174,7 +183,8 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
         return spr_fail_memory(ctx->err, "a layer", s->oc * 8);
     }
     int32_t *bias = (int32_t *)(scale + s->oc);
-    int plain = win->kh == 1 && win->kw == 1 && !win->pt && !win->pl && !win->pb && !win->pr && win->sh == 1 && win->sw == 1;
+    int plain =
+        win->kh == 1 && win->kw == 1 && !win->pt && !win->pl && !win->pb && !win->pr && win->sh == 1 && win->sw == 1;
     s->way = SPR_Q_WINDOW;
     if (s->group == s->ic && s->ic == s->oc && s->group > 1 && !s->finish.to_float)
         s->way = SPR_Q_DEPTHWISE;
@@ -193,14 +203,15 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
     return status;
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 typedef struct job {
     const spr_run_ctx *run;
     const spr_step *step;
 } job;
 
-static void depthwise_task(const spr_q_conv *s, const spr_step *step, int64_t image, uint32_t group0, uint32_t oy0, char *scratch) {
+static void depthwise_task(const spr_q_conv *s, const spr_step *step, int64_t image, uint32_t group0, uint32_t oy0,
+                           char *scratch) {
     const spr_view *x = &step->in[0], *y = &step->out[0], *z = spr_step_has(step, 4) ? &step->in[4] : NULL;
     uint32_t groups = (s->oc + 3) / 4, group1 = group0 + s->rows_per_task, oy1 = oy0 + s->px_per_task;
     spr_dw_q8_args args = {
@@ -218,9 +229,18 @@ static void one_pixel_task(const spr_q_conv *s, const spr_step *step, uint32_t r
     const spr_view *x = &step->in[0], *y = &step->out[0], *z = spr_step_has(step, 4) ? &step->in[4] : NULL;
     uint32_t row1 = row0 + s->rows_per_task;
     spr_fc_q8_args args = {
-        .x = spr_q8_plane(x, 0, 0), .y = spr_q_output(y, 0), .z = z ? spr_q8_plane(z, 0, 0) : NULL, .x_stride = (size_t)x->stride[0],
-        .y_stride = (size_t)y->stride[0], .z_stride = z ? (size_t)z->stride[0] : 0, .packed = s->packed, .m = (uint32_t)y->desc.dim[0],
-        .n = s->oc, .row0 = row0, .row1 = row1 < s->oc ? row1 : s->oc, .finish = &s->finish,
+        .x = spr_q8_plane(x, 0, 0),
+        .y = spr_q_output(y, 0),
+        .z = z ? spr_q8_plane(z, 0, 0) : NULL,
+        .x_stride = (size_t)x->stride[0],
+        .y_stride = (size_t)y->stride[0],
+        .z_stride = z ? (size_t)z->stride[0] : 0,
+        .packed = s->packed,
+        .m = (uint32_t)y->desc.dim[0],
+        .n = s->oc,
+        .row0 = row0,
+        .row1 = row1 < s->oc ? row1 : s->oc,
+        .finish = &s->finish,
     };
     s->kernel->run.fc_q8(&args);
 }

@@ -7,7 +7,8 @@
 
 typedef enum spr_q_way { SPR_Q_POINTWISE, SPR_Q_WINDOW, SPR_Q_DEPTHWISE, SPR_Q_ONE_PIXEL } spr_q_way;
 
-/* A band of padded rows in scratch: stride by stride phases of the input, in each of which neighbours of the output are neighbours. */
+/* A band of padded rows in scratch: stride by stride phases of the input, in each of which neighbours of the output are
+   neighbours. */
 typedef struct spr_q_band {
     uint32_t rows;               /* of the output, at most */
     uint32_t width;              /* pixels of a row, those between the rows' ends included */
@@ -51,13 +52,16 @@ typedef struct spr_q_pixels {
 } spr_q_pixels;
 
 /* q_conv_choose.c: the kernel for a matrix of weights, and its tasks for a pointwise layer. */
-spr_status spr_q_choose(spr_plan_ctx *ctx, spr_step *step, const spr_pw_q8_weights *w, const spr_q_pixels *pixels, spr_q_conv *s);
+spr_status spr_q_choose(spr_plan_ctx *ctx, spr_step *step, const spr_pw_q8_weights *w, const spr_q_pixels *pixels,
+                        spr_q_conv *s);
 spr_status spr_q_split(spr_plan_ctx *ctx, const spr_pw_q8_weights *w, const spr_q_pixels *pixels, spr_q_conv *s);
 
 /* How evenly tasks of so many groups and lines of the output fall to threads. */
-double spr_q_balance(int threads, size_t images, uint32_t groups, uint32_t groups_per_task, uint32_t lines, uint32_t lines_per_task);
+double spr_q_balance(int threads, size_t images, uint32_t groups, uint32_t groups_per_task, uint32_t lines,
+                     uint32_t lines_per_task);
 
-/* q_conv_sums.c: layers on the pointwise kernels, those with a window too. Chooses the kernel, packs the weights, splits the work. */
+/* q_conv_sums.c: layers on the pointwise kernels, those with a window too. Chooses the kernel, packs the weights,
+   splits the work. */
 spr_status spr_q_plan_sums(spr_plan_ctx *ctx, spr_step *step, const spr_q_weights *w, spr_q_conv *s);
 void spr_q_run_pointwise(const spr_q_conv *s, const spr_step *step, int64_t image, uint32_t row_task, uint32_t px0,
                          char *scratch);

@@ -1,5 +1,5 @@
-/* QConv with windows: a band of the padded input in scratch, where each tap of the window is one more group of channels at a fixed
-   distance for the pointwise kernels. */
+/* QConv with windows: a band of the padded input in scratch, where each tap of the window is one more group of channels
+   at a fixed distance for the pointwise kernels. */
 #include <string.h>
 
 #include "runtime/ops/q_conv.h"
@@ -16,7 +16,8 @@ void spr_q_plan_band(const spr_plan_ctx *ctx, spr_q_conv *s) {
     size_t fit = WANTED / row_bytes;
     b->rows = fit > reach ? (uint32_t)(fit - reach) : 1;
     if (ctx->threads > 1) {
-        uint32_t even = (w->oh + SPR_TASKS_PER_THREAD * (uint32_t)ctx->threads - 1) / (SPR_TASKS_PER_THREAD * (uint32_t)ctx->threads);
+        uint32_t even = (w->oh + SPR_TASKS_PER_THREAD * (uint32_t)ctx->threads - 1) /
+                        (SPR_TASKS_PER_THREAD * (uint32_t)ctx->threads);
         if (b->rows > even) b->rows = even;
     }
     if (b->rows > w->oh) b->rows = w->oh;
@@ -59,7 +60,8 @@ static void fill_line(const spr_q_conv *s, const spr_q8 *x, int64_t iy, uint32_t
 }
 
 /* The padded input of output rows [oy0, oy1). */
-static void fill_band(const spr_q_conv *s, const spr_view *x, int64_t image, uint32_t oy0, uint32_t oy1, spr_q8 *scratch) {
+static void fill_band(const spr_q_conv *s, const spr_view *x, int64_t image, uint32_t oy0, uint32_t oy1,
+                      spr_q8 *scratch) {
     const spr_q_band *b = &s->band;
     const spr_window *w = &s->win;
     uint32_t lines = oy1 - oy0 + ((w->kh - 1) * w->dh) / w->sh;
@@ -68,7 +70,8 @@ static void fill_band(const spr_q_conv *s, const spr_view *x, int64_t image, uin
             for (uint32_t px = 0; px < b->phases_x; px++) {
                 uint32_t *out = (uint32_t *)(void *)scratch + ((g * b->phases_y + py) * b->phases_x + px) * b->plane;
                 for (uint32_t line = 0; line < lines; line++)
-                    fill_line(s, spr_q8_plane(x, image, g), (int64_t)(oy0 + line) * w->sh + py - w->pt, px, out + (size_t)line * b->width);
+                    fill_line(s, spr_q8_plane(x, image, g), (int64_t)(oy0 + line) * w->sh + py - w->pt, px,
+                              out + (size_t)line * b->width);
             }
 }
 
@@ -86,8 +89,17 @@ void spr_q_run_band(const spr_q_conv *s, const spr_step *step, int64_t image, ui
                 memcpy(residual + (g * run + (size_t)(oy - oy0) * s->band.width) * pixel,
                        spr_q8_plane(z, image, g) + (size_t)oy * w->ow * pixel, w->ow * pixel);
     spr_pw_q8_args args = {
-        .x = (spr_q8 *)band, .y = result, .z = z ? (spr_q8 *)residual : NULL, .y_stride = run, .z_stride = run, .packed = s->packed,
-        .n = s->oc, .row1 = s->oc, .px1 = (oy1 - oy0) * s->band.width, .finish = &s->finish, .scratch = scratch,
+        .x = (spr_q8 *)band,
+        .y = result,
+        .z = z ? (spr_q8 *)residual : NULL,
+        .y_stride = run,
+        .z_stride = run,
+        .packed = s->packed,
+        .n = s->oc,
+        .row1 = s->oc,
+        .px1 = (oy1 - oy0) * s->band.width,
+        .finish = &s->finish,
+        .scratch = scratch,
     };
     s->kernel->run.pw_q8(&args);
     size_t stride = (size_t)y->stride[1] * pixel; /* of groups, or of planes of floats */

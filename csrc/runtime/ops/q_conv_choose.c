@@ -1,5 +1,5 @@
-/* Which quantized kernel multiplies by a matrix of weights, the one estimated to be fastest or with autotuning the one measured to
-   be; and how the work is shared out. */
+/* Which quantized kernel multiplies by a matrix of weights, the one estimated to be fastest or with autotuning the one
+   measured to be; and how the work is shared out. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,7 +8,8 @@
 #include "runtime/ops/q_conv.h"
 #include "runtime/tune.h"
 
-/* By how much a sparse kernel has to be estimated cheaper than the dense one: estimates err, and sparse must not lose. */
+/* By how much a sparse kernel has to be estimated cheaper than the dense one: estimates err, and sparse must not
+   lose. */
 #define SPARSE_MARGIN 0.9
 
 enum { FORMS = 5 };
@@ -41,11 +42,12 @@ static double stored_in(const spr_pw_q8_weights *w, int form, uint32_t row0, uin
 }
 
 static spr_work work_of(const spr_pw_q8_weights *w, const spr_q_pixels *pixels, int form) {
-    return (spr_work){.rows = w->n, .channels = (double)w->groups * SPR_Q8_GROUP, .nonzeros = stored_in(w, form, 0, w->n),
+    return (spr_work){.rows = w->n, .channels = (double)w->groups * SPR_Q8_GROUP,
+                      .nonzeros = stored_in(w, form, 0, w->n),
                       .pixels = pixels->all, .part = pixels->part, .images = pixels->images};
 }
 
-/* ---- measuring ------------------------------------------------------------------------------------------------------------------ */
+/* ---- measuring --------------------------------------------------------------------------------------------------- */
 
 typedef struct rehearsal {
     const spr_kernel *kernel;
@@ -58,10 +60,10 @@ static void rehearse(const spr_run_ctx *ctx, void *arg) {
     r->kernel->run.pw_q8(&r->args);
 }
 
-/* Runs all candidates by one thread on one part of the pixels; returns the fastest, the estimated best where that is about as
-   fast. */
-static spr_status measure(spr_plan_ctx *ctx, const spr_pw_q8_weights *w, const spr_q_pixels *pixels, const candidate *list, int count,
-                          int best, int *fastest, double *us) {
+/* Runs all candidates by one thread on one part of the pixels; returns the fastest, the estimated best where that is
+   about as fast. */
+static spr_status measure(spr_plan_ctx *ctx, const spr_pw_q8_weights *w, const spr_q_pixels *pixels,
+                          const candidate *list, int count, int best, int *fastest, double *us) {
     spr_arena arena = {.allocator = ctx->arena->allocator};
     spr_plan_ctx own = *ctx; /* what is made here is gone when it has been measured */
     own.arena = &arena;
@@ -85,7 +87,8 @@ static spr_status measure(spr_plan_ctx *ctx, const spr_pw_q8_weights *w, const s
             break;
         }
         packing->pack(w, packed);
-        made[i] = (rehearsal){list[i].kernel, {.x = x, .y = y, .y_stride = lanes, .packed = packed, .n = w->n, .row1 = w->n,
+        made[i] = (rehearsal){list[i].kernel, {.x = x, .y = y, .y_stride = lanes, .packed = packed, .n = w->n,
+                                               .row1 = w->n,
                                                .px1 = (uint32_t)pixels->part, .finish = &finish, .scratch = scratch}};
         trials[i] = (spr_trial){.run = rehearse, .arg = &made[i]};
     }
@@ -101,7 +104,7 @@ static spr_status measure(spr_plan_ctx *ctx, const spr_pw_q8_weights *w, const s
     return status;
 }
 
-/* ---- choosing ------------------------------------------------------------------------------------------------------------------- */
+/* ---- choosing ---------------------------------------------------------------------------------------------------- */
 
 /* Adds "dense 12 1x4 5" to a text. */
 static void tell(char *text, size_t size, const candidate *list, int count, const double *figure, const char *format) {
@@ -112,7 +115,8 @@ static void tell(char *text, size_t size, const candidate *list, int count, cons
     }
 }
 
-spr_status spr_q_choose(spr_plan_ctx *ctx, spr_step *step, const spr_pw_q8_weights *w, const spr_q_pixels *pixels, spr_q_conv *s) {
+spr_status spr_q_choose(spr_plan_ctx *ctx, spr_step *step, const spr_pw_q8_weights *w, const spr_q_pixels *pixels,
+                        spr_q_conv *s) {
     candidate list[FORMS];
     double figure[FORMS];
     int count = 0, best = -1;
@@ -153,7 +157,7 @@ spr_status spr_q_choose(spr_plan_ctx *ctx, spr_step *step, const spr_pw_q8_weigh
     return SPR_OK;
 }
 
-/* ---- splitting ------------------------------------------------------------------------------------------------------------------ */
+/* ---- splitting --------------------------------------------------------------------------------------------------- */
 
 /* Work of a row besides its weights, in weights. */
 #define ROW_WORK 64.0
@@ -179,13 +183,14 @@ static void split_rows(uint32_t n, const double *before, uint32_t groups, spr_q_
     s->row_tasks = 0;
     s->row_bound[0] = 0;
     for (uint32_t row = unit; row < n; row += unit)
-        if (s->row_tasks + 1 < groups && before[row / 4] >= total * (s->row_tasks + 1) / groups) s->row_bound[++s->row_tasks] = row;
+        if (s->row_tasks + 1 < groups && before[row / 4] >= total * (s->row_tasks + 1) / groups)
+            s->row_bound[++s->row_tasks] = row;
     s->row_bound[++s->row_tasks] = n;
 }
 
 /* Blocks of pixels of whole units first, as rows share their inputs, then rows. */
-static void split_into(const spr_plan_ctx *ctx, uint32_t n, const double *before, const spr_q_pixels *pixels, size_t want,
-                       size_t unit, spr_q_conv *s) {
+static void split_into(const spr_plan_ctx *ctx, uint32_t n, const double *before, const spr_q_pixels *pixels,
+                       size_t want, size_t unit, spr_q_conv *s) {
     const size_t units = (pixels->all + unit - 1) / unit, per_image = (want + pixels->images - 1) / pixels->images;
     const size_t blocks = per_image < units ? per_image : units;
     s->px_per_task = (uint32_t)((units + blocks - 1) / blocks * unit);
@@ -213,7 +218,9 @@ spr_status spr_q_split(spr_plan_ctx *ctx, const spr_pw_q8_weights *w, const spr_
     s->row_tasks = 1;
     s->row_bound[0] = 0;
     s->row_bound[1] = w->n;
-    if (threads == 1 || (double)w->n * w->groups * SPR_Q8_GROUP * (double)(pixels->all * pixels->images) < SPR_PARALLEL_MACS) return SPR_OK;
+    if (threads == 1 ||
+        (double)w->n * w->groups * SPR_Q8_GROUP * (double)(pixels->all * pixels->images) < SPR_PARALLEL_MACS)
+        return SPR_OK;
     const size_t tile = spr_round_up(s->kernel->cost.tile, SPR_PX); /* so that no task ends in the middle of one */
     size_t best_want = 1, best_unit = tile;
     double best = 0, *before = work_before(ctx, w, s->form);
@@ -233,7 +240,8 @@ spr_status spr_q_split(spr_plan_ctx *ctx, const spr_pw_q8_weights *w, const spr_
     return SPR_OK;
 }
 
-double spr_q_balance(int threads, size_t images, uint32_t groups, uint32_t groups_per_task, uint32_t lines, uint32_t lines_per_task) {
+double spr_q_balance(int threads, size_t images, uint32_t groups, uint32_t groups_per_task, uint32_t lines,
+                     uint32_t lines_per_task) {
     spr_loads loads = {.threads = threads};
     for (size_t image = 0; image < images; image++)
         for (uint32_t group = 0; group < groups; group += groups_per_task)

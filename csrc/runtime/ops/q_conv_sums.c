@@ -1,4 +1,5 @@
-/* QConv on the pointwise kernels: a matrix of weights with a column for each group of input channels and tap of the window. */
+/* QConv on the pointwise kernels: a matrix of weights with a column for each group of input channels and tap of the
+   window. */
 
 #include "runtime/ops/q_conv.h"
 
@@ -19,10 +20,10 @@ static uint32_t find_beyond(const spr_q_conv *s, const int16_t *w, uint8_t *seco
     return count;
 }
 
-/* The weights as the pointwise kernels see them, [oc][groups][4] with a group for each group of channels and tap, the second copies
-   behind them; and where each group lies. */
-static void arrange(const spr_q_conv *s, const int16_t *w, size_t x_stride, const uint8_t *second, uint32_t total, int8_t *out,
-                    uint32_t *offset) {
+/* The weights as the pointwise kernels see them, [oc][groups][4] with a group for each group of channels and tap, the
+   second copies behind them; and where each group lies. */
+static void arrange(const spr_q_conv *s, const int16_t *w, size_t x_stride, const uint8_t *second, uint32_t total,
+                    int8_t *out, uint32_t *offset) {
     const spr_window *win = &s->win;
     const spr_q_band *b = &s->band;
     uint32_t icg = s->ic / s->group, ocg = s->oc / s->group, groups = (s->ic + 3) / 4, taps = win->kh * win->kw;
@@ -32,7 +33,9 @@ static void arrange(const spr_q_conv *s, const int16_t *w, size_t x_stride, cons
             for (uint32_t kx = 0; kx < win->kw; kx++) {
                 uint32_t y = ky * win->dh, x = kx * win->dw;
                 size_t phase = (g * b->phases_y + y % win->sh) * b->phases_x + x % win->sw;
-                *offset++ = (uint32_t)(s->way == SPR_Q_POINTWISE ? g * x_stride : phase * b->plane + y / win->sh * b->width + x / win->sw);
+                *offset++ =
+                    (uint32_t)(s->way == SPR_Q_POINTWISE ? g * x_stride
+                                                         : phase * b->plane + y / win->sh * b->width + x / win->sw);
             }
     for (uint32_t i = 0; i < groups * taps; i++)
         if (second[i]) *offset++ = first[i];
@@ -65,7 +68,8 @@ static spr_status make(spr_plan_ctx *ctx, spr_step *step, const spr_pw_q8_weight
     spr_status status = spr_q_choose(ctx, step, w, &use, s);
     if (!status && s->way == SPR_Q_POINTWISE) status = spr_q_split(ctx, w, &use, s);
     if (status) return status;
-    if (s->way == SPR_Q_WINDOW && ctx->threads > 1) s->balance = spr_q_balance(ctx->threads, images, 1, 1, s->win.oh, b->rows);
+    if (s->way == SPR_Q_WINDOW && ctx->threads > 1)
+        s->balance = spr_q_balance(ctx->threads, images, 1, 1, s->win.oh, b->rows);
     step->balance = s->balance;
     const spr_pw_q8_packing *packing = s->kernel->packing_q8;
     step->packed_bytes = packing->size(w);
@@ -95,7 +99,8 @@ spr_status spr_q_plan_sums(spr_plan_ctx *ctx, spr_step *step, const spr_q_weight
     spr_status status = arranged && offset ? SPR_OK : spr_fail_memory(ctx->err, "weights", (size_t)s->oc * total * 4);
     if (!status) {
         arrange(s, w->w, (size_t)x->stride[1], second, total, arranged, offset);
-        spr_pw_q8_weights weights = {.n = s->oc, .groups = total, .w = arranged, .offset = offset, .bias = w->bias, .scale = w->scale};
+        spr_pw_q8_weights weights = {.n = s->oc, .groups = total, .w = arranged, .offset = offset, .bias = w->bias,
+                                     .scale = w->scale};
         status = make(ctx, step, &weights, s);
     }
     spr_release(allocator, arranged);
@@ -109,10 +114,19 @@ void spr_q_run_pointwise(const spr_q_conv *s, const spr_step *step, int64_t imag
     const spr_view *x = &step->in[0], *y = &step->out[0], *z = spr_step_has(step, 4) ? &step->in[4] : NULL;
     uint32_t pixels = s->win.oh * s->win.ow, px1 = px0 + s->px_per_task;
     spr_pw_q8_args args = {
-        .x = spr_q8_plane(x, image, 0), .y = spr_q_output(y, image), .z = z ? spr_q8_plane(z, image, 0) : NULL,
-        .y_stride = (size_t)y->stride[1], .z_stride = z ? (size_t)z->stride[1] : 0, .packed = s->packed, .n = s->oc,
-        .row0 = s->row_bound[row_task], .row1 = s->row_bound[row_task + 1], .px0 = px0, .px1 = px1 < pixels ? px1 : pixels,
-        .finish = &s->finish, .scratch = scratch,
+        .x = spr_q8_plane(x, image, 0),
+        .y = spr_q_output(y, image),
+        .z = z ? spr_q8_plane(z, image, 0) : NULL,
+        .y_stride = (size_t)y->stride[1],
+        .z_stride = z ? (size_t)z->stride[1] : 0,
+        .packed = s->packed,
+        .n = s->oc,
+        .row0 = s->row_bound[row_task],
+        .row1 = s->row_bound[row_task + 1],
+        .px0 = px0,
+        .px1 = px1 < pixels ? px1 : pixels,
+        .finish = &s->finish,
+        .scratch = scratch,
     };
     s->kernel->run.pw_q8(&args);
 }

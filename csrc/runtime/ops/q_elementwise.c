@@ -5,7 +5,7 @@
 #include "kernels/q8_scalar.h"
 #include "runtime/ops/quantized.h"
 
-/* ---- Quantize, Dequantize ------------------------------------------------------------------------------------------------------ */
+/* ---- Quantize, Dequantize ---------------------------------------------------------------------------------------- */
 
 static spr_status quantize_plan(spr_plan_ctx *ctx, spr_step *step) {
     if (step->in[0].desc.dtype == SPR_FLOAT32) step->kernel = spr_kernel_best(SPR_K_QUANTIZE_Q8, ctx->features);
@@ -47,7 +47,8 @@ static void dequantize_plane(const spr_step *step, int64_t image, int64_t group)
     size_t n = spr_q8_pixels(y);
     char *plane[4] = {0};
     for (int64_t i = 0; i < 4 && 4 * group + i < y->desc.dim[1]; i++)
-        plane[i] = (char *)y->data + (size_t)(image * y->stride[0] + (4 * group + i) * y->stride[1]) * spr_dtype_size(y->desc.dtype);
+        plane[i] = (char *)y->data +
+                   (size_t)(image * y->stride[0] + (4 * group + i) * y->stride[1]) * spr_dtype_size(y->desc.dtype);
     if (step->kernel) {
         float *const floats[4] = {(float *)(void *)plane[0], (float *)(void *)plane[1], (float *)(void *)plane[2],
                                   (float *)(void *)plane[3]};
@@ -64,7 +65,7 @@ static void dequantize_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_zero_padding(&step->out[0]);
 }
 
-/* ---- QPool ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- QPool ------------------------------------------------------------------------------------------------------- */
 
 static spr_status pool_plan(spr_plan_ctx *ctx, spr_step *step) {
     const spr_desc *x = &step->in[0].desc;
@@ -78,22 +79,31 @@ static spr_status pool_plan(spr_plan_ctx *ctx, spr_step *step) {
     if (!spr_desc_count(&step->out[0].desc)) return SPR_OK;
     uint32_t h = (uint32_t)x->dim[2], w = (uint32_t)x->dim[3];
     *a = (spr_pool_q8_args){
-        .x_stride = (size_t)step->in[0].stride[1], .y_stride = (size_t)step->out[0].stride[1], .scale = (float)(qx.scale / qy.scale),
-        .x_zero = qx.zero, .y_zero = qy.zero, .lo = SPR_Q8_MIN, .hi = SPR_Q8_MAX,
+        .x_stride = (size_t)step->in[0].stride[1],
+        .y_stride = (size_t)step->out[0].stride[1],
+        .scale = (float)(qx.scale / qy.scale),
+        .x_zero = qx.zero,
+        .y_zero = qy.zero,
+        .lo = SPR_Q8_MIN,
+        .hi = SPR_Q8_MAX,
         .win = {.ih = h, .iw = w, .oh = 1, .ow = 1, .kh = h, .kw = w, .sh = 1, .sw = 1, .dh = 1, .dw = 1},
-        .kind = !strcmp(kind, "max") ? SPR_POOL_MAX : !strcmp(kind, "average") ? SPR_POOL_AVG : SPR_POOL_AVG_INCLUDE_PAD,
+        .kind = !strcmp(kind, "max")       ? SPR_POOL_MAX
+                : !strcmp(kind, "average") ? SPR_POOL_AVG
+                                           : SPR_POOL_AVG_INCLUDE_PAD,
     };
     if (SPR_ATTR_OF(step, QPool, in_order)->i) {
         step->kernel = NULL;
         if (a->kind != SPR_POOL_AVG)
-            return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': only plain averages are taken in order", step->node->name);
+            return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': only plain averages are taken in order",
+                            step->node->name);
     }
     if (shape->ints.n != 2) return SPR_OK;
     return spr_resolve_window(step->graph, step->node, h, w, shape->ints.v[0], shape->ints.v[1], &a->win, ctx->err);
 }
 
 /* The mean of a group's window by sums of float32 in the order of the taps. */
-static void mean_in_order(const spr_pool_q8_args *a, int64_t top, int64_t left, float x_scale, float y_scale, spr_q8 *y) {
+static void mean_in_order(const spr_pool_q8_args *a, int64_t top, int64_t left, float x_scale, float y_scale,
+                          spr_q8 *y) {
     const spr_window *w = &a->win;
     float sum[SPR_Q8_GROUP] = {0}, count = 0;
     for (int64_t iy = top; iy < top + (int64_t)w->kh * w->dh; iy += w->dh)
@@ -113,7 +123,8 @@ static void mean_plane(const spr_step *step, int64_t image, int64_t group) {
     a.x = spr_q8_plane(&step->in[0], image, group);
     for (uint32_t oy = 0; oy < a.win.oh; oy++)
         for (uint32_t ox = 0; ox < a.win.ow; ox++, y += SPR_Q8_GROUP)
-            mean_in_order(&a, (int64_t)oy * a.win.sh - a.win.pt, (int64_t)ox * a.win.sw - a.win.pl, (float)qx.scale, (float)qy.scale, y);
+            mean_in_order(&a, (int64_t)oy * a.win.sh - a.win.pt, (int64_t)ox * a.win.sw - a.win.pl, (float)qx.scale,
+                          (float)qy.scale, y);
 }
 
 static void pool_plane(const spr_step *step, int64_t image, int64_t group) {
@@ -129,10 +140,11 @@ static void pool_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_q8_each_plane(ctx, step, step->kernel ? pool_plane : mean_plane);
 }
 
-/* ---- QBinary ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- QBinary ----------------------------------------------------------------------------------------------------- */
 
 static spr_status binary_plan(spr_plan_ctx *ctx, spr_step *step) {
-    const spr_quantum a = SPR_QUANTUM(step, QBinary, a), b = SPR_QUANTUM(step, QBinary, b), y = SPR_QUANTUM(step, QBinary, y);
+    const spr_quantum a = SPR_QUANTUM(step, QBinary, a), b = SPR_QUANTUM(step, QBinary, b),
+                      y = SPR_QUANTUM(step, QBinary, y);
     const char *fn = SPR_ATTR_OF(step, QBinary, fn)->s;
     spr_binary_q8 *f = spr_plan_alloc(ctx, sizeof *f, "a layer");
     spr_act act;
@@ -143,8 +155,14 @@ static spr_status binary_plan(spr_plan_ctx *ctx, spr_step *step) {
     step->state = f;
     step->kernel = spr_kernel_best(SPR_K_BINARY_Q8, ctx->features);
     const float as = (float)a.scale, bs = (float)b.scale, ys = (float)y.scale;
-    *f = (spr_binary_q8){.f = mul ? SPR_BIN_MUL : !strcmp(fn, "sub") ? SPR_BIN_SUB : SPR_BIN_ADD, .a_zero = a.zero, .b_zero = b.zero,
-                         .y_zero = y.zero, .a_scale = mul ? as * bs / ys : as / ys, .b_scale = mul ? 1 : bs / ys};
+    *f = (spr_binary_q8){.f = mul                  ? SPR_BIN_MUL
+                              : !strcmp(fn, "sub") ? SPR_BIN_SUB
+                                                   : SPR_BIN_ADD,
+                         .a_zero = a.zero,
+                         .b_zero = b.zero,
+                         .y_zero = y.zero,
+                         .a_scale = mul ? as * bs / ys : as / ys,
+                         .b_scale = mul ? 1 : bs / ys};
     spr_q8_bounds(&act, &y, &f->lo, &f->hi);
     return status;
 }
@@ -152,13 +170,13 @@ static spr_status binary_plan(spr_plan_ctx *ctx, spr_step *step) {
 static void binary_plane(const spr_step *step, int64_t image, int64_t group) {
     const spr_view *a = &step->in[0], *b = &step->in[1], *y = &step->out[0];
     size_t n = spr_q8_pixels(y);
-    step->kernel->run.binary_q8(step->state, spr_q8_plane(a, image, group), spr_q8_pixels(a) == n, spr_q8_plane(b, image, group),
-                                spr_q8_pixels(b) == n, spr_q8_plane(y, image, group), n);
+    step->kernel->run.binary_q8(step->state, spr_q8_plane(a, image, group), spr_q8_pixels(a) == n,
+                                spr_q8_plane(b, image, group), spr_q8_pixels(b) == n, spr_q8_plane(y, image, group), n);
 }
 
 static void binary_run(const spr_run_ctx *ctx, const spr_step *step) { spr_q8_each_plane(ctx, step, binary_plane); }
 
-/* ---- QUnary ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- QUnary ------------------------------------------------------------------------------------------------------ */
 
 /* y of each of the 256 values that x can have. */
 static spr_status unary_plan(spr_plan_ctx *ctx, spr_step *step) {
@@ -175,7 +193,8 @@ static spr_status unary_plan(spr_plan_ctx *ctx, spr_step *step) {
         float v = (float)(x.scale * ((int32_t)q - x.zero)) * mul + add;
         if (act.fn != SPR_FN_NONE) spr_unary_f32_ref(&v, &v, 1, &act);
         double quanta = nearbyint(v / (float)y.scale) + y.zero;
-        table[i] = (spr_q8)(quanta >= SPR_Q8_MIN ? quanta <= SPR_Q8_MAX ? quanta : SPR_Q8_MAX : SPR_Q8_MIN); /* NaN: the least */
+        /* NaN: the least */
+        table[i] = (spr_q8)(quanta >= SPR_Q8_MIN ? quanta <= SPR_Q8_MAX ? quanta : SPR_Q8_MAX : SPR_Q8_MIN);
     }
     step->state = table;
     step->kernel = spr_kernel_best(SPR_K_TABLE_Q8, ctx->features);

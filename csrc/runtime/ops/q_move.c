@@ -21,7 +21,7 @@ void spr_q8_each_plane(const spr_run_ctx *ctx, const spr_step *step, spr_q8_plan
     if (spr_desc_count(y)) spr_parallel_range(ctx, y->dim[0] * job.groups, spr_desc_count(y), plane_range, &job);
 }
 
-/* ---- QConcat ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- QConcat ----------------------------------------------------------------------------------------------------- */
 
 /* Where a channel of the result comes from. */
 typedef struct origin {
@@ -77,7 +77,8 @@ static void concat_plane(const spr_step *step, int64_t image, int64_t group) {
     const uint32_t *x[SPR_Q8_GROUP];
     int lane[SPR_Q8_GROUP], whole = 1;
     for (int i = 0; i < SPR_Q8_GROUP; i++) {
-        x[i] = (const uint32_t *)(const void *)spr_q8_plane(&step->in[from[i].input], image, from[i].channel / SPR_Q8_GROUP);
+        x[i] = (const uint32_t *)(const void *)spr_q8_plane(&step->in[from[i].input], image,
+                                                            from[i].channel / SPR_Q8_GROUP);
         lane[i] = from[i].channel % SPR_Q8_GROUP;
         whole &= x[i] == x[0] && (lane[i] == i || group * SPR_Q8_GROUP + i >= step->out[0].desc.dim[1]);
     }

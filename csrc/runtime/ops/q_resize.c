@@ -31,7 +31,8 @@ static float interpolate(const corners *at, int channel, int32_t zero, float sca
                         (float)(low[at->left] - zero) * scale, (float)(low[at->right] - zero) * scale);
 }
 
-/* As on the numbers that they stand for, with the operations that float32 takes for dequantizing, resizing and quantizing. */
+/* As on the numbers that they stand for, with the operations that float32 takes for dequantizing, resizing and
+   quantizing. */
 static void linear_plane(const spr_step *step, int64_t image, int64_t group) {
     const resize_state *state = step->state;
     const axis_taps *v = &state->axis[2], *h = &state->axis[3];

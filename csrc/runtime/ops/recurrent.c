@@ -1,5 +1,5 @@
-/* Recurrent: LSTM, GRU and RNN, one direction. The product with the input was made before, for all times at once; what is left
-   is one product with the last state per time, by rows of the turned matrix, which compilers vectorize. */
+/* Recurrent: LSTM, GRU and RNN, one direction. The product with the input was made before, for all times at once; what
+   is left is one product with the last state per time, by rows of the turned matrix, which compilers vectorize. */
 #include <math.h>
 #include <string.h>
 
@@ -33,8 +33,8 @@ static spr_status recurrent_plan(spr_plan_ctx *ctx, spr_step *step) {
     const char *name = SPR_ATTR_OF(step, Recurrent, cell)->s;
     int64_t rows = r->desc.dim[0], hidden = r->desc.dim[1];
     if (!r->data)
-        return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': '%s' is computed, it must be constant", step->node->name,
-                        spr_step_value(step, 1)->name);
+        return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': '%s' is computed, it must be constant",
+                        step->node->name, spr_step_value(step, 1)->name);
     *s = (recurrent_state){
         .cell = !strcmp(name, "lstm") ? LSTM : !strcmp(name, "gru") ? GRU : RNN,
         .gates = (int)(rows / hidden),
@@ -136,7 +136,8 @@ static void recurrent_batch(void *arg, int64_t begin, int64_t end) {
     const spr_step *step = arg;
     const recurrent_state *s = step->state;
     int64_t time = step->in[0].desc.dim[0], batches = step->in[0].desc.dim[1], n = s->hidden, wide = s->gates * n;
-    const float *b = spr_step_has(step, 2) ? step->in[2].data : NULL, *p = spr_step_has(step, 6) ? step->in[6].data : NULL;
+    const float *b = spr_step_has(step, 2) ? step->in[2].data : NULL,
+                *p = spr_step_has(step, 6) ? step->in[6].data : NULL;
     for (int64_t batch = begin; batch < end; batch++) {
         float *a = (float *)step->workspace + batch * (wide + 2 * n), *room = a + wide;
         float *h = (float *)step->out[1].data + batch * n, *c = (float *)step->out[2].data + batch * n;

@@ -42,7 +42,7 @@ static void kept_offsets(const axes *a, int64_t n, int64_t *in, int64_t *out) {
     }
 }
 
-/* ---- Softmax --------------------------------------------------------------------------------------------------------------- */
+/* ---- Softmax ----------------------------------------------------------------------------------------------------- */
 
 typedef struct softmax_state {
     axes a;
@@ -67,7 +67,8 @@ typedef struct softmax_job {
     int64_t per_task;
 } softmax_job;
 
-static void softmax_line(const softmax_state *state, const float *x, int64_t x_step, float *y, int64_t y_step, float *line) {
+static void softmax_line(const softmax_state *state, const float *x, int64_t x_step, float *y, int64_t y_step,
+                         float *line) {
     int64_t n = state->a.count;
     float top = -INFINITY;
     double sum = 0;
@@ -107,7 +108,7 @@ static void softmax_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_zero_padding(&step->out[0]);
 }
 
-/* ---- Reduce ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Reduce ------------------------------------------------------------------------------------------------------ */
 
 typedef enum reduction { MEAN, SUM, MAX, MIN, PROD, L1, L2, SUM_SQUARE, LOG_SUM, LOG_SUM_EXP, REDUCTIONS } reduction;
 static const char *const reduction_names[REDUCTIONS] = {"mean", "sum", "max",        "min",     "prod",
@@ -166,7 +167,8 @@ static double reduce_floats(const axes *a, const void *data, spr_dtype dtype, in
     double sum = fn == MAX ? -INFINITY : fn == MIN ? INFINITY : fn == PROD;
     cursor c = {.at = base};
     for (int64_t n = 0; n < a->count; n++, advance(a, &c))
-        sum = accumulate(fn, sum, dtype == SPR_FLOAT32 ? ((const float *)data)[c.at] : ((const double *)data)[c.at], top);
+        sum =
+            accumulate(fn, sum, dtype == SPR_FLOAT32 ? ((const float *)data)[c.at] : ((const double *)data)[c.at], top);
     return sum;
 }
 
@@ -238,7 +240,8 @@ static void reduce_range(void *arg, int64_t begin, int64_t end) {
 
 static void reduce_run(const spr_run_ctx *ctx, const spr_step *step) {
     const reduce_state *state = step->state;
-    spr_parallel_range(ctx, state->a.kept_count, spr_desc_count(&step->in[0].desc), reduce_range, (void *)(uintptr_t)step);
+    spr_parallel_range(ctx, state->a.kept_count, spr_desc_count(&step->in[0].desc), reduce_range,
+                       (void *)(uintptr_t)step);
     spr_view_zero_padding(&step->out[0]);
 }
 

@@ -3,8 +3,8 @@
 
 #include "runtime/ops/ops.h"
 
-/* An image stays a view while its planes do; anything else must be contiguous on both sides. Images are not made views of
-   what is not one: their planes would not start at cache lines. */
+/* An image stays a view while its planes do; anything else must be contiguous on both sides. Images are not made views
+   of what is not one: their planes would not start at cache lines. */
 static int view(const spr_step *step, int out, int64_t *stride, int64_t *offset) {
     const spr_view *x = &step->in[0];
     const spr_desc *y = &step->out[out].desc;

@@ -1,11 +1,11 @@
-/* Resize: every axis is resampled by its own table of taps (input positions and weights), as the ONNX specification defines
-   for each coordinate mode; the tables depend on the shapes only and are made while planning. */
+/* Resize: every axis is resampled by its own table of taps (input positions and weights), as the ONNX specification
+   defines for each coordinate mode; the tables depend on the shapes only and are made while planning. */
 #include <math.h>
 #include <string.h>
 
 #include "runtime/ops/resize.h"
 
-/* ---- tables ---------------------------------------------------------------------------------------------------------------- */
+/* ---- tables ------------------------------------------------------------------------------------------------------ */
 
 typedef struct resampling {
     const char *mode, *transform, *nearest;
@@ -111,7 +111,8 @@ static int listed_axis(const spr_step *step, int axis, int rank) {
     return -1;
 }
 
-/* With sizes the scale is their ratio; with a common one (keep_aspect_ratio_policy) it is the one that led to the size. */
+/* With sizes the scale is their ratio; with a common one (keep_aspect_ratio_policy) it is the one that led to the
+   size. */
 static double axis_scale(const spr_step *step, int listed, double in, double out) {
     int rank = step->in[0].desc.rank;
     if (spr_step_has(step, 2) && spr_desc_count(&step->in[2].desc)) return ((const float *)step->in[2].data)[listed];
@@ -166,9 +167,10 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
     return SPR_OK;
 }
 
-/* ---- running ----------------------------------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
-void spr_resize_nearest(const resize_state *state, const spr_desc *xd, const spr_desc *yd, const char *x, char *y, size_t size) {
+void spr_resize_nearest(const resize_state *state, const spr_desc *xd, const spr_desc *yd, const char *x, char *y,
+                        size_t size) {
     const int32_t *iy = state->axis[2].index, *ix = state->axis[3].index;
     int64_t w = yd->dim[3], row = w * (int64_t)size;
     for (int64_t i = 0; i < yd->dim[2]; i++, y += row) {
@@ -184,14 +186,17 @@ void spr_resize_nearest(const resize_state *state, const spr_desc *xd, const spr
     }
 }
 
-static void plane_weighted(const resize_state *state, const spr_desc *xd, const spr_desc *yd, const float *x, float *y) {
+static void plane_weighted(const resize_state *state, const spr_desc *xd, const spr_desc *yd, const float *x,
+                           float *y) {
     const axis_taps *v = &state->axis[2], *h = &state->axis[3];
     if (v->taps == 2 && h->taps == 2) {
         for (int64_t i = 0; i < yd->dim[2]; i++) {
-            const float *top = x + (int64_t)v->index[2 * i] * xd->dim[3], *low = x + (int64_t)v->index[2 * i + 1] * xd->dim[3];
+            const float *top = x + (int64_t)v->index[2 * i] * xd->dim[3],
+                        *low = x + (int64_t)v->index[2 * i + 1] * xd->dim[3];
             for (int64_t k = 0; k < yd->dim[3]; k++) {
                 const int32_t *at = h->index + 2 * k;
-                y[i * yd->dim[3] + k] = spr_bilinear(v->weight + 2 * i, h->weight + 2 * k, top[at[0]], top[at[1]], low[at[0]], low[at[1]]);
+                y[i * yd->dim[3] + k] =
+                    spr_bilinear(v->weight + 2 * i, h->weight + 2 * k, top[at[0]], top[at[1]], low[at[0]], low[at[1]]);
             }
         }
         return;
@@ -239,8 +244,9 @@ static double sum_taps(const spr_step *step, int axis, const int64_t *index, int
     for (int t = 0; t < taps->taps; t++) {
         int64_t k = index[axis] * taps->taps + t;
         if (taps->weight[k] == 0) continue;
-        sum += taps->weight[k] * (taps->index[k] < 0 ? (double)state->extrapolation
-                                                     : sum_taps(step, axis + 1, index, at + taps->index[k] * x->stride[axis]));
+        sum += taps->weight[k] * (taps->index[k] < 0
+                                      ? (double)state->extrapolation
+                                      : sum_taps(step, axis + 1, index, at + taps->index[k] * x->stride[axis]));
     }
     return sum;
 }

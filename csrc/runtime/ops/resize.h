@@ -4,8 +4,8 @@
 
 #include "runtime/ops/ops.h"
 
-/* Output position i of an axis is the sum of weight[i * taps + t] * x[index[i * taps + t]]; index -1: outside, counts as the
-   extrapolation value. */
+/* Output position i of an axis is the sum of weight[i * taps + t] * x[index[i * taps + t]]; index -1: outside, counts
+   as the extrapolation value. */
 typedef struct axis_taps {
     int taps;
     int32_t *index;
@@ -18,14 +18,15 @@ typedef struct resize_state {
     float extrapolation;
 } resize_state;
 
-/* Linear interpolation between corners, in the order of additions that onnxruntime has, so that quantized results, which often lie
-   right between two quanta, are its. wy, wx: weights of the two rows and columns. */
+/* Linear interpolation between corners, in the order of additions that onnxruntime has, so that quantized results,
+   which often lie right between two quanta, are its. wy, wx: weights of the two rows and columns. */
 SPR_INLINE float spr_bilinear(const float *wy, const float *wx, float v00, float v01, float v10, float v11) {
     return wx[0] * wy[0] * v00 + wx[1] * wy[0] * v01 + wx[0] * wy[1] * v10 + wx[1] * wy[1] * v11;
 }
 
 /* A plane of pixels of `size` bytes, each the nearest of the input. */
-void spr_resize_nearest(const resize_state *state, const spr_desc *xd, const spr_desc *yd, const char *x, char *y, size_t size);
+void spr_resize_nearest(const resize_state *state, const spr_desc *xd, const spr_desc *yd, const char *x, char *y,
+                        size_t size);
 /* All of a quantized image. */
 void spr_resize_quantized(const spr_run_ctx *ctx, const spr_step *step);
 

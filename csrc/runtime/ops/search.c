@@ -19,7 +19,7 @@ static uint64_t order_key(const void *data, spr_dtype dtype, int64_t i) {
     return dtype == SPR_UINT64 ? bits : bits ^ sign;
 }
 
-/* ---- ArgReduce ----------------------------------------------------------------------------------------------------------- */
+/* ---- ArgReduce --------------------------------------------------------------------------------------------------- */
 
 static spr_status arg_plan(spr_plan_ctx *ctx, spr_step *step) {
     spr_lines *lines = spr_plan_alloc(ctx, sizeof *lines, "a layer");
@@ -54,7 +54,7 @@ static void arg_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_zero_padding(&step->out[0]);
 }
 
-/* ---- TopK ---------------------------------------------------------------------------------------------------------------- */
+/* ---- TopK -------------------------------------------------------------------------------------------------------- */
 
 typedef struct ranked {
     uint64_t key;
@@ -145,12 +145,13 @@ static void top_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_zero_padding(&step->out[1]);
 }
 
-/* ---- CumSum -------------------------------------------------------------------------------------------------------------- */
+/* ---- CumSum ------------------------------------------------------------------------------------------------------ */
 
 static spr_status sum_plan(spr_plan_ctx *ctx, spr_step *step) {
     spr_lines *lines = spr_plan_alloc(ctx, sizeof *lines, "a layer");
     if (!lines) return SPR_ERROR_MEMORY;
-    spr_lines_init(lines, &step->in[0], &step->out[0], spr_normalize_axis(spr_step_int(step, 1, 0), step->in[0].desc.rank));
+    spr_lines_init(lines, &step->in[0], &step->out[0],
+                   spr_normalize_axis(spr_step_int(step, 1, 0), step->in[0].desc.rank));
     step->state = lines;
     return SPR_OK;
 }

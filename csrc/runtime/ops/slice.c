@@ -9,7 +9,7 @@ static int axis_is_view(const spr_desc *desc, int axis) {
     return 1;
 }
 
-/* ---- Concat ------------------------------------------------------------------------------------------------------------ */
+/* ---- Concat ------------------------------------------------------------------------------------------------------ */
 
 static void concat_run(const spr_run_ctx *ctx, const spr_step *step) {
     const spr_view *y = &step->out[0];
@@ -27,7 +27,7 @@ static void concat_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_zero_padding(y);
 }
 
-/* ---- Split ------------------------------------------------------------------------------------------------------------- */
+/* ---- Split ------------------------------------------------------------------------------------------------------- */
 
 static int split_axis(const spr_step *step) {
     return spr_normalize_axis(SPR_ATTR_OF(step, Split, axis)->i, step->in[0].desc.rank);
@@ -62,7 +62,7 @@ static void split_run(const spr_run_ctx *ctx, const spr_step *step) {
     }
 }
 
-/* ---- Slice ------------------------------------------------------------------------------------------------------------- */
+/* ---- Slice ------------------------------------------------------------------------------------------------------- */
 
 /* The part of the input that the slice takes, as a view with any strides; its offset in elements. */
 static spr_view sliced(const spr_step *step, int64_t *offset) {
@@ -73,7 +73,8 @@ static spr_view sliced(const spr_step *step, int64_t *offset) {
         int64_t axis_value = spr_step_has(step, 3) ? spr_step_int(step, 3, i) : i;
         int64_t pace = spr_step_has(step, 4) ? spr_step_int(step, 4, i) : 1, begin, count;
         int axis = spr_normalize_axis(axis_value, part.desc.rank);
-        spr_resolve_slice(part.desc.dim[axis], spr_step_int(step, 1, i), spr_step_int(step, 2, i), pace, &begin, &count);
+        spr_resolve_slice(part.desc.dim[axis], spr_step_int(step, 1, i), spr_step_int(step, 2, i), pace, &begin,
+                          &count);
         if (count) *offset += begin * part.stride[axis];
         part.desc.dim[axis] = count;
         if (count > 1) part.stride[axis] *= pace; /* else pace may be anything, up to 2^63 */

@@ -17,7 +17,7 @@ struct spr_unrolled {
     size_t planes_bytes;      /* of the unrolled planes at the beginning of a thread's scratch, if there are stripes */
 };
 
-/* ---- unrolling ------------------------------------------------------------------------------------------------------------ */
+/* ---- unrolling --------------------------------------------------------------------------------------------------- */
 
 static size_t column_stride(const spr_unrolled *u) { return spr_round_up(u->pixels, SPR_PX); }
 
@@ -27,7 +27,8 @@ static int64_t shift_of(const spr_window *win, uint32_t ky, uint32_t kx) {
     return ((int64_t)ky * win->dh - win->pt) * win->iw + (int64_t)kx * win->dw - win->pl;
 }
 
-/* Taps of one channel for pixels [p0, p1): kh * kw planes at dst. `window` has room for the pixels that any tap reads. */
+/* Taps of one channel for pixels [p0, p1): kh * kw planes at dst. `window` has room for the pixels that any tap
+   reads. */
 static void unroll_shifted(const spr_unrolled *u, const float *x, size_t p0, size_t p1, float *dst, uint32_t *window) {
     const spr_window *win = &u->shape.win;
     const int64_t begin = (int64_t)p0 + u->first, end = (int64_t)p1 + u->last, all = (int64_t)win->ih * win->iw;
@@ -38,7 +39,8 @@ static void unroll_shifted(const spr_unrolled *u, const float *x, size_t p0, siz
     memset(window + (hi - begin), 0, ((size_t)(end - hi) + SPR_PX) * sizeof *window);
     for (uint32_t ky = 0; ky < win->kh; ky++)
         for (uint32_t kx = 0; kx < win->kw; kx++, dst += u->stride) {
-            const uint32_t *from = window + (shift_of(win, ky, kx) - u->first), *mask = u->column + kx * column_stride(u) + p0;
+            const uint32_t *from = window + (shift_of(win, ky, kx) - u->first),
+                           *mask = u->column + kx * column_stride(u) + p0;
             uint32_t *to = (uint32_t *)(void *)dst;
             for (size_t i = 0; i < lanes; i++) to[i] = from[i] & mask[i];
         }
@@ -47,7 +49,8 @@ static void unroll_shifted(const spr_unrolled *u, const float *x, size_t p0, siz
 /* Output columns [0, *before) and [*behind, ow) of a row have their tap kx outside the image. */
 static void columns_inside(const spr_window *win, uint32_t kx, uint32_t *before, uint32_t *behind) {
     int64_t at = (int64_t)kx * win->dw - win->pl; /* input column of output column 0 */
-    int64_t lo = at < 0 ? (-at + win->sw - 1) / win->sw : 0, hi = at < win->iw ? (win->iw - at + win->sw - 1) / win->sw : 0;
+    int64_t lo = at < 0 ? (-at + win->sw - 1) / win->sw : 0,
+            hi = at < win->iw ? (win->iw - at + win->sw - 1) / win->sw : 0;
     if (hi > win->ow) hi = win->ow;
     *before = (uint32_t)(lo < hi ? lo : hi);
     *behind = (uint32_t)hi;
@@ -89,7 +92,7 @@ static size_t window_bytes(const spr_unrolled *u) {
     return u->shifts ? ((size_t)(u->last - u->first) + u->stripe + SPR_PX) * sizeof(float) : 0;
 }
 
-/* ---- planning ------------------------------------------------------------------------------------------------------------- */
+/* ---- planning ---------------------------------------------------------------------------------------------------- */
 
 /* Bytes of unrolled planes that stay in L2 beside weights and outputs. */
 static size_t planes_budget(uint32_t features) {
@@ -97,20 +100,22 @@ static size_t planes_budget(uint32_t features) {
     return features & SPR_ISA_INORDER ? 128 << 10 : 256 << 10;
 }
 
-/* Cycles to unroll a pixel of a plane, shifted or row by row: measured on ResNet-18's layers with AVX-512; on ARM by counting
-   instructions, four pixels to a vector. */
+/* Cycles to unroll a pixel of a plane, shifted or row by row: measured on ResNet-18's layers with AVX-512; on ARM by
+   counting instructions, four pixels to a vector. */
 static double unroll_cycles(const spr_window *win, uint32_t features) {
     if (features & SPR_ISA_AVX2) return shifts(win) ? 0.5 : 1.0;
     return (shifts(win) ? 0.75 : 2.0) * (features & SPR_ISA_INORDER ? 2 : 1);
 }
 
-/* Cycles of a dense convolution in those of a dense pointwise layer with as many multiply-accumulates, measured likewise. */
+/* Cycles of a dense convolution in those of a dense pointwise layer with as many multiply-accumulates, measured
+   likewise. */
 #define DENSE_CYCLES 1.0
 #define SPARSE_MARGIN 0.9 /* estimates err, and sparse must not lose */
 
 /* Pixels of a stripe: all, or whole tiles of the kernels, and enough stripes for the threads. */
 static void choose_stripes(const spr_plan_ctx *ctx, size_t images, spr_unrolled *u) {
-    size_t fit = planes_budget(ctx->features) / (sizeof(float) * u->k), tile = spr_kernel_best(SPR_K_PW_CSR, ctx->features)->cost.tile;
+    size_t fit = planes_budget(ctx->features) / (sizeof(float) * u->k),
+           tile = spr_kernel_best(SPR_K_PW_CSR, ctx->features)->cost.tile;
     tile = spr_round_up(tile, SPR_PX);
     if (u->pixels <= fit || u->pixels <= tile) {
         u->stripe = u->pixels;
@@ -158,15 +163,18 @@ spr_status spr_unrolled_plan(spr_plan_ctx *ctx, spr_step *step, const spr_value 
     spr_pointwise_use use = {.pixels = made.pixels, .images = images, .x_stride = made.stride, .groups = shape->group};
     if (made.stripes > 1) use.part_pixels = made.stripe;
     spr_work work = spr_pointwise_work(&matrix, &use);
-    const spr_kernel *csr = spr_kernel_best(SPR_K_PW_CSR, ctx->features), *pair = spr_kernel_best(SPR_K_PW_2X1, ctx->features);
-    const double dense = DENSE_CYCLES * spr_estimate(spr_kernel_best(SPR_K_PW_DENSE, ctx->features), ctx->features, &work);
+    const spr_kernel *csr = spr_kernel_best(SPR_K_PW_CSR, ctx->features),
+                     *pair = spr_kernel_best(SPR_K_PW_2X1, ctx->features);
+    const double dense =
+        DENSE_CYCLES * spr_estimate(spr_kernel_best(SPR_K_PW_DENSE, ctx->features), ctx->features, &work);
     work.channels = k;
     const double copies = unroll_cycles(win, ctx->features) * k * (double)made.pixels * (double)images;
-    const double cycles[2] = {copies + spr_estimate(csr, ctx->features, &work), copies + spr_estimate(pair, ctx->features, &work)};
+    const double cycles[2] = {copies + spr_estimate(csr, ctx->features, &work),
+                              copies + spr_estimate(pair, ctx->features, &work)};
     const int two = cycles[1] < cycles[0];
     const int wins = cycles[two] < SPARSE_MARGIN * dense;
-    snprintf(step->reason, sizeof step->reason, "%s%ux%u: kcycles: dense %.0f csr %.0f 2x1 %.0f", shape->group > 1 ? "grouped " : "",
-             win->kh, win->kw, dense / 1e3, cycles[0] / 1e3, cycles[1] / 1e3);
+    snprintf(step->reason, sizeof step->reason, "%s%ux%u: kcycles: dense %.0f csr %.0f 2x1 %.0f",
+             shape->group > 1 ? "grouped " : "", win->kh, win->kw, dense / 1e3, cycles[0] / 1e3, cycles[1] / 1e3);
     if (!wins && ctx->sparse != SPR_SPARSE_ALWAYS) return SPR_OK;
     if (!wins) {
         size_t used = strlen(step->reason);
@@ -201,7 +209,7 @@ spr_status spr_unrolled_plan(spr_plan_ctx *ctx, spr_step *step, const spr_value 
     return status;
 }
 
-/* ---- running -------------------------------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 typedef struct unroll_job {
     const spr_run_ctx *ctx;

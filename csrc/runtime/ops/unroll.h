@@ -1,6 +1,7 @@
-/* Sparse convolutions with windows of more than one pixel or in groups: every tap of every input channel becomes a plane of its own (im2col),
-   for as many pixels at a time as fit into the cache, and the matrix of all weights, block diagonal if there are groups, is
-   multiplied with these planes by the pointwise kernels. Copying costs little where a plane is read by many output channels, and loads stay aligned. */
+/* Sparse convolutions with windows of more than one pixel or in groups: every tap of every input channel becomes a
+   plane of its own (im2col), for as many pixels at a time as fit into the cache, and the matrix of all weights, block
+   diagonal if there are groups, is multiplied with these planes by the pointwise kernels. Copying costs little where a
+   plane is read by many output channels, and loads stay aligned. */
 #ifndef SPR_RUNTIME_OPS_UNROLL_H
 #define SPR_RUNTIME_OPS_UNROLL_H
 

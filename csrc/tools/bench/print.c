@@ -63,7 +63,8 @@ static void print_table(const bench_options *o, const bench_device *device, cons
     for (int i = 0; i < count; i++) {
         const bench_result *r = &results[i];
         printf("%-*s  %-6s %7d %-8s %10.3f %9.3f %10.3f %8.2f", width, file_name(r->model),
-               bench_sparse_name(r->sparse), r->threads, r->cores, r->median, (r->q3 - r->q1) / 2, r->min, results[0].median / r->median);
+               bench_sparse_name(r->sparse), r->threads, r->cores, r->median, (r->q3 - r->q1) / 2, r->min,
+               results[0].median / r->median);
         if (o->verify) printf(" %10.1e", r->difference);
         if (r->mhz_high) printf("  %ld-%ld", r->mhz_low, r->mhz_high);
         else printf("  -");
@@ -98,125 +99,130 @@ static void print_csv(const bench_options *o, const bench_result *results, int c
     }
 }
 
-/* ---- JSON */
+/* ---- JSON: `before` is what stands before the next field: how its object begins, then a comma */
 
-static void json_text(const char *key, const char *text) {
-    printf("\"%s\": \"", key);
+static void json_key(const char **before, const char *key) {
+    printf("%s\"%s\": ", *before, key);
+    *before = ", ";
+}
+
+static void json_text(const char **before, const char *key, const char *text) {
+    json_key(before, key);
+    putchar('"');
     for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
         if (*p == '"' || *p == '\\') printf("\\%c", *p);
         else if (*p < ' ') printf("\\u%04x", *p);
         else putchar(*p);
     }
-    printf("\"");
+    putchar('"');
 }
 
-static void json_cpus(uint64_t cpus) {
+static void json_cpus(const char **before, uint64_t cpus) {
     const char *comma = "";
-    printf("\"cpus\": [");
+    json_key(before, "cpus");
+    putchar('[');
     for (int i = 0; i < BENCH_CPUS; i++) {
         if (!(cpus >> i & 1)) continue;
         printf("%s%d", comma, i);
         comma = ", ";
     }
-    printf("]");
+    putchar(']');
 }
 
 /* null where a value is not a number or, for those that are known to be positive, not known. */
-static void json_real(const char *key, double value) {
-    if (isfinite(value)) printf("\"%s\": %.9g", key, value);
-    else printf("\"%s\": null", key);
+static void json_real(const char **before, const char *key, double value) {
+    json_key(before, key);
+    if (isfinite(value)) printf("%.9g", value);
+    else printf("null");
 }
-static void json_known(const char *key, long value) { json_real(key, value > 0 ? (double)value : (double)NAN); }
+static void json_known(const char **before, const char *key, long value) {
+    json_real(before, key, value > 0 ? (double)value : (double)NAN);
+}
 
 static void json_device(const bench_device *d) {
-    printf("\"device\": {");
-    json_text("model", d->model);
-    printf(", ");
-    json_text("system", d->system);
-    printf(", ");
-    json_text("features", d->features);
-    printf(", \"bits\": %d, \"memory_mb\": %ld,\n  \"clusters\": [", (int)(8 * sizeof(void *)), d->memory_mb);
+    const char *before = "{";
+    json_text(&before, "model", d->model);
+    json_text(&before, "system", d->system);
+    json_text(&before, "features", d->features);
+    json_real(&before, "bits", 8.0 * sizeof(void *));
+    json_real(&before, "memory_mb", (double)d->memory_mb);
+    before = ",\n  ";
+    json_key(&before, "clusters");
+    printf("[");
     for (int i = 0; i < d->cluster_count; i++) {
         const bench_cluster *c = &d->clusters[i];
-        printf(i ? ",\n   {" : "\n   {");
-        json_cpus(c->cpus);
-        printf(", ");
-        json_text("core", c->core);
-        printf(", ");
-        json_known("capacity", c->capacity);
-        printf(", ");
-        json_known("max_mhz", c->max_mhz);
+        before = i ? ",\n   {" : "\n   {";
+        json_cpus(&before, c->cpus);
+        json_text(&before, "core", c->core);
+        json_known(&before, "capacity", c->capacity);
+        json_known(&before, "max_mhz", c->max_mhz);
         printf("}");
     }
     printf("]}");
 }
 
 static void json_layers(const bench_result *r) {
-    printf(",\n   \"layers\": [");
+    printf("[");
     for (int i = 0; i < r->layer_count; i++) {
         const bench_layer *l = &r->layers[i];
-        printf(i ? ",\n    {" : "\n    {");
-        json_text("name", l->info.name);
-        printf(", ");
-        json_text("op", l->info.op);
-        printf(", ");
-        json_text("kernel", l->info.kernel);
-        printf(", ");
-        json_text("reason", l->info.reason);
-        printf(", \"shape\": [");
+        const char *before = i ? ",\n    {" : "\n    {";
+        json_text(&before, "name", l->info.name);
+        json_text(&before, "op", l->info.op);
+        json_text(&before, "kernel", l->info.kernel);
+        json_text(&before, "reason", l->info.reason);
+        json_key(&before, "shape");
+        printf("[");
         for (int k = 0; k < l->info.output.rank; k++) printf("%s%" PRId64, k ? ", " : "", l->info.output.dim[k]);
-        printf("], ");
-        json_real("macs", l->info.macs);
-        printf(", ");
-        json_real("sparsity", l->info.sparsity >= 0 ? l->info.sparsity : (double)NAN);
-        printf(", ");
-        json_real("ms", l->ms);
+        printf("]");
+        json_real(&before, "macs", l->info.macs);
+        json_real(&before, "sparsity", l->info.sparsity >= 0 ? l->info.sparsity : (double)NAN);
+        json_real(&before, "ms", l->ms);
         printf("}");
     }
     printf("]");
 }
 
-static void json_result(const bench_options *o, const bench_result *r) {
-    json_text("model", r->model);
-    printf(", \"threads\": %d, \"sparse\": \"%s\", ", r->threads, bench_sparse_name(r->sparse));
-    json_text("cores", r->cores);
-    printf(", ");
-    json_cpus(r->cpus);
-    printf(",\n   ");
-    json_real("median_ms", r->median);
-    printf(", ");
-    json_real("q1_ms", r->q1);
-    printf(", ");
-    json_real("q3_ms", r->q3);
-    printf(", ");
-    json_real("min_ms", r->min);
-    printf(", ");
-    json_known("mhz_low", r->mhz_low);
-    printf(", ");
-    json_known("mhz_high", r->mhz_high);
-    printf(", ");
-    json_real("celsius_before", r->celsius_before);
-    printf(", ");
-    json_real("celsius_after", r->celsius_after);
-    if (o->verify) {
-        printf(", ");
-        json_real("difference", r->difference);
+static void json_result(const bench_options *o, const bench_result *r, const char *before) {
+    json_text(&before, "model", r->model);
+    json_real(&before, "threads", r->threads);
+    json_text(&before, "sparse", bench_sparse_name(r->sparse));
+    json_text(&before, "cores", r->cores);
+    json_cpus(&before, r->cpus);
+    before = ",\n   ";
+    json_real(&before, "median_ms", r->median);
+    json_real(&before, "q1_ms", r->q1);
+    json_real(&before, "q3_ms", r->q3);
+    json_real(&before, "min_ms", r->min);
+    json_known(&before, "mhz_low", r->mhz_low);
+    json_known(&before, "mhz_high", r->mhz_high);
+    json_real(&before, "celsius_before", r->celsius_before);
+    json_real(&before, "celsius_after", r->celsius_after);
+    if (o->verify) json_real(&before, "difference", r->difference);
+    before = ",\n   ";
+    json_key(&before, "memory");
+    printf("{\"activations\": %zu, \"weights\": %zu, \"scratch\": %zu}", r->memory.activations, r->memory.weights,
+           r->memory.scratch);
+    if (r->layers) {
+        before = ",\n   ";
+        json_key(&before, "layers");
+        json_layers(r);
     }
-    printf(",\n   \"memory\": {\"activations\": %zu, \"weights\": %zu, \"scratch\": %zu}", r->memory.activations,
-           r->memory.weights, r->memory.scratch);
-    if (r->layers) json_layers(r);
+    printf("}");
 }
 
 static void print_json(const bench_options *o, const bench_device *device, const bench_result *results, int count) {
-    printf("{\"program\": \"spr-bench\", \"version\": \"%s\", \"repeat\": %d, \"warmup\": %d,\n ", spr_version(),
-           o->repeat, o->warmup);
+    const char *before = "{";
+    json_text(&before, "program", "spr-bench");
+    json_text(&before, "version", spr_version());
+    json_real(&before, "repeat", o->repeat);
+    json_real(&before, "warmup", o->warmup);
+    before = ",\n ";
+    json_key(&before, "device");
     json_device(device);
-    printf(",\n \"results\": [");
-    for (int i = 0; i < count; i++) {
-        printf(i ? ",\n  {" : "\n  {");
-        json_result(o, &results[i]);
-        printf("}");
-    }
+    before = ",\n ";
+    json_key(&before, "results");
+    printf("[");
+    for (int i = 0; i < count; i++) json_result(o, &results[i], i ? ",\n  {" : "\n  {");
     printf("]}\n");
 }
 

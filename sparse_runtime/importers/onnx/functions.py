@@ -1,5 +1,5 @@
-"""Operators that a model defines itself, and those that ONNX defines by other operators (Attention, AffineGrid ...), replaced
-by their definitions."""
+"""Operators that a model defines itself, and those that ONNX defines by other operators (Attention, AffineGrid ...),
+replaced by their definitions."""
 
 from __future__ import annotations
 

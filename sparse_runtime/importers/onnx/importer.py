@@ -208,8 +208,8 @@ class _Importer:
             self.values[output] = value
 
     def _remember(self, array: np.ndarray, inputs: list[Any], axis: int) -> None:
-        """Notes which integers a constant was made from, if its scales are by row; of a matrix, which may be used turned, by
-        column too."""
+        """Notes which integers a constant was made from, if its scales are by row; of a matrix, which may be used
+        turned, by column too."""
         stored, scale, zero = (*inputs, None)[:3]
         for axis_of_rows in (0, 1) if stored.ndim == 2 else (0,):
             turned = (lambda a: a.T) if axis_of_rows else (lambda a: a)
@@ -284,7 +284,8 @@ class _Importer:
         return [self._narrow(v, o, name) for v, o in zip(made, node.output)] if halves else made
 
     def _look_up(self, value: Value) -> Hint:
-        """Type and rank of a value by our own inference, where ONNX's got stuck and no dimension of an input is free."""
+        """Type and rank of a value by our own inference, where ONNX's got stuck and no dimension of an input is
+        free."""
         if value.name not in self.inferred and not self.problems and not any(-1 in i.dims for i in self.graph.inputs):
             try:
                 (found,) = self.graph.upto([value]).infer({i.name: i.dims for i in self.graph.inputs})

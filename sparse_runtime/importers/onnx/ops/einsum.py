@@ -114,7 +114,8 @@ def _product(c: Call, a: _Term, b: _Term, wanted: Sequence[str]) -> _Term:
         if len(rows) == 1 == len(columns):
             return result
     shape = [c.emit("Shape", result.value, start=0, end=len(batch))] if batch else []
-    shape += [c.size(term.value, term.labels.index(label)) for term, labels in ((a, rows), (b, columns)) for label in labels]
+    for term, labels in ((a, rows), (b, columns)):
+        shape += [c.size(term.value, term.labels.index(label)) for label in labels]
     if shape:
         result.value = c.emit("Reshape", result.value, c.emit("Concat", *shape, axis=0), allowzero=1)
     else:

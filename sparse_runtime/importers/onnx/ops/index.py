@@ -21,7 +21,8 @@ def arg_reduce(c: Call):
 
 @op("Hardmax")
 def hardmax(c: Call):
-    """1 at the first largest element, 0 elsewhere; before opset 13 over all axes from `axis` on, as if flattened there."""
+    """1 at the first largest element, 0 elsewhere; before opset 13 over all axes from `axis` on, as if flattened
+    there."""
     c.float32()
     axis, x = c.attr("axis", 1 if c.opset < 13 else -1), c.x()
     if c.opset < 13:
@@ -74,7 +75,8 @@ def scatter_nd(c: Call):
 
 @op("OneHot")
 def one_hot(c: Call):
-    """values[1] where the position along the new axis is the index, which may count from the end; values[0] elsewhere."""
+    """values[1] where the position along the new axis is the index, which may count from the end; values[0]
+    elsewhere."""
     rank = c.known_rank()
     axis = c.attr("axis", -1)
     if not -rank - 1 <= axis <= rank:

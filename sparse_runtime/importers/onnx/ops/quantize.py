@@ -95,8 +95,8 @@ def _integers(c: Call, index: int, zero_index: int, axis: int):
 
 
 def _weights(c: Call, index: int, scale, zero_point, turned: bool = False) -> np.ndarray:
-    """A constant [M, ...], or if `turned` [K, M], less its zero point, times its scale, either one for all or one per row of
-    the result, whose integers the graph remembers."""
+    """A constant [M, ...], or if `turned` [K, M], less its zero point, times its scale, either one for all or one per
+    row of the result, whose integers the graph remembers."""
     stored = c.const(index, "weights")
     integers = (stored.T if turned else stored).astype(np.int64)
     each = (-1,) + (1,) * (stored.ndim - 1)
@@ -228,7 +228,8 @@ def qgemm(c: Call):
         y, known = _product(c, a, 3, scale, zero, not c.attr("transB", 0), bias), of_rows or c.get(6) is None
     else:
         b = dequantized(c, 3, axis=-2 if c.attr("transB", 0) else -1)
-        y, known = c.emit("MatMul", a, c.emit("Transpose", b, perm=(1, 0)) if c.attr("transB", 0) else b), c.get(6) is None
+        turned = c.emit("Transpose", b, perm=(1, 0)) if c.attr("transB", 0) else b
+        y, known = c.emit("MatMul", a, turned), c.get(6) is None
         if alpha != 1:
             y = c.binary("mul", y, c.constant(np.float32(alpha), "alpha"))
     if not known:

@@ -1,4 +1,5 @@
-"""LSTM, GRU and RNN: for each direction the product with the whole input, a fully connected layer, and the recurrence."""
+"""LSTM, GRU and RNN: for each direction the product with the whole input, a fully connected layer, and the
+recurrence."""
 
 from __future__ import annotations
 

@@ -32,7 +32,8 @@ class _Parts(TensorList):
 def _sequence(c: Call) -> TensorList:
     given = c.x()
     if not isinstance(given, TensorList):
-        raise Unsupported("a sequence that is not made in the graph", "sequences of SequenceConstruct, SplitToSequence ...")
+        raise Unsupported("a sequence that is not made in the graph",
+                          "sequences of SequenceConstruct, SplitToSequence ...")
     return given
 
 

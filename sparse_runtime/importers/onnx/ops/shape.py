@@ -119,7 +119,8 @@ def pad(c: Call):
 @op("DepthToSpace", "SpaceToDepth")
 def depth_space(c: Call):
     """SpaceToDepth has a mode since opset 28, which before was always DCR."""
-    return c.emit(c.op, c.x(), blocksize=c.need("blocksize"), mode=c.choice("mode", c.text("mode", "DCR"), ("DCR", "CRD")))
+    return c.emit(c.op, c.x(), blocksize=c.need("blocksize"),
+                  mode=c.choice("mode", c.text("mode", "DCR"), ("DCR", "CRD")))
 
 
 _INTERPOLATIONS = {"nearest": "nearest", "linear": "linear", "bilinear": "linear", "cubic": "cubic"}

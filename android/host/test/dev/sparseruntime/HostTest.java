@@ -163,7 +163,8 @@ final class HostTest {
         try (Session session = Session.fromBuffer(ByteBuffer.wrap(file))) {
             runs(session, "bytes");
         }
-        File odd = new File(folder, "mod\u00e8le \ud834\udd1e.spr"); // beyond the basic plane: not the same in JNI's strings
+        // Beyond the basic plane: not the same in JNI's strings.
+        File odd = new File(folder, "mod\u00e8le \ud834\udd1e.spr");
         Files.copy(new File(net).toPath(), odd.toPath());
         try (Session session = Session.fromFile(odd, new Options())) {
             runs(session, "path in UTF-8");
@@ -173,7 +174,8 @@ final class HostTest {
     private void assets() throws Exception {
         AssetManager manager = new AssetManager(new File(folder, "app.apk"));
         AssetSource assets = AndroidSupport.assets(manager);
-        Check.equal(4L, manager.openFd("stored.spr").getStartOffset() % 8, "the asset lies at a multiple of 4, no more");
+        Check.equal(4L, manager.openFd("stored.spr").getStartOffset() % 8,
+                    "the asset lies at a multiple of 4, no more");
         try (Session session = Session.fromAsset(assets, "stored.spr")) {
             runs(session, "stored asset");
         }
@@ -201,9 +203,11 @@ final class HostTest {
             bytes.put(new byte[] {0, 1, 2, (byte) 253, (byte) 254, (byte) 255}).rewind();
             long[] sum = new long[6];
             double[] grid = new double[2];
-            session.run(new Buffer[] {bytes, LongBuffer.wrap(new long[] {1L << 40, -1, 0, 1, 2, 3}), IntBuffer.wrap(new int[] {-7, 9})},
+            session.run(new Buffer[] {bytes, LongBuffer.wrap(new long[] {1L << 40, -1, 0, 1, 2, 3}),
+                                      IntBuffer.wrap(new int[] {-7, 9})},
                     new Buffer[] {LongBuffer.wrap(sum), java.nio.DoubleBuffer.wrap(grid)});
-            Check.that(Arrays.equals(sum, new long[] {1L << 40, 0, 2, 254, 256, 258}), "sum is " + Arrays.toString(sum));
+            Check.that(Arrays.equals(sum, new long[] {1L << 40, 0, 2, 254, 256, 258}),
+                       "sum is " + Arrays.toString(sum));
             Check.that(Arrays.equals(grid, new double[] {-7, 9}), "grid is " + Arrays.toString(grid));
             session.setInput(0, ByteBuffer.wrap(new byte[6])); // bytes have no order
             session.run();
@@ -212,10 +216,12 @@ final class HostTest {
             Check.equal(3L, out.asLongBuffer().get(5), "inputs stay until they are set anew");
             Check.fails(Status.ARGUMENT, () -> session.floats(0), "INT64");
             Check.fails(Status.ARGUMENT, () -> session.outputIndex("y"), "'y'", "'sum', '\u00e9\ud834\udd1e'");
-            Check.fails(Status.ARGUMENT, () -> session.run(new Buffer[1], new Buffer[2]), "1 input buffers", "3 inputs");
+            Check.fails(Status.ARGUMENT, () -> session.run(new Buffer[1], new Buffer[2]), "1 input buffers",
+                        "3 inputs");
         }
         try (Session session = Session.fromFile(path("found.spr"))) {
-            Check.that(!session.output(0).hasShape() && session.output(0).bytes() == -1, "its shape depends on what is computed");
+            Check.that(!session.output(0).hasShape() && session.output(0).bytes() == -1,
+                       "its shape depends on what is computed");
             Check.fails(Status.SHAPE, () -> session.newOutput(0), "'where'", "no known size");
             session.setInput(0, new float[] {0, 3, 0, 5});
             session.run();
@@ -250,7 +256,8 @@ final class HostTest {
 
     private void options() {
         for (Options.Sparse sparse : Options.Sparse.values()) {
-            try (Session session = Session.fromFile(net, new Options().threads(3).cpuMask(1).sparse(sparse).isa("ref"))) {
+            try (Session session = Session.fromFile(net,
+                                                    new Options().threads(3).cpuMask(1).sparse(sparse).isa("ref"))) {
                 runs(session, sparse.toString());
                 boolean anySparse = false;
                 for (LayerInfo layer : session.layers()) {
@@ -294,18 +301,25 @@ final class HostTest {
         try (Session session = Session.fromFile(net)) {
             int size = 4 * x.length;
             Check.fails(Status.ARGUMENT, () -> session.setInput(0, (Buffer) null), "input 'x'", "null");
-            Check.fails(Status.ARGUMENT, () -> session.setInput(0, direct(size - 4)), "tensor 'x'", size - 4 + " bytes");
-            Check.fails(Status.ARGUMENT, () -> session.setInput(0, new float[x.length + 1]), "tensor 'x'", size + 4 + " bytes");
+            Check.fails(Status.ARGUMENT, () -> session.setInput(0, direct(size - 4)), "tensor 'x'",
+                        size - 4 + " bytes");
+            Check.fails(Status.ARGUMENT, () -> session.setInput(0, new float[x.length + 1]), "tensor 'x'",
+                        size + 4 + " bytes");
             Check.fails(Status.ARGUMENT, () -> session.setInput(0, IntBuffer.allocate(x.length)), "FLOAT32");
-            Check.fails(Status.ARGUMENT, () -> session.setInput(0, ByteBuffer.allocateDirect(size)), "native byte order");
-            Check.fails(Status.ARGUMENT, () -> session.setInput(0, ByteBuffer.allocateDirect(size).asFloatBuffer()), "byte order");
-            Check.fails(Status.ARGUMENT, () -> session.setInput(0, FloatBuffer.wrap(x).asReadOnlyBuffer()), "read-only");
+            Check.fails(Status.ARGUMENT, () -> session.setInput(0, ByteBuffer.allocateDirect(size)),
+                        "native byte order");
+            Check.fails(Status.ARGUMENT, () -> session.setInput(0, ByteBuffer.allocateDirect(size).asFloatBuffer()),
+                        "byte order");
+            Check.fails(Status.ARGUMENT, () -> session.setInput(0, FloatBuffer.wrap(x).asReadOnlyBuffer()),
+                        "read-only");
             Check.fails(Status.ARGUMENT,
-                    () -> session.setInput(0, ByteBuffer.allocate(size).order(ByteOrder.nativeOrder()).asFloatBuffer()), "view");
+                    () -> session.setInput(0, ByteBuffer.allocate(size).order(ByteOrder.nativeOrder()).asFloatBuffer()),
+                        "view");
             Check.fails(Status.ARGUMENT, () -> session.setInput(0, java.nio.CharBuffer.allocate(8)), "CharBuffer");
             session.run();
             Check.fails(Status.ARGUMENT,
-                    () -> session.getOutput(0, direct(4 * y.length).asReadOnlyBuffer().order(ByteOrder.nativeOrder())), "read-only");
+                    () -> session.getOutput(0, direct(4 * y.length).asReadOnlyBuffer().order(ByteOrder.nativeOrder())),
+                        "read-only");
             Check.fails(Status.ARGUMENT, () -> session.getOutput(0, direct(0)), "tensor 'y'");
             runs(session, "after bad buffers");
         }
@@ -358,12 +372,14 @@ final class HostTest {
             MemoryInfo memory = session.memory();
             Check.that(memory.activations() > 0 && memory.weights() > 0 && memory.scratch() >= 0, "memory");
             Timing timing = session.benchmark(2, 9);
-            Check.that(timing.runs() == 9 && timing.min() > 0 && timing.min() <= timing.median() && timing.spread() >= 0,
+            Check.that(timing.runs() == 9 && timing.min() > 0 && timing.min() <= timing.median() &&
+                       timing.spread() >= 0,
                     timing.toString());
             close(y, session.floats(0), "after a benchmark");
         }
         Timing known = new Timing(new long[] {4_000_000, 1_000_000, 3_000_000, 2_000_000});
-        Check.that(Math.abs(known.median() - 2.5) < 1e-9 && Math.abs(known.spread() - 1.5) < 1e-9 && known.min() == 1, "quantiles");
+        Check.that(Math.abs(known.median() - 2.5) < 1e-9 && Math.abs(known.spread() - 1.5) < 1e-9 && known.min() == 1,
+                   "quantiles");
         Check.equal("2.500 ms median, 1.500 ms spread, 1.000 ms least of 4 runs", known.toString(), "timing");
     }
 
@@ -377,7 +393,8 @@ final class HostTest {
             Check.that(Math.abs(to.get(i) - expected[i]) < 1e-6, "plane value " + i + ": " + to.get(i));
         }
         Check.equal(6, to.position(), "position moves on");
-        Check.fails(Status.ARGUMENT, () -> Images.putPixels(new int[3], mean, deviation, FloatBuffer.allocate(8)), "3 pixels");
+        Check.fails(Status.ARGUMENT, () -> Images.putPixels(new int[3], mean, deviation, FloatBuffer.allocate(8)),
+                    "3 pixels");
         Check.fails(Status.ARGUMENT, () -> Images.putPixels(new int[3], new float[1], deviation, to), "1 means");
     }
 }

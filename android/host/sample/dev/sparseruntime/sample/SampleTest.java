@@ -28,7 +28,8 @@ final class SampleTest {
         try (Classifier classifier = classifier(folder, new Options())) {
             for (String file : Arrays.asList(args).subList(1, args.length)) {
                 int[] pixels = new int[classifier.width() * classifier.height()];
-                ByteBuffer.wrap(Files.readAllBytes(new File(file).toPath())).order(ByteOrder.LITTLE_ENDIAN).asIntBuffer().get(pixels);
+                ByteBuffer.wrap(Files.readAllBytes(new File(file).toPath())).order(ByteOrder.LITTLE_ENDIAN)
+                    .asIntBuffer().get(pixels);
                 Classifier.Result result = classifier.classify(pixels);
                 System.out.println(result.label + "\t" + result.probability);
             }

@@ -32,10 +32,12 @@ public final class AssetManager {
         try (ZipFile zip = new ZipFile(apk)) {
             ZipEntry entry = zip.getEntry("assets/" + name);
             if (entry == null || entry.getMethod() != ZipEntry.STORED) {
-                throw new FileNotFoundException("This file can not be opened as a file descriptor; it is probably compressed");
+                throw new FileNotFoundException(
+                    "This file can not be opened as a file descriptor; it is probably compressed");
             }
             RandomAccessFile file = new RandomAccessFile(apk, "r");
-            return new AssetFileDescriptor(new ParcelFileDescriptor(apk, file), dataOffset(file, entry), entry.getSize());
+            return new AssetFileDescriptor(new ParcelFileDescriptor(apk, file), dataOffset(file, entry),
+                                           entry.getSize());
         }
     }
 

@@ -445,7 +445,8 @@ public final class Session implements AutoCloseable {
 
     private static void checkCount(String what, int given, int count) {
         if (given != count) {
-            throw new SparseRuntimeException(Status.ARGUMENT, given + " " + what + " buffers given, the model has " + count
+            throw new SparseRuntimeException(Status.ARGUMENT,
+                                             given + " " + what + " buffers given, the model has " + count
                     + " " + what + (count == 1 ? "" : "s"));
         }
     }
