@@ -73,7 +73,6 @@
 #define PAIR_ASM(V) __asm__ volatile(SPR_2X1_ROWS(V, "", PAIR_LOOP(V)) : : [rows] "r"(rows) : SPR_CLOBBERS)
 
 #define TOUCH_LEAST (1024 << 8)
-#define HARD_SWISH_IN_ASM 1
 #define PAIR_NARROW 12
 #define VARIANT(x) x##_neon
 #include "kernels/pointwise/neon_sparse.tmpl.h"

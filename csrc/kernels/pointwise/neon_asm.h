@@ -120,18 +120,19 @@
 #define SPR_TOUCH12 SPR_TOUCH
 #define SPR_TOUCH13 SPR_TOUCH
 
-/* x * min(max(x * scale + shift, 0), 1), as spr_act_vec_neon has it. */
-#define SPR_HARD_CONSTANTS         \
-    "add x21, x24, #16\n"          \
-    "ld1r {v28.4s}, [x21], #4\n"   \
-    "ld1r {v29.4s}, [x21]\n"       \
-    "fmov v30.4s, #1.0\n"          \
+/* x * min(max(x * scale + shift, 0), 1), as spr_act_vec_neon has it; shift comes from a general register, by another
+   port than the arithmetic. */
+#define SPR_HARD_CONSTANTS       \
+    "add x21, x24, #16\n"        \
+    "ld1r {v28.4s}, [x21], #4\n" \
+    "ldr w9, [x21]\n"            \
+    "fmov v30.4s, #1.0\n"        \
     "movi v31.4s, #0\n"
-#define SPR_HARD(sum, t)                                \
-    "mov v" t ".16b, v29.16b\n"                         \
-    "fmla v" t ".4s, v" sum ".4s, v28.4s\n"             \
-    "fmax v" t ".4s, v" t ".4s, v31.4s\n"               \
-    "fmin v" t ".4s, v" t ".4s, v30.4s\n"               \
+#define SPR_HARD(sum, t)                         \
+    "dup v" t ".4s, w9\n"                        \
+    "fmla v" t ".4s, v" sum ".4s, v28.4s\n"      \
+    "fmax v" t ".4s, v" t ".4s, v31.4s\n"        \
+    "fmin v" t ".4s, v" t ".4s, v30.4s\n"        \
     "fmul v" sum ".4s, v" sum ".4s, v" t ".4s\n"
 #define SPR_HARD_T0 "24"
 #define SPR_HARD_T1 "25"

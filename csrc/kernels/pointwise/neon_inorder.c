@@ -27,7 +27,6 @@
 #define PAIR_LOOP12 ROUND_LOOP(12)
 
 #define TOUCH_LEAST (256 << 8)
-#define HARD_SWISH_IN_ASM 0
 #define PAIR_NARROW 8
 #define VARIANT(x) x##_neon_inorder
 #include "kernels/pointwise/neon_sparse.tmpl.h"

@@ -61,7 +61,6 @@
     "ldp q26, q27, [x4, #32]\n" LOWER(U, 10) UPPER(U, 10, "x12")
 
 #define TOUCH_LEAST (512 << 8)
-#define HARD_SWISH_IN_ASM 0
 #define PAIR_NARROW 8
 #define VARIANT(x) x##_neon_inorder_dotprod
 #include "kernels/pointwise/neon_sparse.tmpl.h"

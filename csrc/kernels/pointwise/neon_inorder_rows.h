@@ -116,10 +116,96 @@
     SWAP2(X, 6, 7, "x15", "x22", JOINED2(X, 4, 5, "x9", "x10"))                               \
     SWAP1(X, 12, "x9", JOINED2(X, 6, 7, "x15", "x22")) JOINED1(X, 12, "x9")
 
-#define SPR_UPPER_BOUND(FMIN)  \
-    "16: ldr w21, [x24, #4]\n" \
-    "dup v31.4s, w21\n" FMIN   \
-    "ld1r {v31.4s}, [x24]\n"   \
+/* x * min(max(x * scale + shift, 0), 1) of up to four sums of row X side by side. K names the registers: of a CSR those
+ * that no loop uses and two inputs, for pairs of up to eight vectors (N) what they leave, for twelve (U) all inputs.
+ * Inputs are loaded again thereafter, whole, so that joins still to come change nothing. v31: scale and shift, and the
+ * lower bound (minus infinity) in the end. */
+#define C_T0 "13"
+#define C_T1 "14"
+#define C_T2 "27"
+#define C_T3 "28"
+#define C_ZERO "29"
+#define C_ONE "15"
+#define N_T0 "8"
+#define N_T1 "9"
+#define N_T2 "10"
+#define N_T3 "11"
+#define N_ZERO "28"
+#define N_ONE "29"
+#define U_T0 "24"
+#define U_T1 "25"
+#define U_T2 "26"
+#define U_T3 "27"
+#define U_ZERO "28"
+#define U_ONE "29"
+#define HARD_BEGIN(K, X, t, j) "dup v" K##_T##t ".4s, v31.s[1]\n"
+#define HARD_LINE(K, X, t, j) "fmla v" K##_T##t ".4s, v" X##_SUM(j) ".4s, v31.s[0]\n"
+#define HARD_LOWER(K, X, t, j) "fmax v" K##_T##t ".4s, v" K##_T##t ".4s, v" K##_ZERO ".4s\n"
+#define HARD_UPPER(K, X, t, j) "fmin v" K##_T##t ".4s, v" K##_T##t ".4s, v" K##_ONE ".4s\n"
+#define HARD_MUL(K, X, t, j) "fmul v" X##_SUM(j) ".4s, v" X##_SUM(j) ".4s, v" K##_T##t ".4s\n"
+#define HARD_EACH1(F, K, X, i) F(K, X, 0, i)
+#define HARD_EACH2(F, K, X, i, j) F(K, X, 0, i) F(K, X, 1, j)
+#define HARD_EACH3(F, K, X, i, j, k) F(K, X, 0, i) F(K, X, 1, j) F(K, X, 2, k)
+#define HARD_EACH4(F, K, X, i, j, k, l) F(K, X, 0, i) F(K, X, 1, j) F(K, X, 2, k) F(K, X, 3, l)
+#define HARD(N, ...)                                                                                   \
+    HARD_EACH##N(HARD_BEGIN, __VA_ARGS__) HARD_EACH##N(HARD_LINE, __VA_ARGS__)                         \
+    HARD_EACH##N(HARD_LOWER, __VA_ARGS__) HARD_EACH##N(HARD_UPPER, __VA_ARGS__) HARD_EACH##N(HARD_MUL, __VA_ARGS__)
+#define HARD1(K, X) HARD(1, K, X, 0)
+#define HARD2(K, X) HARD(2, K, X, 0, 1)
+#define HARD3(K, X) HARD(3, K, X, 0, 1, 2)
+#define HARD4(K, X) HARD(4, K, X, 0, 1, 2, 3)
+#define HARD5(K, X) HARD3(K, X) HARD(2, K, X, 3, 4)
+#define HARD6(K, X) HARD3(K, X) HARD(3, K, X, 3, 4, 5)
+#define HARD7(K, X) HARD4(K, X) HARD(3, K, X, 4, 5, 6)
+#define HARD8(K, X) HARD4(K, X) HARD(4, K, X, 4, 5, 6, 7)
+#define HARD9(K, X) HARD6(K, X) HARD(3, K, X, 6, 7, 8)
+#define HARD10(K, X) HARD7(K, X) HARD(3, K, X, 7, 8, 9)
+#define HARD11(K, X) HARD8(K, X) HARD(3, K, X, 8, 9, 10)
+#define HARD12(K, X) HARD8(K, X) HARD(4, K, X, 8, 9, 10, 11)
+#define HARD13(K, X) HARD10(K, X) HARD(3, K, X, 10, 11, 12)
+
+/* Inputs 11 and 12 of a CSR, of the record before the one whose offset was read last. */
+#define REFETCH(LDR) "ldr w21, [x5, #-16]\n" "add x21, x3, w21, uxtw\n" LDR
+#define FETCH_11 "ldr q27, [x21, #176]\n"
+#define FETCH_12 FETCH_11 "ldr q28, [x21, #192]\n"
+#define REFETCH_OF1
+#define REFETCH_OF2
+#define REFETCH_OF3
+#define REFETCH_OF4
+#define REFETCH_OF5
+#define REFETCH_OF6
+#define REFETCH_OF7
+#define REFETCH_OF8
+#define REFETCH_OF9
+#define REFETCH_OF10
+#define REFETCH_OF11
+#define REFETCH_OF12 REFETCH(FETCH_11)
+#define REFETCH_OF13 REFETCH(FETCH_12)
+
+/* Of twelve inputs of pairs 0 to 4 are loaded again, which are the next record's; the sixth is not loaded before the
+   next row begins. */
+#define HARD_PAIR(K, V) HARD##V(K, A) HARD##V(K, B)
+#define HARD_PAIR1 HARD_PAIR(N, 1)
+#define HARD_PAIR2 HARD_PAIR(N, 2)
+#define HARD_PAIR3 HARD_PAIR(N, 3)
+#define HARD_PAIR4 HARD_PAIR(N, 4)
+#define HARD_PAIR5 HARD_PAIR(N, 5)
+#define HARD_PAIR6 HARD_PAIR(N, 6)
+#define HARD_PAIR7 HARD_PAIR(N, 7)
+#define HARD_PAIR8 HARD_PAIR(N, 8)
+#define HARD_PAIR12 \
+    HARD_PAIR(U, 12) "ldp q24, q25, [x4]\n" "ldp q26, q27, [x4, #32]\n" "ldr q28, [x4, #128]\n"
+
+/* What is done to sums before a row ends: the upper bound, or hard_swish with 0 and 1 in two registers. */
+#define SPR_UPPER_BOUND(FMIN, K, SWISH)  \
+    "16: tbnz x20, #2, 26f\n"            \
+    "ldr w21, [x24, #4]\n"               \
+    "dup v31.4s, w21\n" FMIN             \
+    "b 27f\n"                            \
+    "26: ldr d31, [x24, #16]\n"          \
+    "movi v" K##_ZERO ".4s, #0\n"        \
+    "fmov v" K##_ONE ".4s, #1.0\n" SWISH \
+    "27: ld1r {v31.4s}, [x24]\n"         \
     "b 17b\n"
 
 /* Records that come next are fetched several lines at once, as streams of single lines between those of planes would go
@@ -141,74 +227,75 @@
     "21:\n"
 
 /* A row, or two: sums begin with the bias or with what lies in y; LOOP; bounds; store. */
-#define SPR_INORDER_CSR_ROWS(V, PREPARE, LOOP)            \
-    SPR_ENTER "ld1r {v31.4s}, [x24]\n" PREPARE SPR_COUNT  \
-    "cbz x16, 11f\n"                                      \
-    "ldr w9, [x16], #16\n" SPR_REP##V(BEGIN_A)            \
-    "b 12f\n"                                             \
-    "10:\n" SPR_COUNT                                     \
-    "11:\n" SPR_PAIRS##V(SPR_LDR_A, SPR_LDP_A)            \
-    "12:\n" AHEAD SPR_TOUCH##V "cbz x22, 2f\n" LOOP       \
-    "2: tbnz x20, #1, 16f\n"                              \
-    "17: cbz x16, 18f\n"                                  \
-    "ldr w9, [x16], #16\n" SPR_COUNT SPR_END##V(A, RENEW) \
-    "add x7, x7, x8\n"                                    \
-    "subs x2, x2, #1\n"                                   \
-    "b.ne 12b\n"                                          \
-    "b 19f\n"                                             \
-    "18: tbnz x20, #0, 22f\n"                             \
-    "cmp x2, #1\n"                                        \
-    "add x21, x7, x8\n"                                   \
-    "csel x21, x7, x21, eq\n" SPR_SWAP##V(A) SPR_COUNT    \
-    "add x7, x7, x8\n"                                    \
-    "subs x2, x2, #1\n"                                   \
-    "b.ne 12b\n"                                          \
-    "b 19f\n"                                             \
-    "22:\n" SPR_END##V(A, KEEP)                           \
-    "add x7, x7, x8\n"                                    \
-    "subs x2, x2, #1\n"                                   \
-    "b.ne 10b\n"                                          \
-    "b 19f\n" SPR_UPPER_BOUND(SPR_REP##V(SPR_UPPER_A))    \
+#define SPR_INORDER_CSR_ROWS(V, PREPARE, LOOP)                                         \
+    SPR_ENTER "ld1r {v31.4s}, [x24]\n" PREPARE SPR_COUNT                               \
+    "cbz x16, 11f\n"                                                                   \
+    "ldr w9, [x16], #16\n" SPR_REP##V(BEGIN_A)                                         \
+    "b 12f\n"                                                                          \
+    "10:\n" SPR_COUNT                                                                  \
+    "11:\n" SPR_PAIRS##V(SPR_LDR_A, SPR_LDP_A)                                         \
+    "12:\n" AHEAD SPR_TOUCH##V "cbz x22, 2f\n" LOOP                                    \
+    "2: tbnz x20, #1, 16f\n"                                                           \
+    "17: cbz x16, 18f\n"                                                               \
+    "ldr w9, [x16], #16\n" SPR_COUNT SPR_END##V(A, RENEW)                              \
+    "add x7, x7, x8\n"                                                                 \
+    "subs x2, x2, #1\n"                                                                \
+    "b.ne 12b\n"                                                                       \
+    "b 19f\n"                                                                          \
+    "18: tbnz x20, #0, 22f\n"                                                          \
+    "cmp x2, #1\n"                                                                     \
+    "add x21, x7, x8\n"                                                                \
+    "csel x21, x7, x21, eq\n" SPR_SWAP##V(A) SPR_COUNT                                 \
+    "add x7, x7, x8\n"                                                                 \
+    "subs x2, x2, #1\n"                                                                \
+    "b.ne 12b\n"                                                                       \
+    "b 19f\n"                                                                          \
+    "22:\n" SPR_END##V(A, KEEP)                                                        \
+    "add x7, x7, x8\n"                                                                 \
+    "subs x2, x2, #1\n"                                                                \
+    "b.ne 10b\n"                                                                       \
+    "b 19f\n" SPR_UPPER_BOUND(SPR_REP##V(SPR_UPPER_A), C, HARD##V(C, A) REFETCH_OF##V) \
     "19:\n"
-#define SPR_INORDER_2X1_ROWS(V, PREPARE, LOOP)                                    \
-    SPR_ENTER "ld1r {v31.4s}, [x24]\n" PREPARE SPR_COUNT                          \
-    "add x23, x7, x8\n"                                                           \
-    "cbz x16, 11f\n"                                                              \
-    "ldr w9, [x16]\n"                                                             \
-    "ldr w10, [x16, #16]\n"                                                       \
-    "add x16, x16, #32\n" SPR_REP##V(BEGIN_A) SPR_REP##V(BEGIN_B)                 \
-    "b 12f\n"                                                                     \
-    "10:\n" SPR_COUNT                                                             \
-    "11:\n" SPR_PAIRS##V(SPR_LDR_A, SPR_LDP_A) SPR_PAIRS##V(SPR_LDR_B, SPR_LDP_B) \
-    "12:\n" AHEAD SPR_TOUCH##V "cbz x22, 2f\n" LOOP                               \
-    "2: tbnz x20, #1, 16f\n"                                                      \
-    "17: cbz x16, 18f\n"                                                          \
-    "ldr w9, [x16]\n"                                                             \
-    "ldr w10, [x16, #16]\n"                                                       \
-    "add x16, x16, #32\n" SPR_COUNT SPR_END##V(A, RENEW) SPR_END##V(B, RENEW)     \
-    "add x7, x23, x8\n"                                                           \
-    "add x23, x7, x8\n"                                                           \
-    "subs x2, x2, #1\n"                                                           \
-    "b.ne 12b\n"                                                                  \
-    "b 19f\n"                                                                     \
-    "18: tbnz x20, #0, 22f\n"                                                     \
-    "cmp x2, #1\n"                                                                \
-    "add x21, x23, x8\n"                                                          \
-    "add x16, x21, x8\n"                                                          \
-    "csel x21, x7, x21, eq\n"                                                     \
-    "csel x16, x23, x16, eq\n" SPR_SWAP##V(A) SPR_SWAP##V(B)                      \
-    "mov x16, xzr\n" SPR_COUNT                                                    \
-    "add x7, x23, x8\n"                                                           \
-    "add x23, x7, x8\n"                                                           \
-    "subs x2, x2, #1\n"                                                           \
-    "b.ne 12b\n"                                                                  \
-    "b 19f\n"                                                                     \
-    "22:\n" SPR_END##V(A, KEEP) SPR_END##V(B, KEEP)                               \
-    "add x7, x23, x8\n"                                                           \
-    "add x23, x7, x8\n"                                                           \
-    "subs x2, x2, #1\n"                                                           \
-    "b.ne 10b\n"                                                                  \
-    "b 19f\n" SPR_UPPER_BOUND(SPR_REP##V(SPR_UPPER_A) SPR_REP##V(SPR_UPPER_B))    \
+#define SPR_INORDER_2X1_ROWS(V, PREPARE, LOOP)                                        \
+    SPR_ENTER "ld1r {v31.4s}, [x24]\n" PREPARE SPR_COUNT                              \
+    "add x23, x7, x8\n"                                                               \
+    "cbz x16, 11f\n"                                                                  \
+    "ldr w9, [x16]\n"                                                                 \
+    "ldr w10, [x16, #16]\n"                                                           \
+    "add x16, x16, #32\n" SPR_REP##V(BEGIN_A) SPR_REP##V(BEGIN_B)                     \
+    "b 12f\n"                                                                         \
+    "10:\n" SPR_COUNT                                                                 \
+    "11:\n" SPR_PAIRS##V(SPR_LDR_A, SPR_LDP_A) SPR_PAIRS##V(SPR_LDR_B, SPR_LDP_B)     \
+    "12:\n" AHEAD SPR_TOUCH##V "cbz x22, 2f\n" LOOP                                   \
+    "2: tbnz x20, #1, 16f\n"                                                          \
+    "17: cbz x16, 18f\n"                                                              \
+    "ldr w9, [x16]\n"                                                                 \
+    "ldr w10, [x16, #16]\n"                                                           \
+    "add x16, x16, #32\n" SPR_COUNT SPR_END##V(A, RENEW) SPR_END##V(B, RENEW)         \
+    "add x7, x23, x8\n"                                                               \
+    "add x23, x7, x8\n"                                                               \
+    "subs x2, x2, #1\n"                                                               \
+    "b.ne 12b\n"                                                                      \
+    "b 19f\n"                                                                         \
+    "18: tbnz x20, #0, 22f\n"                                                         \
+    "cmp x2, #1\n"                                                                    \
+    "add x21, x23, x8\n"                                                              \
+    "add x16, x21, x8\n"                                                              \
+    "csel x21, x7, x21, eq\n"                                                         \
+    "csel x16, x23, x16, eq\n" SPR_SWAP##V(A) SPR_SWAP##V(B)                          \
+    "mov x16, xzr\n" SPR_COUNT                                                        \
+    "add x7, x23, x8\n"                                                               \
+    "add x23, x7, x8\n"                                                               \
+    "subs x2, x2, #1\n"                                                               \
+    "b.ne 12b\n"                                                                      \
+    "b 19f\n"                                                                         \
+    "22:\n" SPR_END##V(A, KEEP) SPR_END##V(B, KEEP)                                   \
+    "add x7, x23, x8\n"                                                               \
+    "add x23, x7, x8\n"                                                               \
+    "subs x2, x2, #1\n"                                                               \
+    "b.ne 10b\n"                                                                      \
+    "b 19f\n"                                                                         \
+    SPR_UPPER_BOUND(SPR_REP##V(SPR_UPPER_A) SPR_REP##V(SPR_UPPER_B), U, HARD_PAIR##V) \
     "19:\n"
 
 #endif

@@ -51,8 +51,7 @@ typedef struct spr_neon_rows {
     float *y;               /* 48: the tile in the first row */
     size_t y_stride;        /* 56: bytes */
     const float *bias;      /* 64: of the rows, with which sums begin; NULL: they begin with what is in y */
-    uint64_t bounds;        /* 72: bit 0: sums are bounded by `lower` in the end, bit 1: by `upper` too; 4:
-                               hard_swish */
+    uint64_t bounds;        /* 72: bit 0: `lower` bounds the sums in the end, bit 1: `upper` does too; 6: hard_swish */
     const char *touch;      /* 80: lines in touch_planes planes, what comes next, to be fetched meanwhile */
     size_t touch_stride;    /* 88: bytes */
     uint64_t touch_planes;  /* 96: */

@@ -3,7 +3,6 @@
  *   CSR_ASM(V)   inline assembly that computes rows of V vectors as spr_neon_rows tells, V = 1 ... 13
  *   PAIR_ASM(V)  the same for pairs of rows, V = 1 ... PAIR_NARROW and 12
  *   PAIR_NARROW  8 or 12
- *   HARD_SWISH_IN_ASM  whether the assembly knows it
  *   TOUCH_LEAST  floats of the input from which on it does not stay in a cache that is fast enough to leave it there
  *   VARIANT(x)   x with the suffix of the variant */
 #include <arm_neon.h>
@@ -28,7 +27,7 @@ static uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 /* Activations that the assembly leaves to be done on what it stored. */
 static int act_after(const spr_act *act) {
-    return act->fn > SPR_FN_CLIP && !(HARD_SWISH_IN_ASM && act->fn == SPR_FN_HARD_SWISH);
+    return act->fn > SPR_FN_HARD_SWISH;
 }
 
 /* Rows that are computed at once: all, or as many as stay in L1 for what is done before and after. */
@@ -54,10 +53,10 @@ static spr_neon_rows begin_rows(const tile *t, const float *bias, uint32_t row, 
     if (t->last && a->act.fn == SPR_FN_CLIP) {
         w.lower = a->act.a < a->act.b ? a->act.a : a->act.b;
         w.bounds = a->act.b < INFINITY ? 3 : 1;
-    } else if (HARD_SWISH_IN_ASM && t->last && a->act.fn == SPR_FN_HARD_SWISH) {
+    } else if (t->last && a->act.fn == SPR_FN_HARD_SWISH) {
         w.scale = a->act.a;
         w.shift = a->act.b;
-        w.bounds = 4;
+        w.bounds = 6;
     }
     if (!t->first) return w;
     if (!a->z) {
@@ -73,21 +72,7 @@ static spr_neon_rows begin_rows(const tile *t, const float *bias, uint32_t row, 
     return w;
 }
 
-/* A row of whole vectors. Twelve at once keep cores busy that execute in order. */
-static void hard_swish(float *y, uint32_t vectors, const spr_act *act) {
-    const spr_act_consts_neon c = spr_act_load_neon(act, 0);
-#define HARD_SWISH(N)                                                             \
-    for (; vectors >= N; vectors -= N, y += 4 * N) {                              \
-        float32x4_t v[N];                                                         \
-        for (int j = 0; j < N; j++) v[j] = vld1q_f32(y + 4 * j);                  \
-        for (int j = 0; j < N; j++) v[j] = spr_hard_swish_neon(v[j], &c);         \
-        for (int j = 0; j < N; j++) vst1q_f32(y + 4 * j, v[j]);                   \
-    }
-    HARD_SWISH(12) HARD_SWISH(4) HARD_SWISH(1)
-#undef HARD_SWISH
-}
-
-/* Activations other than CLIP, and padding lanes, for what `visits` of a kernel to a row or pair computed. */
+/* Activations that the assembly leaves, and padding lanes, for what `visits` of a kernel to a row or pair computed. */
 static void finish_rows(tile *t, uint32_t row, uint32_t rows, uint32_t visits) {
     const uint32_t touched = min_u32(t->touch_planes, visits * t->touch_step);
     t->touch += touched * t->args->x_stride * sizeof(float);
@@ -98,9 +83,7 @@ static void finish_rows(tile *t, uint32_t row, uint32_t rows, uint32_t visits) {
     if (!t->last || (!t->pad && !after)) return;
     for (uint32_t r = row; r < row + rows; r++) {
         float *y = t->args->y + r * t->args->y_stride + t->px;
-        if (after && act->fn == SPR_FN_HARD_SWISH) {
-            hard_swish(y, t->vectors, act);
-        } else if (after) {
+        if (after) {
             spr_act own = *act;
             if (act->fn == SPR_FN_PRELU) own.slope += r;
             t->args->unary(y, y, lanes, &own);
