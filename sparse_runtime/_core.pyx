@@ -126,7 +126,9 @@ cdef class GraphBuilder:
         return self._index(spr_graph_add_input(self.graph, name.encode(), &desc, &err), &err)
 
     def add_const(self, str name, array, str encoding="dense"):
-        """A constant from a numpy array, stored as "dense", "bitmap" or "bitmap_2x1"."""
+        """A constant from a numpy array, stored as "dense", "bitmap" or "bitmap_2x1". Returns the value's number.
+
+        The file has gaps in place of a bitmap where they take less (csrc/model/gaps.h)."""
         cdef spr_desc desc
         cdef spr_error err
         cdef Py_buffer view
@@ -143,6 +145,12 @@ cdef class GraphBuilder:
         finally:
             PyBuffer_Release(&view)
         return self._index(index, &err)
+
+    def stored_bytes(self, int constant):
+        """What a constant takes in the file."""
+        if not 0 <= constant < self.graph.value_count:
+            raise errors.ArgumentError(f"the graph has no value {constant}")
+        return self.graph.values[constant].bytes
 
     def add_value(self, str name):
         """A value that a node will produce."""

@@ -144,6 +144,7 @@ cdef extern from "graph/graph.h" nogil:
         const char *name
         uint8_t is_const
         spr_desc desc
+        size_t bytes
 
     ctypedef struct spr_node:
         spr_op op

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import passes, quantize
+from . import _core, passes, quantize
 from .errors import ArgumentError, ModelIOError
 from .importers import as_onnx, import_model
 from .ir import Graph, Node, Value
@@ -352,18 +352,9 @@ def _below(sparsity: float, threshold: float) -> str:
 
 
 def _stored(matrix: np.ndarray, encoding: str) -> int:
-    """Bytes in the file (csrc/model/compress.h): a bitmap in words of 4 bytes, then the values."""
-    if encoding == "dense":
-        return matrix.nbytes
-    nonzero = matrix != 0
-    if encoding == "bitmap":
-        bits, values = nonzero.size, int(np.count_nonzero(nonzero))
-    else:
-        even = len(matrix) // 2 * 2
-        pairs = nonzero[0:even:2] | nonzero[1:even:2]
-        bits = pairs.size + nonzero[even:].size
-        values = 2 * int(np.count_nonzero(pairs)) + int(np.count_nonzero(nonzero[even:]))
-    return (bits + 31) // 32 * 4 + values * matrix.itemsize
+    """Bytes in the file."""
+    builder = _core.GraphBuilder()
+    return builder.stored_bytes(builder.add_const("weights", matrix, encoding))
 
 
 def _write(path: str, data: bytes) -> None:

@@ -119,7 +119,7 @@ int spr_graph_add_const(spr_graph *graph, const char *name, const spr_desc *desc
                  spr_dtype_name(desc->dtype), spr_dims_text(text, desc->rank, desc->dim), (unsigned long long)dense);
         return -1;
     }
-    if (!spr_encoding_name(encoding) || (encoding != SPR_ENC_DENSE && (desc->rank < 2 || size > 4))) {
+    if (encoding < SPR_ENC_DENSE || encoding > SPR_ENC_BITMAP_2X1 || (encoding != SPR_ENC_DENSE && (desc->rank < 2 || size > 4))) {
         spr_fail(err, SPR_ERROR_ARGUMENT,
                  "constant '%.200s': %s %s cannot be stored in encoding %d; sparse encodings (%d, %d) take rank 2 or "
                  "more and "
@@ -136,12 +136,9 @@ int spr_graph_add_const(spr_graph *graph, const char *name, const spr_desc *desc
     }
     spr_value *value = new_value(graph, name, err);
     if (!value) return -1;
-    spr_encode(encoding, desc, data, copy);
     value->desc = *desc;
     value->is_const = 1;
-    value->encoding = (uint8_t)encoding;
-    value->data = copy;
-    value->bytes = stored;
+    spr_encode(encoding, data, copy, stored, value);
     return graph->value_count - 1;
 }
 

@@ -4,7 +4,6 @@
 
 #include "graph/graph.h"
 #include "kernels/kernel.h"
-#include "model/compress.h"
 
 /* ---- attributes ------------------------------------------------------------------------------------------------- */
 
@@ -398,12 +397,8 @@ spr_status spr_graph_check(const spr_graph *graph, spr_error *err) {
         return spr_fail(err, SPR_ERROR_FORMAT, "the name of the producer is not UTF-8");
     unsigned char *known = spr_alloc_zeroed(graph->arena.allocator, (size_t)graph->value_count + 1, 1);
     if (!known) return spr_fail_memory(err, "checking a graph", (size_t)graph->value_count);
-    for (int32_t v = 0; v < graph->value_count && !status; v++) {
-        if (!graph->values[v].is_const) continue;
-        status = spr_encoding_check(&graph->values[v], err);
-        known[v] = 1;
-    }
-    if (!status) status = check_inputs(graph, known, err);
+    for (int32_t v = 0; v < graph->value_count; v++) known[v] = graph->values[v].is_const;
+    status = check_inputs(graph, known, err);
     for (int32_t i = 0; i < graph->node_count && !status; i++) status = check_node(graph, i, known, err);
     for (int32_t v = 0; v < graph->value_count && !status; v++)
         if (!known[v]) status = spr_fail(err, SPR_ERROR_FORMAT, "nothing computes '%.200s'", graph->values[v].name);

@@ -86,9 +86,12 @@ typedef struct spr_value {
     spr_desc desc;
     int32_t producer; /* node index, -1 for graph inputs and constants */
     uint8_t is_const;
-    uint8_t encoding; /* spr_encoding */
-    const void *data; /* constants: encoded bytes, aligned to 4 at least; borrowed from the file or the graph's arena */
-    size_t bytes;
+    /* Constants; what is pointed to is borrowed from the file or the graph's arena: */
+    uint8_t encoding;            /* spr_encoding */
+    uint8_t gaps;                /* the file has gaps in place of the bitmap: 1 + their parameter (model/gaps.h); or 0 */
+    const unsigned char *bitmap; /* of sparse forms */
+    const void *data;            /* the elements that are stored, aligned to 4 at least */
+    size_t bytes;                /* in the file, with the bitmap or the gaps */
 } spr_value;
 
 typedef union spr_attr {

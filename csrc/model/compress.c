@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "model/format.h"
+#include "model/gaps.h"
+
 /* A matrix as the encodings see it: groups of `rows` rows (1 or 2) share a line of bits. */
 typedef struct layout {
     uint64_t n, k, groups;
@@ -10,11 +13,13 @@ typedef struct layout {
     uint32_t rows, size;   /* rows per group but perhaps the last; bytes per element */
 } layout;
 
-const char *spr_encoding_name(int encoding) {
-    switch (encoding) {
+const char *spr_encoding_name(int stored_encoding) {
+    switch (stored_encoding) {
     case SPR_ENC_DENSE: return "dense";
     case SPR_ENC_BITMAP: return "bitmap";
     case SPR_ENC_BITMAP_2X1: return "bitmap 2x1";
+    case SPR_FILE_GAPS + SPR_ENC_BITMAP: return "gaps";
+    case SPR_FILE_GAPS + SPR_ENC_BITMAP_2X1: return "gaps 2x1";
     }
     return NULL;
 }
@@ -77,6 +82,23 @@ static uint64_t group_bits(const layout *m, const unsigned char *bitmap, uint64_
     return left < 64 ? bits & ((1ull << left) - 1) : bits;
 }
 
+static uint64_t count_bits(const unsigned char *bitmap, uint64_t begin, uint64_t end, uint64_t bitmap_bytes) {
+    uint64_t count = 0;
+    for (uint64_t at = begin; at < end; at += 64) {
+        uint64_t bits = load_bits(bitmap, bitmap_bytes, at);
+        if (end - at < 64) bits &= (1ull << (end - at)) - 1;
+        count += (uint64_t)__builtin_popcountll(bits);
+    }
+    return count;
+}
+
+static uint64_t stored_elements(const layout *m, const unsigned char *bitmap) {
+    uint64_t last = m->groups && rows_of_group(m, m->groups - 1) < m->rows ? m->bits - m->k : m->bits;
+    return count_bits(bitmap, 0, last, m->bitmap_bytes) * m->rows + count_bits(bitmap, last, m->bits, m->bitmap_bytes);
+}
+
+static size_t dense_bytes(const spr_desc *desc) { return (size_t)spr_desc_count(desc) * spr_dtype_size(desc->dtype); }
+
 /* ---- encoding --------------------------------------------------------------------------------------------------- */
 
 /* Whether the group's element at a column is stored. */
@@ -87,7 +109,7 @@ static int is_stored(const layout *m, const unsigned char *dense, uint32_t mask,
 }
 
 size_t spr_encoded_size(spr_encoding encoding, const spr_desc *desc, const void *dense) {
-    if (encoding == SPR_ENC_DENSE) return (size_t)spr_desc_count(desc) * spr_dtype_size(desc->dtype);
+    if (encoding == SPR_ENC_DENSE) return dense_bytes(desc);
     layout m = layout_of(encoding, desc);
     uint32_t mask = zero_mask(desc->dtype);
     uint64_t stored = 0;
@@ -97,15 +119,31 @@ size_t spr_encoded_size(spr_encoding encoding, const spr_desc *desc, const void 
     return (size_t)(m.bitmap_bytes + stored * m.size);
 }
 
-void spr_encode(spr_encoding encoding, const spr_desc *desc, const void *dense, void *dst) {
+/* Gaps for the bitmap where they save a 32nd of the constant, and a line, as constants start at multiples of one: loading
+   them takes longer, and libraries that know version 1 of the file alone refuse them. Then `bytes` are fewer. */
+static void choose_positions(const layout *m, spr_value *value) {
+    int k;
+    uint64_t size = spr_gaps_size(value->bitmap, m->bits, &k), saved = m->bitmap_bytes - size;
+    if (size >= m->bitmap_bytes || saved < SPR_DATA_ALIGN || saved < value->bytes / 32) return;
+    value->gaps = (uint8_t)(1 + k);
+    value->bytes -= (size_t)saved;
+}
+
+void spr_encode(spr_encoding encoding, const void *dense, void *dst, size_t bytes, spr_value *value) {
+    value->encoding = (uint8_t)encoding;
+    value->gaps = 0;
+    value->bitmap = NULL;
+    value->data = dst;
+    value->bytes = bytes;
     if (encoding == SPR_ENC_DENSE) {
-        size_t bytes = spr_encoded_size(encoding, desc, dense);
         if (bytes) memcpy(dst, dense, bytes);
         return;
     }
-    layout m = layout_of(encoding, desc);
-    uint32_t mask = zero_mask(desc->dtype);
+    layout m = layout_of(encoding, &value->desc);
+    uint32_t mask = zero_mask(value->desc.dtype);
     unsigned char *bitmap = dst, *out = bitmap + m.bitmap_bytes;
+    value->bitmap = bitmap;
+    value->data = out;
     memset(bitmap, 0, (size_t)m.bitmap_bytes);
     for (uint64_t g = 0; g < m.groups; g++) {
         for (uint64_t c = 0; c < m.k; c++) {
@@ -119,73 +157,110 @@ void spr_encode(spr_encoding encoding, const spr_desc *desc, const void *dense, 
             }
         }
     }
+    choose_positions(&m, value);
 }
 
-/* ---- checking --------------------------------------------------------------------------------------------------- */
+int spr_stored_encoding(const spr_value *value) { return value->encoding + (value->gaps ? SPR_FILE_GAPS : 0); }
 
-static uint64_t count_bits(const unsigned char *bitmap, uint64_t begin, uint64_t end, uint64_t bitmap_bytes) {
-    uint64_t count = 0;
-    for (uint64_t at = begin; at < end; at += 64) {
-        uint64_t bits = load_bits(bitmap, bitmap_bytes, at);
-        if (end - at < 64) bits &= (1ull << (end - at)) - 1;
-        count += (uint64_t)__builtin_popcountll(bits);
+void spr_store(const spr_value *value, unsigned char *dst) {
+    size_t positions = 0;
+    if (value->encoding != SPR_ENC_DENSE) {
+        layout m = layout_of(value->encoding, &value->desc);
+        positions = value->bytes - stored_elements(&m, value->bitmap) * m.size;
+        if (value->gaps) spr_gaps_write(value->bitmap, m.bits, value->gaps - 1, dst);
+        else if (positions) memcpy(dst, value->bitmap, positions);
     }
-    return count;
+    if (value->bytes > positions) memcpy(dst + positions, value->data, value->bytes - positions);
 }
 
-spr_status spr_encoding_check(const spr_value *value, spr_error *err) {
+/* ---- reading ---------------------------------------------------------------------------------------------------- */
+
+/* What a file that anyone may have written says of a constant, before it is looked at. */
+static spr_status check_form(const spr_value *value, int stored_encoding, spr_error *err) {
     const spr_desc *desc = &value->desc;
     char text[SPR_DIMS_TEXT];
+    spr_dims_text(text, desc->rank, desc->dim);
     if (!spr_desc_valid(desc) || desc->dtype == SPR_QUANTIZED)
         return spr_fail(err, SPR_ERROR_FORMAT, "constant '%.200s': type %d of shape %s is not possible", value->name,
-                        (int)desc->dtype, spr_dims_text(text, desc->rank, desc->dim));
+                        (int)desc->dtype, text);
+    if (!spr_encoding_name(stored_encoding))
+        return spr_fail(err, SPR_ERROR_FORMAT, "constant '%.200s': unknown encoding %d", value->name, stored_encoding);
+    if (stored_encoding != SPR_ENC_DENSE && (desc->rank < 2 || spr_dtype_size(desc->dtype) > 4))
+        return spr_fail(err, SPR_ERROR_FORMAT,
+                        "constant '%.200s': encoding %s takes rank 2 or more and elements of 1, 2 or 4 bytes, not %s %s",
+                        value->name, spr_encoding_name(stored_encoding), spr_dtype_name(desc->dtype), text);
+    return SPR_OK;
+}
+
+/* The bitmap of a constant that begins with gaps; *positions: bytes of them. */
+static spr_status read_gaps(const layout *m, spr_value *value, spr_arena *arena, size_t *positions, spr_error *err) {
+    int k = spr_gaps_parameter(value->data, value->bytes, m->bits);
+    unsigned char *bitmap = NULL;
+    *positions = 0;
+    if (k >= 0) {
+        bitmap = spr_arena_alloc(arena, (size_t)m->bitmap_bytes);
+        if (!bitmap) return spr_fail_memory(err, value->name, (size_t)m->bitmap_bytes);
+        memset(bitmap, 0, (size_t)m->bitmap_bytes);
+        *positions = spr_gaps_read(value->data, value->bytes, k, m->bits, bitmap);
+    }
+    if (!*positions)
+        return spr_fail(err, SPR_ERROR_FORMAT, "constant '%.200s': %zu bytes are not the gaps of %llu positions",
+                        value->name, value->bytes, (unsigned long long)m->bits);
+    value->gaps = (uint8_t)(1 + k);
+    value->bitmap = bitmap;
+    return SPR_OK;
+}
+
+spr_status spr_constant_read(spr_value *value, int stored_encoding, spr_arena *arena, spr_error *err) {
+    spr_status status = check_form(value, stored_encoding, err);
+    if (status) return status;
+    const spr_desc *desc = &value->desc;
+    const char *encoding = spr_encoding_name(stored_encoding);
+    char text[SPR_DIMS_TEXT];
     spr_dims_text(text, desc->rank, desc->dim);
-    const char *type = spr_dtype_name(desc->dtype), *encoding = spr_encoding_name(value->encoding);
-    size_t size = spr_dtype_size(desc->dtype);
-    if (!encoding)
-        return spr_fail(err, SPR_ERROR_FORMAT, "constant '%.200s': unknown encoding %d", value->name, value->encoding);
-    uint64_t wanted;
-    if (value->encoding == SPR_ENC_DENSE) {
-        wanted = (uint64_t)spr_desc_count(desc) * size;
-    } else {
-        if (desc->rank < 2 || size > 4)
-            return spr_fail(
-                err, SPR_ERROR_FORMAT,
-                "constant '%.200s': encoding %s takes rank 2 or more and elements of 1, 2 or 4 bytes, not %s %s",
-                value->name, encoding, type, text);
+    uint64_t wanted = dense_bytes(desc);
+    int gaps = stored_encoding >= SPR_FILE_GAPS + SPR_ENC_BITMAP;
+    value->encoding = (uint8_t)(stored_encoding - (gaps ? SPR_FILE_GAPS : 0));
+    value->gaps = 0;
+    if (value->encoding != SPR_ENC_DENSE) {
         layout m = layout_of(value->encoding, desc);
-        if (m.bitmap_bytes > value->bytes)
-            return spr_fail(
-                err, SPR_ERROR_FORMAT,
-                "constant '%.200s': %s %s encoded as %s needs a bitmap of %llu bytes, but has %zu bytes in all",
-                value->name, type, text, encoding, (unsigned long long)m.bitmap_bytes, value->bytes);
-        const unsigned char *bitmap = value->data;
-        if (count_bits(bitmap, m.bits, m.bitmap_bytes * 8, m.bitmap_bytes))
-            return spr_fail(err, SPR_ERROR_FORMAT, "constant '%.200s': bits set behind the end of the bitmap",
-                            value->name);
-        uint64_t last = m.groups && rows_of_group(&m, m.groups - 1) < m.rows ? m.bits - m.k : m.bits;
-        uint64_t stored = count_bits(bitmap, 0, last, m.bitmap_bytes) * m.rows +
-                          count_bits(bitmap, last, m.bits, m.bitmap_bytes);
-        wanted = m.bitmap_bytes + stored * size;
+        size_t positions = (size_t)m.bitmap_bytes;
+        if (gaps) {
+            status = read_gaps(&m, value, arena, &positions, err);
+            if (status) return status;
+        } else {
+            if (m.bitmap_bytes > value->bytes)
+                return spr_fail(
+                    err, SPR_ERROR_FORMAT,
+                    "constant '%.200s': %s %s encoded as %s needs a bitmap of %llu bytes, but has %zu bytes in all",
+                    value->name, spr_dtype_name(desc->dtype), text, encoding, (unsigned long long)m.bitmap_bytes,
+                    value->bytes);
+            value->bitmap = value->data;
+            if (count_bits(value->bitmap, m.bits, m.bitmap_bytes * 8, m.bitmap_bytes))
+                return spr_fail(err, SPR_ERROR_FORMAT, "constant '%.200s': bits set behind the end of the bitmap",
+                                value->name);
+        }
+        value->data = (const unsigned char *)value->data + positions;
+        wanted = positions + stored_elements(&m, value->bitmap) * m.size;
     }
     if (value->bytes != wanted)
         return spr_fail(err, SPR_ERROR_FORMAT,
-                        "constant '%.200s': %s %s encoded as %s should have %llu bytes, but has %zu", value->name, type,
-                        text, encoding, (unsigned long long)wanted, value->bytes);
+                        "constant '%.200s': %s %s encoded as %s should have %llu bytes, but has %zu", value->name,
+                        spr_dtype_name(desc->dtype), text, encoding, (unsigned long long)wanted, value->bytes);
     return SPR_OK;
 }
 
 /* ---- decoding ---------------------------------------------------------------------------------------------------- */
 
 void spr_decode_dense(const spr_value *value, void *dst) {
-    size_t bytes = (size_t)spr_desc_count(&value->desc) * spr_dtype_size(value->desc.dtype);
+    size_t bytes = dense_bytes(&value->desc);
     if (!bytes) return;
     if (value->encoding == SPR_ENC_DENSE) {
         memcpy(dst, value->data, bytes);
         return;
     }
     layout m = layout_of(value->encoding, &value->desc);
-    const unsigned char *bitmap = value->data, *in = bitmap + m.bitmap_bytes;
+    const unsigned char *bitmap = value->bitmap, *in = value->data;
     memset(dst, 0, bytes);
     for (uint64_t g = 0; g < m.groups; g++) {
         uint32_t rows = rows_of_group(&m, g);
@@ -203,12 +278,12 @@ spr_sparsity spr_count_sparsity(const spr_value *value) {
     layout m = layout_of(SPR_ENC_BITMAP_2X1, &value->desc), stored = layout_of(value->encoding, &value->desc);
     uint32_t mask = zero_mask(value->desc.dtype);
     spr_sparsity s = {m.n * m.k, 0, 0};
-    const unsigned char *data = value->data;
+    const unsigned char *bitmap = value->bitmap, *data = value->data;
     if (value->encoding == SPR_ENC_BITMAP_2X1) {
-        const unsigned char *in = data + m.bitmap_bytes;
+        const unsigned char *in = data;
         for (uint64_t g = 0; g < m.groups; g++) {
             uint32_t rows = rows_of_group(&m, g);
-            uint64_t blocks = count_bits(data, g * m.k, (g + 1) * m.k, m.bitmap_bytes);
+            uint64_t blocks = count_bits(bitmap, g * m.k, (g + 1) * m.k, m.bitmap_bytes);
             for (uint64_t b = 0; b < blocks; b++) {
                 uint32_t nonzeros = 0;
                 for (uint32_t r = 0; r < rows; r++, in += m.size) nonzeros += (load(in, m.size) & mask) != 0;
@@ -232,14 +307,14 @@ spr_sparsity spr_count_sparsity(const spr_value *value) {
         return s;
     }
     /* Bitmap: a hostile file may store zeros under set bits, so that the bits alone would not do. */
-    const unsigned char *even = data + stored.bitmap_bytes;
+    const unsigned char *even = data;
     for (uint64_t g = 0; g < m.groups; g++) {
         uint32_t rows = rows_of_group(&m, g);
         const unsigned char *odd =
-            even + count_bits(data, g * 2 * m.k, (g * 2 + 1) * m.k, stored.bitmap_bytes) * m.size;
+            even + count_bits(bitmap, g * 2 * m.k, (g * 2 + 1) * m.k, stored.bitmap_bytes) * m.size;
         for (uint64_t c = 0; c < m.k; c += 64) {
-            uint64_t top = group_bits(&stored, data, g * 2, c);
-            uint64_t bottom = rows == 2 ? group_bits(&stored, data, g * 2 + 1, c) : 0;
+            uint64_t top = group_bits(&stored, bitmap, g * 2, c);
+            uint64_t bottom = rows == 2 ? group_bits(&stored, bitmap, g * 2 + 1, c) : 0;
             for (uint64_t bits = top | bottom; bits; bits &= bits - 1) {
                 uint64_t bit = bits & -bits;
                 uint32_t nonzeros = 0;
@@ -279,7 +354,7 @@ void spr_decode_csr(const spr_value *value, uint32_t *row_ptr, uint32_t *col, vo
             for (uint64_t c = 0; c < m.k; c++) csr_add(&w, c, data + (row * m.k + c) * m.size);
         }
     } else {
-        const unsigned char *in = data + m.bitmap_bytes; /* the group's elements */
+        const unsigned char *in = data; /* the group's elements */
         for (uint64_t g = 0; g < m.groups; g++) {
             uint32_t rows = rows_of_group(&m, g);
             const unsigned char *p = in;
@@ -287,7 +362,7 @@ void spr_decode_csr(const spr_value *value, uint32_t *row_ptr, uint32_t *col, vo
                 row_ptr[g * m.rows + r] = w.count;
                 p = in + r * m.size;
                 for (uint64_t c = 0; c < m.k; c += 64)
-                    for (uint64_t bits = group_bits(&m, data, g, c); bits; bits &= bits - 1, p += rows * m.size)
+                    for (uint64_t bits = group_bits(&m, value->bitmap, g, c); bits; bits &= bits - 1, p += rows * m.size)
                         csr_add(&w, c + (uint64_t)__builtin_ctzll(bits), p);
             }
             in = p - (rows - 1) * m.size;

@@ -8,24 +8,32 @@
  *                       k bits, one element for each set bit.
  *
  * Bit i is bit i % 8 of byte i / 8; the bits are followed by zero bits up to a multiple of 4 bytes, so that elements
- * are as aligned as the data is. Zero means +0 and, for floating point, -0: encoding turns -0 into +0. NaN is not 0. */
+ * are as aligned as the data is. In a file, gaps (gaps.h) may stand for the bits; the encoding's number is then larger by
+ * SPR_FILE_GAPS. They become a bitmap in memory when the file is read, and everything below knows bitmaps only.
+ * Zero means +0 and, for floating point, -0: encoding turns -0 into +0. NaN is not 0. */
 #ifndef SPR_MODEL_COMPRESS_H
 #define SPR_MODEL_COMPRESS_H
 
 #include "graph/graph.h"
 
-/* "dense", "bitmap", "bitmap 2x1"; NULL for an unknown encoding. */
-const char *spr_encoding_name(int encoding);
+/* "dense", "bitmap", "bitmap 2x1", "gaps", "gaps 2x1"; NULL for an encoding that files do not have. */
+const char *spr_encoding_name(int stored_encoding);
 
 /* Rows and columns of a constant seen as a matrix; rank 0 is 1 x 1, rank 1 a single row. */
 void spr_matrix_size(const spr_desc *desc, uint64_t *n, uint64_t *k);
 
-/* Bytes that `dense` takes when encoded; encodes it into `dst`, aligned to 4. desc must be encodable. */
+/* Bytes in memory that `dense` takes when encoded. desc must be encodable. */
 size_t spr_encoded_size(spr_encoding encoding, const spr_desc *desc, const void *dense);
-void spr_encode(spr_encoding encoding, const spr_desc *desc, const void *dense, void *dst);
+/* Encodes into `dst`, aligned to 4, of spr_encoded_size `bytes`, and makes it the value's data; its desc must be set.
+   Decides whether a file gets the bitmap or gaps. */
+void spr_encode(spr_encoding encoding, const void *dense, void *dst, size_t bytes, spr_value *value);
 
-/* Whether a constant's encoding, type, shape and bytes agree: what the functions below rely on. */
-spr_status spr_encoding_check(const spr_value *value, spr_error *err);
+/* A constant as a file has it: its encoding there, and value->bytes bytes, into zeroed memory. */
+int spr_stored_encoding(const spr_value *value);
+void spr_store(const spr_value *value, unsigned char *dst);
+/* The other way: a value with name, desc, and data and bytes of the file. Whatever is in them, it gets an error, or it is as
+   after spr_encode, with elements in the file, and the bitmap there too or, from gaps, in the arena. */
+spr_status spr_constant_read(spr_value *value, int stored_encoding, spr_arena *arena, spr_error *err);
 
 /* Decodes to the contiguous row-major tensor. */
 void spr_decode_dense(const spr_value *value, void *dst);

@@ -1,4 +1,4 @@
-/* The .spr file, version 1. docs/format.md tells the same to someone writing another reader.
+/* The .spr file, versions 1 and 2. docs/format.md tells the same to someone writing another reader.
  *
  * All numbers are little-endian; u32, u64 and i64 are integers, f64 is IEEE double. The file is
  *
@@ -28,7 +28,8 @@
  *         kinds 1 and 2:
  *             u32 dtype, u32 rank, i64 dim[rank]     dtype by spr_dtype; -1: free dimension of an input
  *         kind 2:
- *             u32 encoding, u64 bytes, u64 offset    spr_encoding; offset from the start of the file
+ *             u32 encoding, u64 bytes, u64 offset    spr_encoding, with SPR_FILE_GAPS added where gaps stand for the
+ *                                                    bitmap, which makes the version 2; offset from the start of the file
  *     u32    input_count,  u32 value[input_count]    every value of kind 1 once
  *     u32    output_count, u32 value[output_count]
  *     u32    node_count, then for each node, in topological order
@@ -46,7 +47,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SPR_FORMAT_VERSION 1
+#define SPR_FORMAT_VERSION 2 /* the newest; a file has the lowest that has all that is in it */
 #define SPR_MAGIC "\x89SPR\r\n\x1a\n"
 #define SPR_HEADER_SIZE 64
 #define SPR_DATA_ALIGN 64
@@ -61,6 +62,9 @@ enum {
     SPR_AT_ZERO = 40,
     SPR_AT_CRC = 60,
 };
+
+/* Added to SPR_ENC_BITMAP and SPR_ENC_BITMAP_2X1. */
+enum { SPR_FILE_GAPS = 2 };
 
 enum { SPR_KIND_RESULT = 0, SPR_KIND_INPUT = 1, SPR_KIND_CONST = 2 };
 

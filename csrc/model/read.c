@@ -1,5 +1,5 @@
 /* From bytes that anyone may have written to a graph. Every count is bounded by the bytes that are left before anything
-   is allocated for it, so that memory stays within a small multiple of the file's size. */
+   is allocated for it, so that memory stays within a small multiple of the file's size (2^SPR_GAPS_MAX for gaps). */
 #include <string.h>
 
 #include "model/compress.h"
@@ -11,6 +11,7 @@ typedef struct reader {
     size_t at, end; /* of the metadata */
     size_t data_at; /* where the next constant starts at the earliest */
     size_t size;    /* of the file */
+    uint32_t version;
     spr_graph *graph;
     spr_error *err;
     spr_status status; /* the first failure; afterwards everything reads as 0 */
@@ -89,7 +90,8 @@ static void read_data(reader *r, spr_value *value) {
     uint32_t encoding = get_u32(r);
     uint64_t bytes = get_u64(r), offset = get_u64(r);
     if (r->status) return;
-    if (!spr_encoding_name(encoding <= UINT8_MAX ? (int)encoding : -1)) {
+    if (encoding > INT32_MAX || !spr_encoding_name((int)encoding) ||
+        (r->version < 2 && encoding > SPR_ENC_BITMAP_2X1)) {
         fail_at(r, "unknown encoding of a constant");
         return;
     }
@@ -106,10 +108,10 @@ static void read_data(reader *r, spr_value *value) {
         }
     }
     value->is_const = 1;
-    value->encoding = (uint8_t)encoding;
     value->data = r->data + expected;
     value->bytes = (size_t)bytes;
     r->data_at = expected + (size_t)bytes;
+    r->status = spr_constant_read(value, (int)encoding, &r->graph->arena, r->err);
 }
 
 static void read_value(reader *r, spr_value *value) {
@@ -254,8 +256,8 @@ static spr_status check_header(const unsigned char *p, size_t size, spr_error *e
         return spr_fail(err, SPR_ERROR_FORMAT, "truncated model: %zu bytes are less than the header of %d", size,
                         SPR_HEADER_SIZE);
     uint32_t version = header_u32(p, SPR_AT_VERSION);
-    if (version != SPR_FORMAT_VERSION)
-        return spr_fail(err, SPR_ERROR_FORMAT, "model file version %u is not known; this runtime reads version %d",
+    if (version < 1 || version > SPR_FORMAT_VERSION)
+        return spr_fail(err, SPR_ERROR_FORMAT, "model file version %u is not known; this runtime reads versions 1 to %d",
                         (unsigned)version, SPR_FORMAT_VERSION);
     uint64_t file_size = header_u64(p, SPR_AT_FILE_SIZE);
     if (file_size != size)
@@ -283,6 +285,7 @@ spr_status spr_graph_read(const void *data, size_t size, const spr_allocator *al
     if (status) return status;
     reader r = {.data = data, .at = SPR_HEADER_SIZE, .size = size, .graph = spr_graph_new(allocator), .err = err};
     if (!r.graph) return spr_fail_memory(err, "a model", sizeof(*r.graph));
+    r.version = header_u32(data, SPR_AT_VERSION);
     r.end = SPR_HEADER_SIZE + (size_t)header_u64(data, SPR_AT_META_SIZE);
     r.data_at = (size_t)header_u64(data, SPR_AT_DATA_OFFSET);
     read_metadata(&r);

@@ -105,7 +105,7 @@ static void put_metadata(stream *s, const spr_graph *graph, const unsigned char 
         put(s, value->desc.dim, (size_t)value->desc.rank * 8);
         if (!value->is_const) continue;
         size_t at = align_data(*end);
-        put_u32(s, value->encoding);
+        put_u32(s, (uint32_t)spr_stored_encoding(value));
         put_u64(s, value->bytes);
         put_u64(s, at);
         *end = at + value->bytes;
@@ -134,7 +134,9 @@ spr_status spr_graph_write(const spr_graph *graph, void **data, size_t *size, sp
         free(meta.data);
         return spr_fail_memory(err, "writing a model", end);
     }
-    uint32_t version = SPR_FORMAT_VERSION, crc;
+    uint32_t version = 1, crc;
+    for (int32_t v = 0; v < graph->value_count; v++)
+        if (graph->values[v].is_const && graph->values[v].gaps) version = 2;
     uint64_t end64 = end, meta64 = meta_size, offset64 = data_offset;
     memcpy(file + SPR_AT_MAGIC, SPR_MAGIC, 8);
     memcpy(file + SPR_AT_VERSION, &version, 4);
@@ -147,7 +149,7 @@ spr_status spr_graph_write(const spr_graph *graph, void **data, size_t *size, sp
     for (int32_t v = 0; v < graph->value_count; v++) {
         if (!graph->values[v].is_const) continue;
         at = align_data(at);
-        if (graph->values[v].bytes) memcpy(file + at, graph->values[v].data, graph->values[v].bytes);
+        spr_store(&graph->values[v], file + at);
         at += graph->values[v].bytes;
     }
     crc = spr_file_crc(file, end);
