@@ -59,11 +59,12 @@ def layers():
     for sparse in ("always", "never"):
         yield f"layers_{sparse}", model, {"sparse": sparse}
     graph = helper.make_graph(
-        [helper.make_node("Gemm", ["x", "w0"], ["a"], transB=1), helper.make_node("Gemm", ["a", "w1"], ["y"], transB=1)],
+        [helper.make_node("Gemm", [x, w], [y], transB=1) for x, w, y in (("x", "w0", "a"), ("a", "w1", "y"))],
         "gaps", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 48])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
         [numpy_helper.from_array(weights(48, 48, zeros=0.96, block=i + 1), f"w{i}") for i in range(2)])
-    yield "gaps", helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), {"sparse": "always"}
+    few = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    yield "gaps", few, {"sparse": "always"}
     data = [{"x": rng.standard_normal((1, 2, 8, 8)).astype(np.float32)} for _ in range(4)]
     yield "layers_int8", model, {"sparse": "always", "int8": True, "calibration": data, "int8_min_sqnr": None}
 

@@ -119,7 +119,8 @@ int spr_graph_add_const(spr_graph *graph, const char *name, const spr_desc *desc
                  spr_dtype_name(desc->dtype), spr_dims_text(text, desc->rank, desc->dim), (unsigned long long)dense);
         return -1;
     }
-    if (encoding < SPR_ENC_DENSE || encoding > SPR_ENC_BITMAP_2X1 || (encoding != SPR_ENC_DENSE && (desc->rank < 2 || size > 4))) {
+    if (encoding < SPR_ENC_DENSE || encoding > SPR_ENC_BITMAP_2X1 ||
+        (encoding != SPR_ENC_DENSE && (desc->rank < 2 || size > 4))) {
         spr_fail(err, SPR_ERROR_ARGUMENT,
                  "constant '%.200s': %s %s cannot be stored in encoding %d; sparse encodings (%d, %d) take rank 2 or "
                  "more and "

@@ -88,7 +88,7 @@ typedef struct spr_value {
     uint8_t is_const;
     /* Constants; what is pointed to is borrowed from the file or the graph's arena: */
     uint8_t encoding;            /* spr_encoding */
-    uint8_t gaps;                /* the file has gaps in place of the bitmap: 1 + their parameter (model/gaps.h); or 0 */
+    uint8_t gaps;                /* 1 + their parameter where the file has gaps (model/gaps.h), 0 for the bitmap */
     const unsigned char *bitmap; /* of sparse forms */
     const void *data;            /* the elements that are stored, aligned to 4 at least */
     size_t bytes;                /* in the file, with the bitmap or the gaps */

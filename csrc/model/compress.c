@@ -119,8 +119,8 @@ size_t spr_encoded_size(spr_encoding encoding, const spr_desc *desc, const void 
     return (size_t)(m.bitmap_bytes + stored * m.size);
 }
 
-/* Gaps for the bitmap where they save a 32nd of the constant, and a line, as constants start at multiples of one: loading
-   them takes longer, and libraries that know version 1 of the file alone refuse them. Then `bytes` are fewer. */
+/* Gaps for the bitmap where they save a 32nd of the constant, and a line, as constants start at multiples of one:
+   loading them takes longer, and libraries that know version 1 of the file alone refuse them. `bytes` become fewer. */
 static void choose_positions(const layout *m, spr_value *value) {
     int k;
     uint64_t size = spr_gaps_size(value->bitmap, m->bits, &k), saved = m->bitmap_bytes - size;
@@ -187,7 +187,8 @@ static spr_status check_form(const spr_value *value, int stored_encoding, spr_er
         return spr_fail(err, SPR_ERROR_FORMAT, "constant '%.200s': unknown encoding %d", value->name, stored_encoding);
     if (stored_encoding != SPR_ENC_DENSE && (desc->rank < 2 || spr_dtype_size(desc->dtype) > 4))
         return spr_fail(err, SPR_ERROR_FORMAT,
-                        "constant '%.200s': encoding %s takes rank 2 or more and elements of 1, 2 or 4 bytes, not %s %s",
+                        "constant '%.200s': encoding %s takes rank 2 or more and elements of 1, 2 or 4 bytes, "
+                        "not %s %s",
                         value->name, spr_encoding_name(stored_encoding), spr_dtype_name(desc->dtype), text);
     return SPR_OK;
 }
@@ -347,7 +348,7 @@ static void csr_add(csr_writer *w, uint64_t column, const unsigned char *element
 void spr_decode_csr(const spr_value *value, uint32_t *row_ptr, uint32_t *col, void *val) {
     layout m = layout_of(value->encoding, &value->desc);
     csr_writer w = {col, 0, val, m.size, zero_mask(value->desc.dtype)};
-    const unsigned char *data = value->data;
+    const unsigned char *data = value->data, *bitmap = value->bitmap;
     if (value->encoding == SPR_ENC_DENSE) {
         for (uint64_t row = 0; row < m.n; row++) {
             row_ptr[row] = w.count;
@@ -362,7 +363,7 @@ void spr_decode_csr(const spr_value *value, uint32_t *row_ptr, uint32_t *col, vo
                 row_ptr[g * m.rows + r] = w.count;
                 p = in + r * m.size;
                 for (uint64_t c = 0; c < m.k; c += 64)
-                    for (uint64_t bits = group_bits(&m, value->bitmap, g, c); bits; bits &= bits - 1, p += rows * m.size)
+                    for (uint64_t bits = group_bits(&m, bitmap, g, c); bits; bits &= bits - 1, p += rows * m.size)
                         csr_add(&w, c + (uint64_t)__builtin_ctzll(bits), p);
             }
             in = p - (rows - 1) * m.size;

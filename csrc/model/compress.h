@@ -8,8 +8,8 @@
  *                       k bits, one element for each set bit.
  *
  * Bit i is bit i % 8 of byte i / 8; the bits are followed by zero bits up to a multiple of 4 bytes, so that elements
- * are as aligned as the data is. In a file, gaps (gaps.h) may stand for the bits; the encoding's number is then larger by
- * SPR_FILE_GAPS. They become a bitmap in memory when the file is read, and everything below knows bitmaps only.
+ * are as aligned as the data is. In a file, gaps (gaps.h) may stand for the bits; the encoding's number is then larger
+ * by SPR_FILE_GAPS. They become a bitmap in memory when the file is read, and everything below knows bitmaps only.
  * Zero means +0 and, for floating point, -0: encoding turns -0 into +0. NaN is not 0. */
 #ifndef SPR_MODEL_COMPRESS_H
 #define SPR_MODEL_COMPRESS_H
@@ -31,8 +31,8 @@ void spr_encode(spr_encoding encoding, const void *dense, void *dst, size_t byte
 /* A constant as a file has it: its encoding there, and value->bytes bytes, into zeroed memory. */
 int spr_stored_encoding(const spr_value *value);
 void spr_store(const spr_value *value, unsigned char *dst);
-/* The other way: a value with name, desc, and data and bytes of the file. Whatever is in them, it gets an error, or it is as
-   after spr_encode, with elements in the file, and the bitmap there too or, from gaps, in the arena. */
+/* The other way: a value with name, desc, and data and bytes of the file. Whatever is in them, this fails, or the value
+   is as after spr_encode, with elements in the file, and the bitmap there too or, from gaps, in the arena. */
 spr_status spr_constant_read(spr_value *value, int stored_encoding, spr_arena *arena, spr_error *err);
 
 /* Decodes to the contiguous row-major tensor. */

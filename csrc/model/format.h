@@ -29,7 +29,7 @@
  *             u32 dtype, u32 rank, i64 dim[rank]     dtype by spr_dtype; -1: free dimension of an input
  *         kind 2:
  *             u32 encoding, u64 bytes, u64 offset    spr_encoding, with SPR_FILE_GAPS added where gaps stand for the
- *                                                    bitmap, which makes the version 2; offset from the start of the file
+ *                                                    bitmap, which makes the version 2; offset in the file
  *     u32    input_count,  u32 value[input_count]    every value of kind 1 once
  *     u32    output_count, u32 value[output_count]
  *     u32    node_count, then for each node, in topological order

@@ -1,10 +1,10 @@
 /* The positions of the bits set in a bitmap, as the gaps between them in Rice codes: as good as the entropy of evenly
- * strewn zeros to 2 %. At 75, 85 and 90 % zeros that is 0.82, 0.61 and 0.48 bits per position, where the bitmap takes 1.
+ * strewn zeros to 2 %. At 75, 85 and 90 % zeros they take 0.82, 0.61 and 0.48 bits per position, the bitmap 1.
  *
  *     u32 parameter   k, 0 to SPR_GAPS_MAX
- *     bits            for each bit set a code of the number g of zeros since the one before it: g >> k zeros, a one, then
- *                     the k low bits of g, least significant first. Zeros after the last one are followed by a code as
- *                     if there was a one behind the end. Bit i is bit i % 8 of byte i / 8.
+ *     bits            for each bit set a code of the number g of zeros since the one before it: g >> k zeros, a one,
+ *                     the k low bits of g, least significant first. If zeros follow the last one, there is a code for
+ *                     them as if a one stood behind the end. Bit i is bit i % 8 of byte i / 8.
  *     zeros           up to a multiple of 4 bytes
  *
  * Bitmaps have bytes up to a multiple of 4, those past their bits zero. */

@@ -257,8 +257,8 @@ static spr_status check_header(const unsigned char *p, size_t size, spr_error *e
                         SPR_HEADER_SIZE);
     uint32_t version = header_u32(p, SPR_AT_VERSION);
     if (version < 1 || version > SPR_FORMAT_VERSION)
-        return spr_fail(err, SPR_ERROR_FORMAT, "model file version %u is not known; this runtime reads versions 1 to %d",
-                        (unsigned)version, SPR_FORMAT_VERSION);
+        return spr_fail(err, SPR_ERROR_FORMAT, "model file version %u is not known; this runtime reads versions 1 to "
+                        "%d", (unsigned)version, SPR_FORMAT_VERSION);
     uint64_t file_size = header_u64(p, SPR_AT_FILE_SIZE);
     if (file_size != size)
         return spr_fail(err, SPR_ERROR_FORMAT, "%s model: the header says %llu bytes, but there are %zu",

@@ -133,7 +133,8 @@ static void test_round_trip(const unsigned char *file, size_t size, const spr_gr
         const spr_value *v = &back->values[i];
         if (!v->is_const) continue;
         const unsigned char *data = v->data;
-        CHECK(data >= file && data <= file + size && (data - file) % (v->encoding == SPR_ENC_DENSE ? SPR_DATA_ALIGN : 4) == 0);
+        CHECK(data >= file && data <= file + size);
+        CHECK((data - file) % (v->encoding == SPR_ENC_DENSE ? SPR_DATA_ALIGN : 4) == 0);
         CHECK(v->encoding == SPR_ENC_DENSE || v->gaps || (v->bitmap - file) % SPR_DATA_ALIGN == 0);
     }
     free(again);
@@ -462,7 +463,8 @@ static void test_encoding(spr_dtype dtype, int64_t n, int64_t k, int sparsity, u
         spr_value v = g->values[0];
         blocks_stored = encoding == SPR_ENC_BITMAP ? nonzeros : block_elements;
         size_t lines = encoding == SPR_ENC_BITMAP ? (size_t)n : (size_t)(n + 1) / 2;
-        size_t stored = encoding == SPR_ENC_DENSE ? count * size : (lines * (size_t)k + 31) / 32 * 4 + (size_t)blocks_stored * size;
+        size_t stored = encoding == SPR_ENC_DENSE ? count * size
+                                                  : (lines * (size_t)k + 31) / 32 * 4 + (size_t)blocks_stored * size;
         CHECK(v.gaps ? v.bytes + 64 <= stored : v.bytes == stored);
         spr_decode_dense(&v, got);
         CHECK(!memcmp(got, encoding == SPR_ENC_DENSE ? dense : wanted, count * size));
