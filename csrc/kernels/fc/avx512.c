@@ -55,7 +55,7 @@ SPR_INLINE void csr_run(const int narrow, const spr_fc_args *a) {
     }
 }
 
-void spr_fc_csr_f32_avx512_gather(const spr_fc_args *a) {
+void spr_fc_csr_f32_avx512(const spr_fc_args *a) {
     if (a->k <= SPR_FC_NARROW_K)
         csr_run(1, a);
     else
