@@ -173,17 +173,23 @@ def test_floats_stay_where_they_are_needed():
     assert "QConv" in kinds and "Transpose" in kinds and kinds[-1] == "QConv"
 
 
-def test_bytes_at_the_border():
-    """uint8 inputs and outputs are taken as they are."""
-    net = Net("uint8")
-    s, z = net.const(np.float32(0.1)), net.const(np.uint8(100))
+@pytest.mark.parametrize("channels", [1, 3, 4, 6])
+@pytest.mark.parametrize("kind", ["int8", "uint8"])
+def test_bytes_at_the_border(kind, channels):
+    """Inputs and outputs of bytes are taken as they are."""
+    net = Net(kind)
+    s, z = net.const(np.float32(0.1)), net.const(np.array(100, kind))
     x = net.node("DequantizeLinear", "x", s, z)
-    y = net.node("QuantizeLinear", net.node("Conv", x, net.weights((5, 4, 1, 1), 0.01)), s, z)
-    model = net.model({"x": [1, 4, 6, 7]}, [y])
-    for end in (model.graph.input[0], model.graph.output[0]):
-        end.type.tensor_type.elem_type = TensorProto.UINT8
-    feeds = {"x": net.rng.integers(0, 256, (1, 4, 6, 7)).astype(np.uint8)}
-    assert compare(model, feeds, 1, share=0.01) == ["Quantize", "QConv", "Dequantize"]
+    y = net.node("QuantizeLinear", net.node("Conv", x, net.weights((5, channels, 1, 1), 0.01)), s, z)
+    most = net.node("QuantizeLinear", net.node("MaxPool", x, kernel_shape=[1, 2]), s, z)
+    for ends, share in (([y], 0.01), ([most], 0)):
+        model = net.model({"x": [2, channels, 6, 17]}, ends)
+        for end in (model.graph.input[0], model.graph.output[0]):
+            end.type.tensor_type.elem_type = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+        limits = np.iinfo(kind)
+        feeds = {"x": net.rng.integers(limits.min, limits.max + 1, (2, channels, 6, 17)).astype(kind)}
+        kinds = compare(model, feeds, 1, share=share)
+        assert kinds == ["Quantize", "QConv" if ends == [y] else "QPool", "Dequantize"]
 
 
 def test_sparse_file_is_smaller():

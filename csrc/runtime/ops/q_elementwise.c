@@ -12,13 +12,34 @@ static spr_status quantize_plan(spr_plan_ctx *ctx, spr_step *step) {
     return SPR_OK;
 }
 
-/* `add` turns numbers of x into those of memory. */
+/* Four planes of bytes to lines of four, and one plane from them; whole words, so that compilers make vectors of them.
+   `flip` turns numbers of the planes into those of memory or back: 128 more or less is the other highest bit. */
+static void join_bytes(const unsigned char *const x[4], uint32_t lanes, uint32_t flip, spr_q8 *restrict y, size_t n) {
+    const unsigned char *a = x[0], *b = x[1], *c = x[2], *d = x[3];
+    for (size_t p = 0; p < n; p++) {
+        uint32_t word = (uint32_t)a[p] | (uint32_t)b[p] << 8 | (uint32_t)c[p] << 16 | (uint32_t)d[p] << 24;
+        word = (word ^ flip) & lanes;
+        memcpy(y + 4 * p, &word, 4);
+    }
+}
+
+static void split_bytes(const spr_q8 *x, int lane, unsigned flip, unsigned char *restrict y, size_t n) {
+    for (size_t p = 0; p < n; p++) {
+        uint32_t word;
+        memcpy(&word, x + 4 * p, 4);
+        y[p] = (unsigned char)(word >> 8 * lane ^ flip);
+    }
+}
+
+static uint32_t flip_of(spr_dtype dtype) { return ((dtype == SPR_UINT8) ^ (SPR_Q8_SHIFT != 0)) ? 128 : 0; }
+
 static void quantize_plane(const spr_step *step, int64_t image, int64_t group) {
     const spr_view *x = &step->in[0], *y = &step->out[0];
     const spr_quantum q = SPR_QUANTUM(step, Quantize, y);
     spr_q8 *out = spr_q8_plane(y, image, group);
     size_t n = spr_q8_pixels(y);
     const char *plane[4] = {0};
+    const unsigned char *bytes[4];
     for (int64_t i = 0; i < 4 && 4 * group + i < x->desc.dim[1]; i++)
         plane[i] = (const char *)x->data + (size_t)(image * x->stride[0] + (4 * group + i) * x->stride[1]) *
                                                spr_dtype_size(x->desc.dtype);
@@ -28,9 +49,12 @@ static void quantize_plane(const spr_step *step, int64_t image, int64_t group) {
         step->kernel->run.quantize_q8(floats, out, n, (float)q.scale, q.zero);
         return;
     }
-    const int add = x->desc.dtype == SPR_UINT8 ? SPR_Q8_SHIFT - 128 : SPR_Q8_SHIFT;
-    for (int i = 0; i < 4; i++)
-        for (size_t p = 0; p < n; p++) out[4 * p + (size_t)i] = plane[i] ? (spr_q8)((uint8_t)plane[i][p] + add) : 0;
+    uint32_t lanes = 0; /* those that are channels; 0 is in the others */
+    for (int i = 0; i < 4; i++) {
+        if (plane[i]) lanes |= 0xffu << 8 * i;
+        bytes[i] = (const unsigned char *)plane[plane[i] ? i : 0];
+    }
+    join_bytes(bytes, lanes, flip_of(x->desc.dtype) * 0x01010101u, out, n);
 }
 
 static void quantize_run(const spr_run_ctx *ctx, const spr_step *step) { spr_q8_each_plane(ctx, step, quantize_plane); }
@@ -55,9 +79,8 @@ static void dequantize_plane(const spr_step *step, int64_t image, int64_t group)
         step->kernel->run.dequantize_q8(in, floats, n, (float)q.scale, q.zero);
         return;
     }
-    const int add = y->desc.dtype == SPR_UINT8 ? 128 - SPR_Q8_SHIFT : -SPR_Q8_SHIFT;
     for (int i = 0; i < 4 && plane[i]; i++)
-        for (size_t p = 0; p < n; p++) plane[i][p] = (char)((uint8_t)in[4 * p + (size_t)i] + add);
+        split_bytes(in, i, flip_of(y->desc.dtype), (unsigned char *)plane[i], n);
 }
 
 static void dequantize_run(const spr_run_ctx *ctx, const spr_step *step) {
