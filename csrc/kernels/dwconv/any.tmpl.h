@@ -1,5 +1,8 @@
 /* Depthwise convolution over bands (see conv/band.h), for the vectors of one ISA: any kernel, stride, dilation and
- * number of output channels for each input channel. Bands keep the copied rows in L1. Packed weights: see dwconv.h. */
+ * number of output channels for each input channel. Bands keep the copied rows in L1. Packed weights: see dwconv.h.
+ *
+ * Defined before: DW_APART, whether residuals and activations are left to passes over rows that are still in L1, instead of
+ * being code of each kind of block. */
 #include "kernels/conv/band.h"
 #include "kernels/dwconv/dwconv.h"
 
@@ -12,6 +15,7 @@ typedef struct dw_plan {
     spr_band band;
     uint32_t rows, buffers;
     size_t size, tap_bytes; /* floats of a buffer; bytes of the table of taps before the buffers */
+    size_t piece;           /* floats of SPR_DW_PIECE output rows behind the buffers */
 } dw_plan;
 
 SPR_INLINE dw_plan dw_make_plan(const spr_window *win) {
@@ -25,13 +29,14 @@ SPR_INLINE dw_plan dw_make_plan(const spr_window *win) {
         p.band.ni = spr_band_rows_in(win, p.rows);
     }
     p.size = p.band.ni * p.band.rs + SPR_VL;
+    p.piece = DW_APART ? SPR_DW_PIECE * (size_t)win->ow : 0;
     p.tap_bytes = spr_round_up((size_t)win->kh * win->kw * sizeof(size_t), SPR_LINE);
     return p;
 }
 
 static size_t dw_scratch_any(const spr_conv_shape *s) {
     dw_plan p = dw_make_plan(&s->win);
-    return p.tap_bytes + p.buffers * p.size * sizeof(float);
+    return p.tap_bytes + (p.buffers * p.size + p.piece) * sizeof(float);
 }
 
 typedef struct dw_job {
@@ -47,7 +52,7 @@ SPR_INLINE dw_job dw_job_at(const spr_conv_args *a, const dw_plan *p, uint32_t r
 typedef struct dw_task {
     const spr_band *band;
     const size_t *taps; /* offsets from `in` */
-    const float *in;    /* the band's first row */
+    const float *in;    /* the first input row */
     uint32_t n;
     float *y;
     const float *z, *packed;
@@ -62,12 +67,20 @@ SPR_INLINE void dw_fill(const spr_conv_args *a, const dw_plan *p, const dw_job *
     spr_band_fill(&p->band, a->x + channel * a->x_stride, buffer, job->oy, spr_band_rows_in(&a->shape->win, job->n));
 }
 
-SPR_INLINE void dw_run(const spr_conv_args *a, dw_rows_fn *rows) {
+/* Ends a block as spr_vfinish() does. */
+SPR_INLINE void dw_finish(spr_v *acc, const int rows, const int nv, float *y, const float *z, size_t ow, size_t rest,
+                          const spr_vact *act) {
+    const spr_vact none = {.consts = {.fn = SPR_FN_NONE}};
+    spr_vfinish(acc, rows, nv, y, DW_APART ? NULL : z, ow, rest, DW_APART ? &none : act);
+}
+
+static SPR_NOINLINE void dw_run(const spr_conv_args *a, dw_rows_fn *rows) {
     const spr_window *win = &a->shape->win;
     const dw_plan p = dw_make_plan(win);
     const size_t hw = (size_t)win->oh * win->ow, record = spr_dwconv_record(a->shape);
     size_t *taps = a->scratch;
     float *buffer = (float *)((char *)a->scratch + p.tap_bytes), *other = buffer + (p.buffers - 1) * p.size;
+    float *const piece = buffer + p.buffers * p.size;
     memset(buffer, 0, p.buffers * p.size * sizeof *buffer);
     for (uint32_t ky = 0; ky < win->kh; ky++)
         for (uint32_t kx = 0; kx < win->kw; kx++)
@@ -79,19 +92,24 @@ SPR_INLINE void dw_run(const spr_conv_args *a, dw_rows_fn *rows) {
         dw_job next = dw_job_at(a, &p, job.row, job.oy + job.n);
         if (p.buffers == 2 && next.row < a->row1) dw_fill(a, &p, &next, other);
 
-        float *plane = a->y + job.row * a->y_stride, *y = plane + (size_t)job.oy * win->ow;
-        const dw_task task = {
+        float *plane = a->y + job.row * a->y_stride;
+        dw_task task = {
             .band = &p.band,
             .taps = taps,
-            .in = buffer,
-            .n = job.n,
-            .y = y,
-            .z = a->z ? a->z + job.row * a->z_stride + (size_t)job.oy * win->ow : NULL,
             .packed = (const float *)a->packed + job.row * record,
             .act = spr_vact_load(&a->act, job.row),
         };
-        rows(&task);
-        if (!SPR_ACT_IN_REGISTERS(a->act.fn)) a->unary(y, y, (size_t)job.n * win->ow, &a->act);
+        for (uint32_t r = 0; r < job.n; r += task.n) {
+            const size_t at = (size_t)(job.oy + r) * win->ow;
+            float *y = plane + at;
+            task.n = DW_APART && a->z && job.n - r > SPR_DW_PIECE ? SPR_DW_PIECE : job.n - r;
+            task.in = buffer + (size_t)r * win->sh * p.band.rs;
+            task.y = DW_APART && a->z ? piece : y;
+            task.z = a->z ? a->z + job.row * a->z_stride + at : NULL;
+            rows(&task);
+            if (DW_APART || !SPR_ACT_IN_REGISTERS(a->act.fn))
+                spr_dwconv_finish(a, job.row, task.y, DW_APART ? task.z : NULL, y, (size_t)task.n * win->ow);
+        }
         if (job.oy + job.n == win->oh) memset(plane + hw, 0, (spr_plane_lanes(hw) - hw) * sizeof *plane);
 
         if (p.buffers == 1 && next.row < a->row1) dw_fill(a, &p, &next, buffer);
@@ -113,7 +131,7 @@ SPR_INLINE void dw_any_block(const int nv, const dw_task *t, size_t tap_count, c
         SPR_UNROLL
         for (int v = 0; v < nv; v++) acc[v] = spr_vfma(acc[v], spr_vload(in + t->taps[i] + v * SPR_VL), w);
     }
-    spr_vfinish(acc, 1, nv, y, z, 0, rest, &t->act);
+    dw_finish(acc, 1, nv, y, z, 0, rest, &t->act);
 }
 
 static SPR_NOINLINE void dw_any_rows(const dw_task *t) {

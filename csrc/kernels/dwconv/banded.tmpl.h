@@ -1,8 +1,8 @@
-/* Depthwise 3x3 and 5x5 at stride 1 and 2 over bands. Blocks of up to seven output rows by two vectors take their
+/* Depthwise 3x3 and 5x5 at stride 1 and 2 over bands. Blocks of up to four output rows by two vectors take their
  * inputs from registers: each input vector is loaded once per horizontal tap and used by all output rows it belongs
- * to. After any.tmpl.h. */
+ * to. On 64-bit ARM other kernels do what is common, so this one is to be small. After any.tmpl.h. */
 
-#define DW_ROWS 7 /* output rows of a block at most */
+#define DW_ROWS 4 /* output rows of a block at most */
 
 /* One block: `rows` rows by NV vectors; K x K taps, stride ST. Input rows lie rs apart, phases ps. */
 SPR_INLINE void dw_block(const int k, const int st, const int rows, const int nv, const float *in, size_t rs, size_t ps,
@@ -40,7 +40,7 @@ SPR_INLINE void dw_block(const int k, const int st, const int rows, const int nv
             }
         }
     }
-    spr_vfinish(acc, rows, nv, y, z, ow, rest, act);
+    dw_finish(acc, rows, nv, y, z, ow, rest, act);
 }
 
 /* `rows` output rows from row r of the task. */
@@ -62,12 +62,17 @@ SPR_INLINE void dw_fixed(const int k, const int st, const dw_task *t) {
     SPR_W_LOAD(w, t->packed, k * k);
     const spr_v bias = spr_vset(t->packed[k * k]);
     for (uint32_t r = 0, rows; r < t->n; r += rows) {
-        rows = spr_dwconv_step(t->n - r, SPR_AARCH64); /* 32-bit ARM has half the registers */
-        if (rows == 7)
-            dw_rows(k, st, 7, t, r, &w, bias);
-        else if (rows == 4)
+        const uint32_t left = t->n - r;
+        if (DW_APART) {
+            /* The last block goes back over rows that are there already. */
+            rows = t->n < 4 ? 1 : 4;
+            if (rows > left) r = t->n - rows;
+        } else {
+            rows = spr_dwconv_step(left, 0);
+        }
+        if (rows == 4)
             dw_rows(k, st, 4, t, r, &w, bias);
-        else if (rows == 3)
+        else if (!DW_APART && rows == 3)
             dw_rows(k, st, 3, t, r, &w, bias);
         else
             dw_rows(k, st, 1, t, r, &w, bias);
@@ -81,10 +86,8 @@ FIXED(3, 1) FIXED(3, 2) FIXED(5, 1) FIXED(5, 2)
 
 void SPR_CONV_NAME(spr_dwconv_f32)(const spr_conv_args *args) {
     const spr_window *win = &args->shape->win;
-    if (win->kh == 3)
-        dw_run(args, win->sh == 1 ? dw_fixed_3_1 : dw_fixed_3_2);
-    else
-        dw_run(args, win->sh == 1 ? SPR_DW_5X5(dw_fixed_5_1) : SPR_DW_5X5(dw_fixed_5_2));
+    dw_rows_fn *const three = win->sh == 1 ? dw_fixed_3_1 : dw_fixed_3_2;
+    dw_run(args, win->kh == 3 ? three : win->sh == 1 ? SPR_DW_5X5(dw_fixed_5_1) : SPR_DW_5X5(dw_fixed_5_2));
 }
 
 const spr_conv_traits SPR_CONV_NAME(spr_dwconv_traits) = {spr_dwconv_match_fixed, spr_dwconv_size, spr_dwconv_pack,

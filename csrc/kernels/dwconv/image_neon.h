@@ -1,19 +1,17 @@
-/* What the NEON depthwise kernels share that read the image itself, not a copy with borders. They work on blocks of up
- * to seven output rows by two vectors. Rows above and below the image are a row of zeros in scratch; what stands beyond
- * the left or the right border is shifted in or masked out in the blocks at the border, which are code of their own.
- * Vectors read some floats beyond a row; where these do not belong to the plane, its last row is copied to scratch. */
+/* What the NEON depthwise kernels share that read the image itself, not a copy with borders. They work on blocks of
+ * one, four or seven output rows by one or two vectors. Rows above and below the image are a row of zeros in scratch; what
+ * stands beyond the left or the right border is shifted in or masked out in the blocks at the border, which are code of
+ * their own. The last block of a row or column goes back over outputs that are there already, so that all are whole: each
+ * kind of block is a kilobyte of code. Vectors read some floats beyond a row; where these do not belong to the plane, its last row is copied to scratch. */
 #ifndef SPR_KERNELS_DWCONV_IMAGE_NEON_H
 #define SPR_KERNELS_DWCONV_IMAGE_NEON_H
 
-#include <string.h>
-
 #include "kernels/conv/vec_neon.h"
 
-#include "kernels/conv/band.h"
 #include "kernels/dwconv/dwconv.h"
 
 #define IMG_ROWS 7
-/* Activations that blocks apply; five kinds of blocks with all of them would be much code. */
+/* Activations that blocks apply. Others, and residuals, are left to a pass over rows that are still in L1. */
 #define IMG_IN_REGISTERS(fn) ((fn) <= SPR_FN_HARD_SWISH)
 
 typedef struct img_task {
@@ -22,13 +20,13 @@ typedef struct img_task {
     const float *packed;
     uint32_t oy, n; /* output rows */
     float *y;
-    const float *z;
     spr_vact act;
+    spr_v bias;
     spr_v mask[2]; /* of the last vector of a row, as the kernel needs them */
 } img_task;
 
 /* Where a block lies in its rows. */
-enum { IMG_INSIDE = 0, IMG_LEFT = 1, IMG_RIGHT = 2 };
+enum { IMG_INSIDE = 0, IMG_LEFT = 1, IMG_RIGHT = 2, IMG_NARROW = IMG_LEFT | IMG_RIGHT };
 
 /* A load from `at` floats behind p, a constant that becomes part of the instruction. Compilers keep these in order. */
 typedef float32x4_t img_q __attribute__((may_alias, aligned(4)));
@@ -39,136 +37,33 @@ typedef struct img_block {
     int k, rows, nv, edge;
 } img_block;
 
-/* Stores the sums of a block at y, `ow` floats from row to row; `rest` lanes of the last vectors, a constant. */
-SPR_INLINE void img_store(const img_block b, const spr_v *acc, float *y, size_t ow, const int rest) {
+/* Applies the activation to the sums of a block and stores them at y; where there are two vectors in a row, the second
+   lies `gap` floats behind the first. */
+SPR_INLINE void img_finish(const img_block b, spr_v *acc, float *y, const size_t gap, const img_task *t) {
+    const size_t ow = t->win->ow;
+    /* All at once would not leave registers for hard_swish. */
+    const int half = b.rows * b.nv > 8 ? b.rows * b.nv / 2 : 0;
+    if (!IMG_IN_REGISTERS(t->act.consts.fn)) __builtin_unreachable();
+    spr_vact_each(acc, half, &t->act);
+    spr_vact_each(acc + half, b.rows * b.nv - half, &t->act);
     SPR_UNROLL
     for (int r = 0; r < b.rows; r++, y += ow) {
         __asm__("" : "+r"(y)); /* one addition a row, not an index for each */
-        if (b.nv == 2) spr_vstore(y, acc[r * b.nv]);
-        spr_vstore_n(y + (b.nv - 1) * SPR_VL, acc[r * b.nv + b.nv - 1], rest);
+        spr_vstore(y, acc[r * b.nv]);
+        if (b.nv == 2) spr_vstore(y + gap, acc[r * b.nv + 1]);
     }
 }
 
-/* Adds bias and residual, applies the activation and stores. */
-SPR_INLINE void img_finish(const img_block b, spr_v *acc, float *y, const float *z, size_t rest, const img_task *t) {
-    const size_t ow = t->win->ow;
-    const spr_v bias = spr_vset(t->packed[b.k * b.k]);
-    SPR_UNROLL
-    for (int i = 0; i < b.rows * b.nv; i++) acc[i] = spr_vadd(acc[i], bias);
-    if (z) {
-        SPR_UNROLL
-        for (int r = 0; r < b.rows; r++, z += ow) {
-            if (b.nv == 2) acc[r * b.nv] = spr_vadd(acc[r * b.nv], spr_vload(z));
-            spr_v *last = acc + r * b.nv + b.nv - 1;
-            *last = spr_vadd(*last, spr_vload_n(z + (b.nv - 1) * SPR_VL, b.edge & IMG_RIGHT ? rest : SPR_VL));
-        }
-    }
-    /* All at once would not leave registers for hard_swish. */
-    const int half = b.rows * b.nv > 8 ? b.rows * b.nv / 2 : 0;
-    spr_vact_each(acc, half, &t->act);
-    spr_vact_each(acc + half, b.rows * b.nv - half, &t->act);
-    switch (b.edge & IMG_RIGHT ? rest : SPR_VL) {
-    case 1: img_store(b, acc, y, ow, 1); break;
-    case 2: img_store(b, acc, y, ow, 2); break;
-    case 3: img_store(b, acc, y, ow, 3); break;
-    default: img_store(b, acc, y, ow, 4); break;
-    }
-}
-
-/* Output rows to compute at once of `n`. */
-SPR_INLINE uint32_t img_rows_of(uint32_t n) {
-    return n % 7 == 0 ? 7 : n >= 3 && n % 4 != 0 ? 3 : n >= 4 ? 4 : n;
-}
-
-/* Copies a row of n >= SPR_VL floats. */
-SPR_INLINE void img_copy(const float *src, float *dst, size_t n) {
-    for (size_t i = 0; i + SPR_VL < n; i += SPR_VL) spr_vstore(dst + i, spr_vload(src + i));
-    spr_vstore(dst + n - SPR_VL, spr_vload(src + n - SPR_VL));
-}
-
-/* Zeroes [from, to), `to` a multiple of SPR_VL. */
-SPR_INLINE void img_zero(float *plane, size_t from, size_t to) {
-    for (; from % SPR_VL; from++) plane[from] = 0;
-    for (; from < to; from += SPR_VL) spr_vstore(plane + from, spr_vzero());
-}
-
-/* How a kernel reads: rows of n >= SPR_VL floats, up to `over` beyond them. */
+/* Computes output rows from row r of the task. */
 typedef void img_rows_fn(const img_task *t, uint32_t r);
+/* How a kernel reads: rows of n >= SPR_VL floats, up to `over` beyond them. */
 typedef struct img_kernel {
-    img_rows_fn *rows[IMG_ROWS + 1]; /* by number of output rows: 1 to 4 and 7 */
+    img_rows_fn *rows[3]; /* one, four and seven output rows at once */
     uint32_t over;
 } img_kernel;
 
-/* Scratch: pointers to the input rows, a row of zeros, the last row. */
-static inline size_t img_pointer_bytes(const spr_window *win) {
-    return spr_round_up(((size_t)(win->oh - 1) * win->sh + win->kh) * sizeof(float *), SPR_LINE);
-}
-static inline size_t img_row_floats(const spr_window *win, uint32_t over) {
-    return spr_round_up(win->iw + over, SPR_PX);
-}
-static inline size_t img_scratch(const spr_conv_shape *s, uint32_t over) {
-    return img_pointer_bytes(&s->win) + 2 * img_row_floats(&s->win, over) * sizeof(float);
-}
-
-/* Reads a word of each line of [from, to), in order: blocks go down columns, which prefetchers do not follow. */
-static inline void img_touch(const float *from, const float *to) {
-    for (; from < to; from += SPR_LINE / sizeof *from) __asm__ volatile("" : : "r"(*(const volatile float *)from));
-}
-
-/* Runs a kernel; mask[2] is for the tasks. */
-static inline void img_run(const spr_conv_args *a, const img_kernel *kernel, const spr_v *mask) {
-    const spr_window *win = &a->shape->win;
-    const size_t hw = (size_t)win->oh * win->ow, hw_in = (size_t)win->ih * win->iw;
-    const size_t record = spr_dwconv_record(a->shape), row_floats = img_row_floats(win, kernel->over);
-    const float **rp = a->scratch;
-    float *zeros = (float *)((char *)a->scratch + img_pointer_bytes(win)), *last = zeros + row_floats;
-    memset(zeros, 0, 2 * row_floats * sizeof *zeros);
-    /* What another kernel shall finish is handed over while it is in L1. */
-    const uint32_t step = IMG_IN_REGISTERS(a->act.fn) ? win->oh : (1024 / win->ow + 1) * 4;
-    const uint32_t rows_in = (a->oy1 - a->oy0 - 1) * win->sh + win->kh;
-    const int64_t top = (int64_t)a->oy0 * win->sh - win->pt;
-    size_t i0, i1; /* the input rows within the image */
-    spr_band_inside(win, top, rows_in, &i0, &i1);
-    for (size_t i = 0; i < rows_in; i++) rp[i] = zeros;
-    const int copy = top + (int64_t)i1 == win->ih && i1 > i0 && hw_in + kernel->over > spr_plane_lanes(hw_in);
-    const int far = win->iw > 2 * SPR_PX; /* narrower rows lie within few lines anyway */
-    const spr_act none = {.fn = SPR_FN_NONE};
-    img_task t = {.win = win, .mask = {mask[0], mask[1]}};
-
-    for (uint32_t row = a->row0; row < a->row1; row++) {
-        const float *x = a->x + row * a->x_stride;
-        float *plane = a->y + row * a->y_stride;
-        const float *const from0 = x + (top + (int64_t)i0) * win->iw, *from = from0;
-        for (size_t i = i0; i < i1; i++, from += win->iw) rp[i] = from;
-        if (copy) {
-            img_copy(rp[i1 - 1], last, win->iw);
-            rp[i1 - 1] = last;
-        }
-        const float *touched = from0, *const end = x + hw_in;
-        t.packed = (const float *)a->packed + row * record;
-        spr_act act = a->act;
-        if (act.fn == SPR_FN_PRELU) act.slope += row;
-        t.act = spr_vact_load(IMG_IN_REGISTERS(act.fn) ? &act : &none, 0);
-        for (t.oy = a->oy0; t.oy < a->oy1; t.oy += t.n) {
-            const size_t at = (size_t)t.oy * win->ow;
-            t.n = a->oy1 - t.oy < step ? a->oy1 - t.oy : step;
-            t.rp = rp + (size_t)(t.oy - a->oy0) * win->sh;
-            t.y = plane + at;
-            t.z = a->z ? a->z + row * a->z_stride + at : NULL;
-            for (uint32_t r = 0, rows; r < t.n; r += rows) {
-                rows = img_rows_of(t.n - r);
-                if (far) {
-                    const int64_t below = (int64_t)(t.oy + r + rows - 1) * win->sh - win->pt + win->kh;
-                    const float *to = below < win->ih ? x + below * win->iw : end;
-                    img_touch(touched, to);
-                    if (to > touched) touched = to;
-                }
-                kernel->rows[rows](&t, r);
-            }
-            if (!IMG_IN_REGISTERS(act.fn)) a->unary(t.y, t.y, (size_t)t.n * win->ow, &act);
-        }
-        if (a->oy1 == win->oh) img_zero(plane, hw, spr_plane_lanes(hw));
-    }
-}
+/* spr_conv_traits.scratch and the run of a kernel; mask[2] is for the tasks. */
+size_t spr_dwconv_image_scratch(const spr_conv_shape *s, uint32_t over);
+void spr_dwconv_image_run(const spr_conv_args *a, const img_kernel *kernel, const spr_v *mask);
 
 #endif

@@ -4,6 +4,7 @@
 #if SPR_NEON
 #include "kernels/conv/vec_neon.h"
 
+#define DW_APART SPR_AARCH64
 SPR_NEON_PUSH
 #include "kernels/dwconv/any.tmpl.h"
 #include "kernels/dwconv/banded.tmpl.h"

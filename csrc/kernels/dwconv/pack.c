@@ -14,6 +14,16 @@ void spr_dwconv_pack(const spr_conv_shape *s, const float *w, const float *bias,
     }
 }
 
+void spr_dwconv_finish(const spr_conv_args *a, uint32_t row, const float *x, const float *z, float *y, size_t n) {
+    spr_act act = a->act;
+    if (act.fn == SPR_FN_PRELU) act.slope += row;
+    if (z) {
+        for (size_t i = 0; i < n; i++) y[i] = x[i] + z[i];
+        x = y;
+    }
+    if (act.fn != SPR_FN_NONE) a->unary(x, y, n, &act);
+}
+
 int spr_dwconv_match_fixed(const spr_conv_shape *s) {
     const spr_window *w = &s->win;
     const int size = w->kh == 3 || (w->kh == 5 && SPR_KEPT(dwconv_5x5, 1, 0));

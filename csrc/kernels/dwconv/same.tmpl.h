@@ -8,7 +8,7 @@
  *   SAME_NAME(x)     x with the suffix of the variant */
 #include "kernels/dwconv/image_neon.h"
 
-#define SAME_OVER 5
+#define SAME_OVER 2
 
 /* Halves of vectors, as IMG_LOAD loads whole ones, and how they are joined. */
 typedef uint64_t same_d __attribute__((may_alias, aligned(4)));
@@ -20,7 +20,8 @@ typedef uint64_t same_d __attribute__((may_alias, aligned(4)));
    of the middle, and what is made of it. */
 SPR_INLINE int same_left(const int k, const int edge) { return edge & IMG_LEFT ? 0 : k / 2; }
 SPR_INLINE int same_at(const int k, const int d, const int v, const int edge) {
-    return v * SPR_VL + same_left(k, edge) + (d < 0 && v == 0 && (edge & IMG_LEFT) ? 0 : d);
+    /* Of narrow images both vectors have a pointer of their own. */
+    return (edge == IMG_NARROW ? 0 : v * SPR_VL) + same_left(k, edge) + (d < 0 && v == 0 && (edge & IMG_LEFT) ? 0 : d);
 }
 SPR_INLINE spr_v same_cut(spr_v x, const int d, const int v, const int nv, const int edge, const spr_v *mask) {
     if (d < 0 && v == 0 && (edge & IMG_LEFT)) return spr_vshift_in(x, -d);
@@ -51,7 +52,8 @@ SPR_INLINE void same_join(same_inputs *in, const int v, const img_block b, const
  * halves stand four cycles apart, with three multiplications between. The last vector is joined when those after its
  * first half are through, if the step has more, else at the beginning of its own step. */
 SPR_INLINE void same_step(const img_block b, const int s, spr_v *acc, same_inputs *in, same_inputs *next,
-                          const float *p, const spr_w *w, const spr_v *mask) {
+                          const float *const p[2], const spr_w *w, const img_task *t) {
+    const spr_v *mask = t->mask;
     const int r0 = same_first(b, s), n = same_end(b, s) - r0, count = n * b.nv;
     const int last = s == (b.rows + b.k - 1) * b.k - 1;
     const int d1 = (s + 1) % b.k - b.k / 2, joined = s == 0 || same_count(b, s - 1) > 3 * b.nv;
@@ -61,37 +63,39 @@ SPR_INLINE void same_step(const img_block b, const int s, spr_v *acc, same_input
         for (int v = 0; v < b.nv; v++) {
             if (f != (3 * v < count ? 3 * v : count - 1)) continue;
             if (!last && !SAME_INORDER) {
-                IMG_LOAD(next->x[v], p, same_at(b.k, d1, v, b.edge));
+                IMG_LOAD(next->x[v], p[v], same_at(b.k, d1, v, b.edge));
                 next->x[v] = same_cut(next->x[v], d1, v, b.nv, b.edge, mask);
             }
-            if (!last && SAME_INORDER) SAME_LOW(next->x[v], p, same_at(b.k, d1, v, b.edge));
+            if (!last && SAME_INORDER) SAME_LOW(next->x[v], p[v], same_at(b.k, d1, v, b.edge));
             if (!last && SAME_INORDER && v > 0) same_join(next, v - 1, b, s + 1, mask);
             if (SAME_INORDER && v == 0 && !joined) same_join(in, b.nv - 1, b, s, mask);
         }
         const int r = r0 + f % n, v = f / n;
         const int tap = (s / b.k - r) * b.k + s % b.k;
-        acc[r * b.nv + v] = tap ? spr_vfma_w(acc[r * b.nv + v], in->x[v], w, tap) : spr_vmul_w0(in->x[v], w);
+        spr_v *sum = acc + r * b.nv + v;
+        /* Sums begin with the bias where a load is cheaper than an addition. */
+        if (tap == 0 && !SAME_INORDER) IMG_LOAD(*sum, (const float *)&t->bias, 0);
+        *sum = tap || !SAME_INORDER ? spr_vfma_w(*sum, in->x[v], w, tap) : spr_vmul_w0(in->x[v], w);
         SPR_UNROLL
         for (int u = 0; u < b.nv; u++)
             if (!last && SAME_INORDER && f == (3 * u < count ? 3 * u : count - 1))
-                SAME_HIGH(next->high[u], p, same_at(b.k, d1, u, b.edge));
+                SAME_HIGH(next->high[u], p[u], same_at(b.k, d1, u, b.edge));
         if (!last && SAME_INORDER && f == 3 * b.nv - 1 && count > 3 * b.nv) same_join(next, b.nv - 1, b, s + 1, mask);
     }
 }
 
-/* A block at column ox; `rest` columns are left in its last vector. */
-SPR_INLINE void same_block(const img_block b, const float *const *rp, size_t ox, size_t rest, const spr_w *w, float *y,
-                           const float *z, const img_task *t) {
+/* A block at column ox, its second vector `gap` columns after the first. */
+SPR_INLINE void same_block(const img_block b, const float *const *rp, size_t ox, const size_t gap, const spr_w *w,
+                           float *y, const img_task *t) {
     const int steps = (b.rows + b.k - 1) * b.k;
     const size_t from = ox - same_left(b.k, b.edge);
-    const spr_v mask[2] = {t->mask[0], t->mask[1]};
     spr_v acc[2 * IMG_ROWS];
     same_inputs in, next;
-    const float *p = rp[0] + from, *p1 = p;
+    const float *p1 = rp[0] + from, *p[2] = {p1, b.edge == IMG_NARROW ? p1 + gap : p1};
     SPR_UNROLL
     for (int v = 0; v < b.nv; v++) {
-        IMG_LOAD(in.x[v], p, same_at(b.k, -(b.k / 2), v, b.edge));
-        in.x[v] = same_cut(in.x[v], -(b.k / 2), v, b.nv, b.edge, mask);
+        IMG_LOAD(in.x[v], p[v], same_at(b.k, -(b.k / 2), v, b.edge));
+        in.x[v] = same_cut(in.x[v], -(b.k / 2), v, b.nv, b.edge, t->mask);
     }
     SPR_UNROLL
     for (int s = 0; s < steps; s++) {
@@ -100,12 +104,17 @@ SPR_INLINE void same_block(const img_block b, const float *const *rp, size_t ox,
             p1 = rp[s / b.k + 1];
             __asm__ volatile("" : "+r"(p1));
         }
-        if ((s + 1) % b.k == 0 && s + 1 < steps) p = p1 + from;
-        same_step(b, s, acc, &in, &next, p, w, mask);
+        if ((s + 1) % b.k == 0 && s + 1 < steps) {
+            p[0] = p1 + from;
+            p[1] = b.edge == IMG_NARROW ? p[0] + gap : p[0];
+        }
+        same_step(b, s, acc, &in, &next, p, w, t);
         in = next;
     }
-    if (!IMG_IN_REGISTERS(t->act.consts.fn)) __builtin_unreachable();
-    img_finish(b, acc, y + ox, z ? z + ox : NULL, rest, t);
+    SPR_UNROLL
+    for (int i = 0; i < b.rows * b.nv; i++)
+        if (SAME_INORDER) acc[i] = spr_vadd(acc[i], t->bias);
+    img_finish(b, acc, y + ox, gap, t);
 }
 
 /* `rows` output rows from row r of the task. */
@@ -113,47 +122,43 @@ SPR_INLINE void same_rows(const int k, const int rows, const img_task *t, uint32
     const size_t ow = t->win->ow, wide = 2 * SPR_VL;
     const float *const *rp = t->rp + r;
     float *y = t->y + r * ow;
-    const float *z = t->z ? t->z + r * ow : NULL;
     spr_w w;
     SPR_W_LOAD(w, t->packed, k * k);
     if (ow <= wide) { /* and more than SPR_VL */
-        same_block((img_block){k, rows, 2, IMG_LEFT | IMG_RIGHT}, rp, 0, ow - SPR_VL, &w, y, z, t);
+        same_block((img_block){k, rows, 2, IMG_NARROW}, rp, 0, ow - SPR_VL, &w, y, t);
         return;
     }
-    same_block((img_block){k, rows, 2, IMG_LEFT}, rp, 0, SPR_VL, &w, y, z, t);
+    same_block((img_block){k, rows, 2, IMG_LEFT}, rp, 0, SPR_VL, &w, y, t);
     size_t ox = wide;
-    for (; ox + wide < ow; ox += wide) same_block((img_block){k, rows, 2, IMG_INSIDE}, rp, ox, SPR_VL, &w, y, z, t);
+    for (; ox + wide < ow; ox += wide) same_block((img_block){k, rows, 2, IMG_INSIDE}, rp, ox, SPR_VL, &w, y, t);
     if (ow - ox > SPR_VL)
-        same_block((img_block){k, rows, 2, IMG_RIGHT}, rp, ox, ow - ox - SPR_VL, &w, y, z, t);
+        same_block((img_block){k, rows, 2, IMG_RIGHT}, rp, ow - wide, SPR_VL, &w, y, t);
     else
-        same_block((img_block){k, rows, 1, IMG_RIGHT}, rp, ox, ow - ox, &w, y, z, t);
+        same_block((img_block){k, rows, 1, IMG_RIGHT}, rp, ow - SPR_VL, 0, &w, y, t);
 }
 
 #define ROWS(k, rows) \
     static SPR_NOINLINE void same_rows_##k##_##rows(const img_task *t, uint32_t r) { same_rows(k, rows, t, r); }
-ROWS(3, 1) ROWS(3, 2) ROWS(3, 3) ROWS(3, 4) ROWS(3, 7) ROWS(5, 1) ROWS(5, 2) ROWS(5, 3) ROWS(5, 4) ROWS(5, 7)
+ROWS(3, 1) ROWS(3, 4) ROWS(3, 7) ROWS(5, 1) ROWS(5, 4) ROWS(5, 7)
 #undef ROWS
 
-static size_t same_scratch(const spr_conv_shape *s) { return img_scratch(s, SAME_OVER); }
+static size_t same_scratch(const spr_conv_shape *s) { return spr_dwconv_image_scratch(s, SAME_OVER); }
 
 static int same_match(const spr_conv_shape *s) {
     const spr_window *w = &s->win;
     const uint32_t half = w->kw / 2, last = (w->ow - 1) % SPR_VL + 1;
-    return spr_dwconv_match_fixed(s) && w->sw == 1 && w->pl == (int32_t)half && w->ow == w->iw && w->iw >= SAME_OVER &&
+    return spr_dwconv_match_fixed(s) && w->sw == 1 && w->pl == (int32_t)half && w->ow == w->iw && w->iw > SPR_VL &&
            last >= half;
 }
 
 void SAME_NAME(spr_dwconv_same_f32)(const spr_conv_args *a) {
     static const img_kernel kernels[] = {
-        {{NULL, same_rows_3_1, same_rows_3_2, same_rows_3_3, same_rows_3_4, NULL, NULL, same_rows_3_7}, SAME_OVER},
-        {{NULL, SPR_DW_5X5(same_rows_5_1), SPR_DW_5X5(same_rows_5_2), SPR_DW_5X5(same_rows_5_3),
-          SPR_DW_5X5(same_rows_5_4), NULL, NULL, SPR_DW_5X5(same_rows_5_7)},
-         SAME_OVER},
+        {{same_rows_3_1, same_rows_3_4, same_rows_3_7}, SAME_OVER},
+        {{SPR_DW_5X5(same_rows_5_1), SPR_DW_5X5(same_rows_5_4), SPR_DW_5X5(same_rows_5_7)}, SAME_OVER},
     };
     /* For the taps one and two columns right of the middle. */
-    const int lanes = (int)((a->shape->win.ow - 1) % SPR_VL) + 1;
-    const spr_v mask[2] = {spr_vmask_below(lanes - 1), spr_vmask_below(lanes - 2)};
-    img_run(a, &kernels[a->shape->win.kh == 5], mask);
+    const spr_v mask[2] = {spr_vmask_below(SPR_VL - 1), spr_vmask_below(SPR_VL - 2)};
+    spr_dwconv_image_run(a, &kernels[a->shape->win.kh == 5], mask);
 }
 
 const spr_conv_traits SAME_NAME(spr_dwconv_same_traits) = {
