@@ -17,8 +17,8 @@ SPR_INLINE size_t spr_dwconv_record(const spr_conv_shape *s) {
 size_t spr_dwconv_size(const spr_conv_shape *s);
 void spr_dwconv_pack(const spr_conv_shape *s, const float *w, const float *bias, void *dst);
 
-/* For kernels that leave residuals and activations to passes of their own over rows in L1: y = act(x + z), of the channel `row`.
-   z is NULL if there is none; x, y and z may be the same. n floats. */
+/* For kernels that leave residuals and activations to passes of their own over rows in L1: y = act(x + z), of the
+   channel `row`. z is NULL if there is none; x, y and z may be the same. n floats. */
 void spr_dwconv_finish(const spr_conv_args *a, uint32_t row, const float *x, const float *z, float *y, size_t n);
 #define SPR_DW_PIECE 4 /* output rows at a time, in scratch, if there is a residual: it may be what is written over */
 

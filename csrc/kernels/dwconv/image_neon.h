@@ -1,8 +1,9 @@
 /* What the NEON depthwise kernels share that read the image itself, not a copy with borders. They work on blocks of
- * one, four or seven output rows by one or two vectors. Rows above and below the image are a row of zeros in scratch; what
- * stands beyond the left or the right border is shifted in or masked out in the blocks at the border, which are code of
- * their own. The last block of a row or column goes back over outputs that are there already, so that all are whole: each
- * kind of block is a kilobyte of code. Vectors read some floats beyond a row; where these do not belong to the plane, its last row is copied to scratch. */
+ * one, four or seven output rows by one or two vectors. Rows above and below the image are a row of zeros in scratch;
+ * what stands beyond the left or the right border is shifted in or masked out in the blocks at the border, which are
+ * code of their own. The last block of a row or column goes back over outputs that are there already, so that all are
+ * whole: each kind of block is a kilobyte of code. Vectors read some floats beyond a row; where these do not belong to
+ * the plane, its last row is copied to scratch. */
 #ifndef SPR_KERNELS_DWCONV_IMAGE_NEON_H
 #define SPR_KERNELS_DWCONV_IMAGE_NEON_H
 
