@@ -84,7 +84,9 @@ void spr_dwconv_image_run(const spr_conv_args *a, const img_kernel *kernel, cons
             t.y = a->z ? piece : plane + at;
             for (uint32_t r = 0, rows; r < t.n; r += rows) {
                 rows = img_rows_of(t.n - r);
-                if (rows == 1 && r + 1 < t.n && t.n >= 4) {
+                if (rows == 1 && r + 1 < t.n && kernel->rows[1]) {
+                    rows = 2;
+                } else if (t.n - r == 3 && t.n >= 4) { /* cheaper than three single rows */
                     rows = 4;
                     r = t.n - 4;
                 }
@@ -94,7 +96,7 @@ void spr_dwconv_image_run(const spr_conv_args *a, const img_kernel *kernel, cons
                     img_touch(touched, to);
                     if (to > touched) touched = to;
                 }
-                kernel->rows[rows / 3](&t, r);
+                kernel->rows[rows / 2](&t, r);
             }
             const float *z = a->z ? a->z + row * a->z_stride + at : NULL;
             if (apart) spr_dwconv_finish(a, row, t.y, z, plane + at, (size_t)t.n * win->ow);

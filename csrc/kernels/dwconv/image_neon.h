@@ -1,9 +1,9 @@
 /* What the NEON depthwise kernels share that read the image itself, not a copy with borders. They work on blocks of
- * one, four or seven output rows by one or two vectors. Rows above and below the image are a row of zeros in scratch;
- * what stands beyond the left or the right border is shifted in or masked out in the blocks at the border, which are
- * code of their own. The last block of a row or column goes back over outputs that are there already, so that all are
- * whole: each kind of block is a kilobyte of code. Vectors read some floats beyond a row; where these do not belong to
- * the plane, its last row is copied to scratch. */
+ * one, two, four or seven output rows by one or two vectors. Rows above and below the image are a row of zeros in
+ * scratch; what stands beyond the left or the right border is shifted in or masked out in the blocks at the border,
+ * which are code of their own. The last block of a row or column goes back over outputs that are there already, so that
+ * all are whole: each kind of block is a kilobyte of code. Vectors read some floats beyond a row; where these do not
+ * belong to the plane, its last row is copied to scratch. */
 #ifndef SPR_KERNELS_DWCONV_IMAGE_NEON_H
 #define SPR_KERNELS_DWCONV_IMAGE_NEON_H
 
@@ -59,7 +59,7 @@ SPR_INLINE void img_finish(const img_block b, spr_v *acc, float *y, const size_t
 typedef void img_rows_fn(const img_task *t, uint32_t r);
 /* How a kernel reads: rows of n >= SPR_VL floats, up to `over` beyond them. */
 typedef struct img_kernel {
-    img_rows_fn *rows[3]; /* one, four and seven output rows at once */
+    img_rows_fn *rows[4]; /* one, two (NULL: not worth it), four and seven output rows at once */
     uint32_t over;
 } img_kernel;
 

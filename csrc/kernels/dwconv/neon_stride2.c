@@ -132,7 +132,7 @@ static int s2_match(const spr_conv_shape *s) {
 }
 
 void spr_dwconv_s2_f32_neon(const spr_conv_args *a) {
-    static const img_kernel kernel = {{s2_rows_1, s2_rows_4, s2_rows_7}, S2_OVER};
+    static const img_kernel kernel = {{s2_rows_1, NULL, s2_rows_4, s2_rows_7}, S2_OVER};
     const spr_window *win = &a->shape->win;
     /* For the third tap: all lanes if it stands within the image, or if there are vectors behind. */
     const int beyond = 2 * (uint64_t)win->ow == (uint64_t)win->iw + (uint32_t)win->pl;

@@ -139,7 +139,7 @@ SPR_INLINE void same_rows(const int k, const int rows, const img_task *t, uint32
 
 #define ROWS(k, rows) \
     static SPR_NOINLINE void same_rows_##k##_##rows(const img_task *t, uint32_t r) { same_rows(k, rows, t, r); }
-ROWS(3, 1) ROWS(3, 4) ROWS(3, 7) ROWS(5, 1) ROWS(5, 4) ROWS(5, 7)
+ROWS(3, 1) ROWS(3, 2) ROWS(3, 4) ROWS(3, 7) ROWS(5, 1) ROWS(5, 4) ROWS(5, 7)
 #undef ROWS
 
 static size_t same_scratch(const spr_conv_shape *s) { return spr_dwconv_image_scratch(s, SAME_OVER); }
@@ -152,9 +152,10 @@ static int same_match(const spr_conv_shape *s) {
 }
 
 void SAME_NAME(spr_dwconv_same_f32)(const spr_conv_args *a) {
+    /* Two rows: chains of layers (runtime/chain.h) have stripes of that height. */
     static const img_kernel kernels[] = {
-        {{same_rows_3_1, same_rows_3_4, same_rows_3_7}, SAME_OVER},
-        {{SPR_DW_5X5(same_rows_5_1), SPR_DW_5X5(same_rows_5_4), SPR_DW_5X5(same_rows_5_7)}, SAME_OVER},
+        {{same_rows_3_1, same_rows_3_2, same_rows_3_4, same_rows_3_7}, SAME_OVER},
+        {{SPR_DW_5X5(same_rows_5_1), NULL, SPR_DW_5X5(same_rows_5_4), SPR_DW_5X5(same_rows_5_7)}, SAME_OVER},
     };
     /* For the taps one and two columns right of the middle. */
     const spr_v mask[2] = {spr_vmask_below(SPR_VL - 1), spr_vmask_below(SPR_VL - 2)};
