@@ -410,9 +410,47 @@ case(MS + "QGemm", [("uint8", (6, 4)), *SCALED, q(np.int8, 5, 6), np.abs(f(5)) +
      opsets=(13,),
      transA=1, transB=1, alpha=0.5)
 
+for op in ("Gelu", "FastGelu", "QuickGelu"):
+    case(MS + op, [X], opsets=(13,))
+case(MS + "QuickGelu", [X], opsets=(13,), alpha=0.5)
+case(MS + "BiasGelu", [X, f(7)], opsets=(13,))
+case(MS + "FastGelu", [X, f(7)], opsets=(13,))
+KERNEL = f(8, 6, 3, 3)
+case(MS + "FusedConv", [X, KERNEL, f(8)], opsets=(13,), pads=[1] * 4)
+for activation, parameters in {"Relu": [], "Tanh": [], "Sigmoid": [], "LeakyRelu": [0.2], "Clip": [-0.5, 0.25],
+                               "HardSigmoid": [0.25, 0.375]}.items():
+    case(MS + "FusedConv", [X, KERNEL, f(8), (2, 8, 3, 5)], opsets=(13,), activation=activation,
+         **({"activation_params": parameters} if parameters else {}))
+case(MS + "FusedGemm", [(4, 6), f(5, 6), f(5)], opsets=(13,), transB=1, activation="Relu")
+case(MS + "FusedGemm", [(6, 4), f(6, 5), f(4, 5)], opsets=(13,), transA=1, alpha=0.5, activation="LeakyRelu",
+     activation_alpha=0.125)
+for name in ("FusedMatMul", "TransposeMatMul"):
+    case(MS + name, [(2, 3, 4, 5), (2, 3, 6, 5)], opsets=(13,), alpha=0.125, transB=1)
+    case(MS + name, [(2, 6, 4), f(6, 5)], opsets=(13,), transA=1)
+case(MS + "FusedMatMul", [(2, 4, 6), f(5, 6)], opsets=(13,), transB=1, alpha=2.0)
+case(MS + "FusedMatMul", [(4, 2, 6), f(2, 5, 6)], opsets=(13,), transBatchA=1, transB=1)
+case(MS + "FusedMatMul", [(3, 6), (2, 6, 5)], opsets=(13,), alpha=-1.0)
+ROWS = (2, 3, 8)
+case(MS + "SkipLayerNormalization", [ROWS, ROWS, f(8), f(8), f(8)], opsets=(13,), epsilon=1e-5)
+case(MS + "SkipLayerNormalization", [ROWS, ROWS, f(8)], opsets=(13,))
+case(MS + "SkipSimplifiedLayerNormalization", [ROWS, ROWS, f(8), f(8)], opsets=(13,), epsilon=1e-5)
+case(MS + "NhwcMaxPool", [("uint8", (2, 7, 9, 6))], opsets=(13,), out_type=U8, kernel_shape=[3, 3], strides=[2, 2],
+     pads=[1, 1, 1, 1])
+case(MS + "ExpandDims", [X, np.array(1, np.int32)], opsets=(13,))
+case(MS + "GridSample", [X, (2, 3, 4, 2)], opsets=(13,), low=-1.2, high=1.2, mode="bilinear", padding_mode="border")
+case(MS + "Trilu", [X, np.array(1, I64)], opsets=(13,), upper=0)
+case("LayerNormalization", [ROWS, f(8), f(8)], opsets=(7, 13), axis=-1)
+case("SimplifiedLayerNormalization", [ROWS, f(8)], opsets=(7, 13), epsilon=1e-5)
+case("ImageScaler", [X, ], opsets=(7,), scale=0.5, bias=[0.1, 0.2, 0.3, -0.4, -0.5, 0.6])
+case("Affine", [X], opsets=(7,), alpha=0.5, beta=2.0)
+case("ScaledTanh", [X], opsets=(7,), alpha=0.5, beta=2.0)
+case("ParametricSoftplus", [X], opsets=(7,), alpha=0.5, beta=2.0)
+case("Crop", [X], opsets=(7,), border=[1, 0, 2, 1])
+case("Crop", [X], opsets=(7,), border=[1, 2, 0, 0], scale=[2, 3])
+
 # ONNX's operators that have no kernel in onnxruntime as a node of their own are tested by test_onnx_model.py or by
-# ONNX's node cases alone; Einsum, AffineGrid, MaxUnpool and sequences have files of their own.
-ELSEWHERE = {"Swish", "If", "GroupNormalization", "RMSNormalization", "Einsum", "AffineGrid", "MaxUnpool"}
+# ONNX's node cases alone; Einsum, AffineGrid, MaxUnpool, control flow and sequences have files of their own.
+ELSEWHERE = {"Swish", "If", "Loop", "Scan", "GroupNormalization", "RMSNormalization", "Einsum", "AffineGrid", "MaxUnpool"}
 ELSEWHERE |= {name for name in supported_ops() if "Sequence" in name} - {"ReverseSequence"}
 
 

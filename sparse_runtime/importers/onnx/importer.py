@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Optional
 
 import numpy as np
@@ -15,11 +15,12 @@ from ...errors import ArgumentError, ModelFormatError, SparseRuntimeError, Unsup
 from ...ir import DTYPES, MAX_RANK, Graph, Value
 from ...session import Session
 from . import ops
+from .control import control_flow
 from .fold import evaluate, is_small
 from .functions import inline_functions
 from .ops.quantize import check_scales
-from .reader import Source, opset, read
-from .registry import Call, Hint, TensorList, Unsupported, find_op, supported_ops
+from .reader import Source, node_reads, opset, read
+from .registry import CONTROL, Call, Hint, TensorList, Unsupported, find_op, supported_ops
 
 for _module in pkgutil.iter_modules(ops.__path__):
     importlib.import_module(f"{ops.__name__}.{_module.name}")
@@ -27,6 +28,12 @@ for _module in pkgutil.iter_modules(ops.__path__):
 _FLOAT, _HALF = 1, 10  # TensorProto's numbers
 # Operators that may see float16 as it is: they move it, or have to know the type.
 _ANY_TYPE = {"Cast", "CastLike", "Identity", "Shape", "Size"}
+
+# Operators that onnxruntime has in the default domain, though ONNX does not, or only since later opsets.
+_BEYOND = {
+    *("LayerNormalization", "SimplifiedLayerNormalization"),
+    *("Affine", "Crop", "ImageScaler", "ParametricSoftplus", "ScaledTanh"),
+}
 
 # Operators with kernels for constant weights.
 _WEIGHTED = {"BatchNormalization", "Conv", "ConvTranspose", "Gemm", "MatMul", "QLinearConv"}
@@ -42,10 +49,10 @@ def import_model(model: Any, input_shapes: InputShapes = None) -> Graph:
     files that cannot be read and ArgumentError for input shapes that do not fit."""
     source = read(model)
     inline_functions(source)
-    return _Importer(source, input_shapes).run()
+    return Importer(source, input_shapes).run()
 
 
-class _Importer:
+class Importer:
     def __init__(self, source: Source, input_shapes: InputShapes):
         self.opset = opset(source)
         self.source, self.proto = source, source.model.graph
@@ -101,9 +108,13 @@ class _Importer:
                 continue
             names = [d.dim_param for d in tensor.shape.dim]
             self.values[info.name] = self.graph.add_input(info.name, DTYPES[tensor.elem_type], dims, names)
-        for tensor in self.proto.initializer:
+        self.initializers(self.proto)
+
+    def initializers(self, graph: onnx.GraphProto) -> None:
+        """Makes constants of the initializers of a graph."""
+        for tensor in graph.initializer:
             self._initializer(tensor.name, lambda what, t=tensor: self.source.array(t, what))
-        for sparse in self.proto.sparse_initializer:
+        for sparse in graph.sparse_initializer:
             self._initializer(sparse.values.name, lambda what, s=sparse: self.source.sparse_array(s, what))
 
     def _initializer(self, name: str, load: Any) -> None:
@@ -131,7 +142,7 @@ class _Importer:
         except Exception:  # broken models are reported by the walk, which names the node
             return {}
         hints = {}
-        for info in list(model.graph.value_info) + list(model.graph.output):
+        for info in _described(model.graph):
             tensor = info.type.tensor_type
             hints[info.name] = Hint(
                 DTYPES.get(tensor.elem_type, _type_name(tensor.elem_type) if tensor.elem_type else None),
@@ -142,21 +153,21 @@ class _Importer:
     # ---- nodes -----------------------------------------------------------------------------------
 
     def run(self) -> Graph:
-        self._walk(self.proto)
+        self.walk(self.proto)
         self._outputs()
         self._raise_problems()
         self.graph.remove_dead()
         self.graph.check()
         return self.graph
 
-    def _walk(self, graph: onnx.GraphProto) -> None:
+    def walk(self, graph: onnx.GraphProto) -> None:
         """Converts the nodes of the model's graph, or of a branch of it."""
         used = {info.name for info in graph.output}
         live = []
         for node in reversed(graph.node):  # what no output needs may be anything
             if any(name in used for name in node.output):
                 live.append(node)
-                used.update(_reads(node))
+                used.update(node_reads(node))
         for node in reversed(live):
             name = node.name or next((o for o in node.output if o), "") or node.op_type
             self.names[name] = self.names.get(name, 0) + 1
@@ -193,11 +204,7 @@ class _Importer:
             raise ModelFormatError(f"{where}: {error}") from None
         except (TypeError, ValueError, IndexError, AttributeError) as error:
             raise ModelFormatError(f"{where}: malformed: {error}") from error
-        for new in self.graph.nodes[count:]:
-            if new.op == "Shape" or all(v is None or v.is_const or v in self.decided for v in new.inputs):
-                self.decided.update(new.outputs)
-            if new.inputs and all(v is None or v.is_const or v in self.closed for v in new.inputs):
-                self.closed.update(new.outputs)
+        self.note(count)
         for output, value in zip(node.output, list(made) + [None] * len(node.output)):
             if not output:
                 continue
@@ -206,6 +213,17 @@ class _Importer:
             elif value.producer in self.graph.nodes[count:] and value not in self.values.values():
                 self.graph.rename(value, output)
             self.values[output] = value
+
+    def note(self, count: int) -> None:
+        """Looks at what decides the results of the graph's nodes from number `count` on."""
+        for new in self.graph.nodes[count:]:
+            if new.op == "Shape" or all(v is None or v.is_const or v in self.decided for v in new.inputs):
+                self.decided.update(new.outputs)
+            if new.inputs and all(v is None or v.is_const or v in self.closed for v in new.inputs):
+                self.closed.update(new.outputs)
+
+    def constant(self, array: np.ndarray, name: str) -> Value:
+        return self.graph.add_const(self.fresh(name), array)
 
     def _remember(self, array: np.ndarray, inputs: list[Any], axis: int) -> None:
         """Notes which integers a constant was made from, if its scales are by row; of a matrix, which may be used
@@ -234,14 +252,14 @@ class _Importer:
             )
         attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         inputs = [self.values[i] if i else None for i in node.input]
-        if node.op_type == "If":
-            return self._branch(inputs[0], attrs)
+        if node.op_type in CONTROL and node.domain in ("", "ai.onnx"):
+            return control_flow(self, node, inputs, attrs)
         check_scales(node, inputs)
         subgraphs = [
             a.name for a in node.attribute if a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
         ]
         if subgraphs:
-            raise Unsupported(f"subgraphs ({', '.join(subgraphs)})", "graphs without control flow, but for If")
+            raise Unsupported(f"subgraphs ({', '.join(subgraphs)})", f"subgraphs of {', '.join(CONTROL)}")
         folded = None
         if node.domain in ("", "ai.onnx"):
             self._check_schema(node)
@@ -271,7 +289,7 @@ class _Importer:
             [bool(o) and o in used for o in node.output],
             attrs,
             self.source,
-            self._fresh,
+            self.fresh,
             self._look_up,
         )
         result = function(call)
@@ -284,14 +302,16 @@ class _Importer:
         return [self._narrow(v, o, name) for v, o in zip(made, node.output)] if halves else made
 
     def _look_up(self, value: Value) -> Hint:
-        """Type and rank of a value by our own inference, where ONNX's got stuck and no dimension of an input is
-        free."""
-        if value.name not in self.inferred and not self.problems and not any(-1 in i.dims for i in self.graph.inputs):
-            try:
-                (found,) = self.graph.upto([value]).infer({i.name: i.dims for i in self.graph.inputs})
-            except SparseRuntimeError:  # of which converting will tell
-                found = {}
-            self.inferred.update({name: Hint(str(dtype), len(shape)) for name, (dtype, shape) in found.items()})
+        """Type and rank of a value by our own inference, where ONNX's got stuck."""
+        if value.name not in self.inferred and not self.problems:
+            part = self.graph.upto([value])
+            for free in (64, 1, 224) if any(-1 in i.dims for i in part.inputs) else (1,):  # ranks are those of any size
+                try:
+                    (found,) = part.infer({i.name: [free if d < 0 else d for d in i.dims] for i in part.inputs})
+                except SparseRuntimeError:  # of which converting will tell
+                    continue
+                self.inferred.update({name: Hint(str(dtype), len(shape)) for name, (dtype, shape) in found.items()})
+                break
         return self.inferred.get(value.name, Hint())
 
     def _settle(self, op: str, inputs: list[Value | None]) -> None:
@@ -303,10 +323,10 @@ class _Importer:
             weights = i > 0 and op in _WEIGHTED and value in self.decided
             if weights or value in self.closed:
                 if value not in self.settled:
-                    known = self._contents(value) if weights or self._is_small(value) else None
+                    known = self.contents(value) if weights or self._is_small(value) else None
                     if known is None:
                         continue
-                    self.settled[value] = self.graph.add_const(self._fresh(f"{value.name}/value"), known)
+                    self.settled[value] = self.graph.add_const(self.fresh(f"{value.name}/value"), known)
                 inputs[i] = self.settled[value]
 
     def _part(self, value: Value) -> Graph:
@@ -340,7 +360,7 @@ class _Importer:
                 continue
             found = True
             if value not in self.wide:
-                name = self._fresh(f"{value.name}/float32")
+                name = self.fresh(f"{value.name}/float32")
                 if value.is_const:
                     self.wide[value] = self.graph.add_const(name, value.const.astype(np.float32))
                 else:
@@ -352,33 +372,11 @@ class _Importer:
         """A result as the float16 that the model says it is, if it does; what reads it will find the wider one."""
         if value is None or self.hints.get(output, Hint()).dtype != "float16":
             return value
-        narrow = self.graph.add_node("Cast", [value], f"{name}/float16", [self._fresh(output)], to=_HALF).output
+        narrow = self.graph.add_node("Cast", [value], f"{name}/float16", [self.fresh(output)], to=_HALF).output
         self.wide[narrow] = value
         return narrow
 
-    # ---- control flow ----------------------------------------------------------------------------
-
-    def _branch(self, condition: Value | None, attrs: dict[str, Any]) -> list[Value]:
-        """The results of the branch of an If that is taken; its nodes become nodes of the graph."""
-        if condition is None:
-            raise ModelFormatError("input 0 is missing")
-        known = self._contents(condition)
-        if known is None:
-            raise Unsupported("a condition that depends on what is fed", "conditions that constants and shapes decide")
-        if known.size != 1:
-            raise ModelFormatError(f"a condition of {known.size} elements")
-        branch = attrs["then_branch" if known.reshape(-1)[0] else "else_branch"]
-        for tensor in branch.initializer:
-            self._initializer(tensor.name, lambda what, t=tensor: self.source.array(t, what))
-        self.taken.update(name for node in branch.node for name in node.output)
-        count = len(self.problems)
-        self._walk(branch)
-        missing = [info.name for info in branch.output if info.name not in self.values]
-        if missing and count == len(self.problems):
-            raise ModelFormatError(f"nothing makes the output {missing[0]!r} of the branch")
-        return [self.values[info.name] for info in branch.output]
-
-    def _contents(self, value: Value) -> np.ndarray | None:
+    def contents(self, value: Value) -> np.ndarray | None:
         """What is known of a value before anything is fed: a constant, or computed from constants and fixed shapes."""
         if value.is_const:
             return value.const
@@ -391,6 +389,8 @@ class _Importer:
 
     def _check_schema(self, node: onnx.NodeProto) -> None:
         """Number of inputs and outputs, names and types of attributes, as the specification has them."""
+        if node.op_type in _BEYOND and not onnx.defs.has(node.op_type, self.opset, ""):
+            return
         if not onnx.defs.has(node.op_type, self.opset, ""):
             raise Unsupported(f"an operator that ONNX opset {self.opset} does not have", "the operators of ONNX")
         context = onnx.checker.C.CheckerContext()
@@ -401,7 +401,7 @@ class _Importer:
         except onnx.checker.ValidationError as error:
             raise ModelFormatError(str(error).split("\n")[0]) from None
 
-    def _fresh(self, name: str) -> str:
+    def fresh(self, name: str) -> str:
         number, candidate = 1, name
         while candidate in self.taken or candidate in self.values:
             number, candidate = number + 1, f"{name}_{number}"
@@ -427,14 +427,14 @@ class _Importer:
             self.graph.outputs.append(value)
 
 
-def _reads(node: onnx.NodeProto) -> set[str]:
-    """Names of the values that a node and its subgraphs read."""
-    names = set(node.input)
-    for attribute in node.attribute:
-        for graph in [attribute.g, *attribute.graphs]:
-            names.update(name for inner in graph.node for name in _reads(inner))
-            names.update(info.name for info in graph.output)
-    return names
+def _described(graph: onnx.GraphProto) -> Iterator[onnx.ValueInfoProto]:
+    """What a graph, and those in its nodes, say of values."""
+    yield from graph.value_info
+    yield from graph.output
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in [attribute.g, *attribute.graphs]:
+                yield from _described(inner)
 
 
 def _override(name: str, dims: Sequence[int] | None, given: Sequence[int | None], described: str) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -85,10 +85,51 @@ def read(model: Any) -> Source:
         raise ArgumentError(f"a model is a path, bytes or an onnx.ModelProto, not {type(model).__name__}")
     if not source.model.HasField("graph") or not (source.model.graph.node or source.model.graph.output):
         raise ModelFormatError(f"{source.label}: not an ONNX model: it has no graph")
+    nodes = _sorted(source.model.graph.node)
+    if nodes is not None:
+        copy = onnx.ModelProto()  # what was handed over stays as it is
+        copy.CopyFrom(source.model)
+        del copy.graph.node[:]
+        copy.graph.node.extend(nodes)
+        source.model = copy
     for what, text in _names(source.model.graph):
         if isinstance(text, bytes):  # how protobuf hands out what is not UTF-8
             raise ModelFormatError(f"{source.label}: damaged: {what} is not UTF-8: {text!r}")
     return source
+
+
+def _sorted(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto] | None:
+    """Nodes behind those that they read from; None if they are so already. In a circle, or what reads what nothing makes, stay in
+    their order."""
+    reads = [node_reads(node) for node in nodes]
+    maker = {name: i for i, node in enumerate(nodes) for name in node.output if name}
+    waits = [{maker[name] for name in names if name in maker} for names in reads]
+    if all(other < i for i, others in enumerate(waits) for other in others):
+        return None
+    order, done = [], [False] * len(nodes)
+    for first in range(len(nodes)):
+        stack = [(first, iter(sorted(waits[first])))]
+        while stack:
+            i, others = stack[-1]
+            deeper = None if done[i] else next(others, None)
+            if deeper is None:
+                if not done[i]:
+                    done[i] = True
+                    order.append(nodes[i])
+                stack.pop()
+            elif not done[deeper] and all(deeper != at for at, _ in stack):
+                stack.append((deeper, iter(sorted(waits[deeper]))))
+    return order
+
+
+def node_reads(node: onnx.NodeProto) -> set[str]:
+    """Names of the values that a node and its subgraphs read."""
+    names = set(node.input)
+    for attribute in node.attribute:
+        for graph in [attribute.g, *attribute.graphs]:
+            names.update(name for inner in graph.node for name in node_reads(inner))
+            names.update(info.name for info in graph.output)
+    return names
 
 
 def _names(graph: onnx.GraphProto) -> Iterator[tuple[str, Any]]:

@@ -12,6 +12,7 @@ from ...errors import ModelFormatError
 from ...ir import DTYPES, Graph, Node, Value
 from .reader import Source
 
+CONTROL = ("If", "Loop", "Scan")  # which control.py sees to
 _INT64_MAX = (1 << 63) - 1
 Result = Union[Value, "TensorList", Sequence[Optional[Value]]]
 _OPS: dict[str, Callable[[Call], Result]] = {}
@@ -35,10 +36,10 @@ def find_op(name: str, domain: str) -> Callable[[Call], Result] | None:
 
 
 def supported_ops(domain: str = "") -> list[str]:
-    """Names of all operators of a domain; the importer itself sees to If."""
+    """Names of all operators of a domain; the importer itself sees to control flow."""
     if domain:
         return sorted(name[len(domain) + 1 :] for name in _OPS if name.startswith(domain + "."))
-    return sorted([*(name for name in _OPS if "." not in name), "If"])
+    return sorted([*(name for name in _OPS if "." not in name), *CONTROL])
 
 
 class Unsupported(Exception):

@@ -187,11 +187,16 @@ def global_pool(c: Call):
 
 @op("BatchNormalization")
 def batch_normalization(c: Call):
-    """With the mean and variance that are given; those of the input itself in training_mode."""
+    """With the mean and variance that are given; those of the input itself in training_mode, which before opset 14 is where a node
+    has outputs for them. spatial=0, before opset 9: with parameters for each element of an image."""
     c.float32()
-    c.choice("spatial", c.attr("spatial", 1), (1,))
     c.only_first_output("training")
-    if c.attr("training_mode", 0):
+    if not c.attr("spatial", 1):
+        scale, bias, mean, variance = (c.weights(i, "parameters") for i in range(1, 5))
+        factor = scale / np.sqrt(variance + np.float32(c.attr("epsilon", 1e-5)))
+        y = c.binary("mul", c.x(), c.constant(factor, "factor"))
+        return c.binary("add", y, c.constant(bias - factor * mean, "addend"))
+    if c.attr("training_mode", 0) or (c.opset < 14 and len(c.used_outputs) > 1 and not c.older):
         rank = c.known_rank()
         y, _, _ = standardize(c, c.x(), [0, *range(2, rank)], c.attr("epsilon", 1e-5))
         return per_channel(c, y, c.x(1), c.x(2), rank)
