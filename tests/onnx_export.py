@@ -192,6 +192,25 @@ class _Exporter:
     def do_Compare(self, node, names, out):
         self.node(_COMPARE[node["fn"]], names, out)
 
+    def do_Bitwise(self, node, names, out):
+        if node["fn"] in ("shl", "shr"):
+            self.node("BitShift", names, out, direction={"shl": "LEFT", "shr": "RIGHT"}[node["fn"]])
+        else:
+            self.node(f"Bitwise{node['fn'].capitalize()}", names, out)
+
+    def do_RoiAlign(self, node, names, out):
+        attrs = {k: node[k] for k in ("mode", "output_height", "output_width", "sampling_ratio", "spatial_scale")}
+        mode = "half_pixel" if node["half_pixel"] else "output_half_pixel"
+        self.node("RoiAlign", names, out, coordinate_transformation_mode=mode, **attrs)
+
+    def do_GridSample(self, node, names, out):
+        if node["pixels"]:
+            size = self.node("Gather", [self.node("Shape", names[:1]), self.const(np.int64([3, 2]))])
+            twice = self.node("Add", [self.node("Add", [names[1], names[1]]), self.f32(1)])
+            place = self.node("Div", [twice, self.node("Cast", [size], to=1)])
+            names = [names[0], self.node("Sub", [place, self.f32(1)])]
+        self.node("GridSample", names, out, **{k: node[k] for k in ("mode", "padding_mode", "align_corners")})
+
     def do_ArgReduce(self, node, names, out):
         attrs = {k: node[k] for k in ("axis", "keepdims", "select_last_index")}
         self.node("ArgMax" if node["fn"] == "max" else "ArgMin", names, out, **attrs)

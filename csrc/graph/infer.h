@@ -23,8 +23,9 @@ spr_infer_fn spr_infer_conv, spr_infer_fully_connected, spr_infer_matmul, spr_in
     spr_infer_constant_of_shape, spr_infer_quantize, spr_infer_dequantize, spr_infer_compare, spr_infer_where,
     spr_infer_arg_reduce, spr_infer_top_k, spr_infer_cum_sum, spr_infer_gather_elements, spr_infer_gather_nd,
     spr_infer_scatter_elements, spr_infer_scatter_nd, spr_infer_grid_sample, spr_infer_range, spr_infer_non_zero,
-    spr_infer_nms, spr_infer_recurrent, spr_infer_to_quantized, spr_infer_from_quantized, spr_infer_q_conv,
-    spr_infer_q_pool, spr_infer_q_binary, spr_infer_q_unary, spr_infer_q_concat;
+    spr_infer_nms, spr_infer_bitwise, spr_infer_roi_align, spr_infer_recurrent, spr_infer_to_quantized,
+    spr_infer_from_quantized, spr_infer_q_conv, spr_infer_q_pool, spr_infer_q_binary, spr_infer_q_unary,
+    spr_infer_q_concat;
 
 #define SPR_INFER_ATTR(c, op, name) (&(c)->node->attr[SPR_ATTR_##op##_##name])
 

@@ -25,6 +25,13 @@ spr_status spr_infer_compare(spr_infer *c) {
     return status;
 }
 
+spr_status spr_infer_bitwise(spr_infer *c) {
+    spr_status status = spr_infer_type(c, 0, SPR_TYPES_32_64 | SPR_TYPES_8BIT | SPR_TYPES_16BIT);
+    if (!status) status = check_same_type(c, 0, 1);
+    if (!status && !spr_broadcast(&c->in[0].desc, &c->in[1].desc, &c->out[0])) status = no_broadcast(c, 0, 1);
+    return status;
+}
+
 spr_status spr_infer_where(spr_infer *c) {
     spr_desc both = {0};
     spr_status status = spr_infer_type(c, 0, SPR_TYPE_BIT(SPR_BOOL));
@@ -201,6 +208,27 @@ spr_status spr_infer_grid_sample(spr_infer *c) {
     spr_infer_like(c, 0);
     c->out[0].dim[2] = grid->dim[1];
     c->out[0].dim[3] = grid->dim[2];
+    return SPR_OK;
+}
+
+spr_status spr_infer_roi_align(spr_infer *c) {
+    const spr_desc *x = &c->in[0].desc, *boxes = &c->in[1].desc, *images = &c->in[2].desc;
+    spr_status status = spr_infer_type(c, 0, SPR_TYPES_FLOAT32);
+    if (!status) status = spr_infer_type(c, 1, SPR_TYPES_FLOAT32);
+    if (!status) status = spr_infer_type(c, 2, SPR_TYPES_INDEX);
+    if (!status) status = spr_infer_rank(c, 0, 4, 4);
+    if (!status) status = spr_infer_rank(c, 1, 2, 2);
+    if (!status) status = spr_infer_rank(c, 2, 1, 1);
+    if (status) return status;
+    if (boxes->dim[1] != 4 || images->dim[0] != boxes->dim[0])
+        return spr_infer_fail(c, SPR_ERROR_SHAPE, "boxes %s and images %s should have the shapes [boxes, 4] and [boxes]",
+                              SPR_TEXT(c, 1), SPR_TEXT(c, 2));
+    if (boxes->dim[0] && !(x->dim[0] && x->dim[2] && x->dim[3]))
+        return spr_infer_fail(c, SPR_ERROR_SHAPE, "input %s has no pixels to be sampled", SPR_TEXT(c, 0));
+    spr_infer_like(c, 0);
+    c->out[0].dim[0] = boxes->dim[0];
+    c->out[0].dim[2] = SPR_INFER_ATTR(c, RoiAlign, output_height)->i;
+    c->out[0].dim[3] = SPR_INFER_ATTR(c, RoiAlign, output_width)->i;
     return SPR_OK;
 }
 

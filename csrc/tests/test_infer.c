@@ -646,6 +646,14 @@ static void test_indexing(void) {
     op("GridSample"); in("f32 2 3 8 9"); in("f32 2 4 5 2"); gives("f32 2 3 4 5");
     op("GridSample"); in("f32 2 3 8 9"); in("f32 1 4 5 2"); fails(SPR_ERROR_SHAPE, "[2, height, width, 2]");
     op("GridSample"); in("f32 2 3 0 9"); in("f32 2 4 5 2"); fails(SPR_ERROR_SHAPE, "no pixels");
+    op("RoiAlign"); in("f32 2 3 8 9"); in("f32 5 4"); in("i64 5"); gives("f32 5 3 1 1");
+    op("RoiAlign"); in("f32 2 3 8 9"); in("f32 5 4"); in("i64 4"); fails(SPR_ERROR_SHAPE, "[boxes, 4] and [boxes]");
+    op("RoiAlign"); in("f32 2 3 8 9"); in("f32 5 5"); in("i64 5"); fails(SPR_ERROR_SHAPE, "[boxes, 4] and [boxes]");
+    op("RoiAlign"); in("f32 2 3 0 9"); in("f32 5 4"); in("i64 5"); fails(SPR_ERROR_SHAPE, "no pixels");
+    op("RoiAlign"); in("f32 2 3 8 9"); in("f32 5 4"); in("f32 5"); fails(SPR_ERROR_UNSUPPORTED, "int64");
+    op("Bitwise"); in("i32 2 3"); in("i32 3"); gives("i32 2 3");
+    op("Bitwise"); in("i32 2 3"); in("i32 2"); fails(SPR_ERROR_SHAPE, "broadcast");
+    op("Bitwise"); in("f32 2 3"); in("f32 3"); fails(SPR_ERROR_UNSUPPORTED, "float32");
 }
 
 /* Against the elements that a loop visits. */

@@ -201,14 +201,6 @@ def test_undefined_value():
         import_model(model)
 
 
-def test_nodes_out_of_order():
-    model = make_model(
-        [helper.make_node("Relu", ["a"], ["y"], name="late"), helper.make_node("Abs", ["x"], ["a"])], {"x": (2,)}, ["y"]
-    )
-    with pytest.raises(sr.ModelFormatError, match="'late'.*'a' is not defined"):
-        import_model(model)
-
-
 def test_output_that_nothing_makes():
     model = make_model([helper.make_node("Relu", ["x"], ["y"])], {"x": (2,)}, ["y", "z"])
     with pytest.raises(sr.ModelFormatError, match="output 'z'"):
@@ -469,11 +461,6 @@ def test_if_decided_by_shapes():
 
 
 def test_subgraphs():
-    model = make_model([helper.make_node("If", ["c"], ["y"], name="choice", then_branch=_branch("Relu", "x"),
-                                         else_branch=_branch("Neg", "x"))],
-                       {"x": (2,), "c": (np.dtype(bool), ())}, ["y"])
-    with pytest.raises(sr.UnsupportedError, match=r"'choice' \(If\): a condition that depends on what is fed"):
-        import_model(model)
     with pytest.raises(sr.UnsupportedError, match=r"'inner' \(Det\): operator"):
         import_model(make_model([helper.make_node("If", ["c"], ["y"], then_branch=_branch("Det", "x"),
                                                   else_branch=_branch("Neg", "x"))], {"x": (2, 2)}, ["y"],
@@ -484,7 +471,7 @@ def test_subgraphs():
                              [helper.make_tensor_value_info("d", TensorProto.BOOL, ())])
     model = make_model([helper.make_node("Loop", ["n", "c"], ["y"], name="again", body=body)],
                        {"x": (2,)}, ["y"], {"n": np.array(3), "c": np.array(True)})
-    with pytest.raises(sr.UnsupportedError, match=r"'again' \(Loop\): subgraphs \(body\); supported: graphs without"):
+    with pytest.raises(sr.ModelFormatError, match=r"'again' \(Loop\): 'body' has 1 outputs; it needs 2"):
         import_model(model)
 
 

@@ -381,6 +381,40 @@ case("MatMulInteger", [("uint8", (4, 6)), q(np.int8, 6, 5), np.uint8(1), q(np.in
      out_type=TensorProto.INT32)
 case("MatMulInteger", [("uint8", (4, 6)), ("uint8", (6, 5))], opsets=(10,), out_type=TensorProto.INT32)
 
+BOXES = np.array([[0, 0, 6, 4], [1.5, 0.25, 5.75, 3], [-2, -3, 12, 9], [3, 3, 2, 2], [2, 1, 2.25, 1.125]], F32)
+WHICH = i(0, 1, 1, 0, 1)
+for opset in (10, 16):
+    case("RoiAlign", [X, BOXES, WHICH], opsets=(opset,), output_height=3, output_width=2, sampling_ratio=2)
+    case("RoiAlign", [X, BOXES, WHICH], opsets=(opset,), output_height=2, output_width=4, spatial_scale=0.75)
+    case("RoiAlign", [X, BOXES, WHICH], opsets=(opset,), output_height=2, output_width=2, sampling_ratio=3, mode="max")
+case("RoiAlign", [X, BOXES, WHICH], opsets=(16,), coordinate_transformation_mode="output_half_pixel")
+for op in ("BitwiseAnd", "BitwiseOr", "BitwiseXor"):
+    case(op, [("int32", X), q(np.int32, 6, 5, 7)], opsets=(18,), out_type=TensorProto.INT32)
+    case(op, [("uint8", X), q(np.uint8, 7)], opsets=(18,), out_type=U8)
+case("BitwiseNot", [("uint8", X)], opsets=(18,), out_type=U8)
+case("BitwiseNot", [("int64", X)], opsets=(18,), out_type=TensorProto.INT64)
+for direction in ("LEFT", "RIGHT"):
+    case("BitShift", [("uint8", X), q(np.uint8, 7) % 8], opsets=(11,), out_type=U8, direction=direction)
+for size, onesided in ((16, 1), (15, 0)):
+    case("STFT", [(2, 64, 1), np.int64(5), f(size)], opsets=(17,), onesided=onesided)
+    case("STFT", [(2, 64, 1), np.int64(8), None, np.int64(size)], opsets=(17,), onesided=onesided)
+case("STFT", [(2, 64, 2), np.int64(8), f(12)], opsets=(17,), onesided=0)
+for last in (1, 2):
+    case("DFT", [(2, 9, 12, last)], opsets=(17,), axis=2)
+    case("DFT", [(2, 9, 12, last), None, i(1)[0]], opsets=(20,))
+    for length in (7, 16):
+        case("DFT", [(2, 12, last), np.int64(length)], opsets=(17, 20))
+case("DFT", [(2, 12, 2)], opsets=(17, 20), inverse=1)
+case("DFT", [(2, 12, 1)], opsets=(17, 20), onesided=1)
+case("Col2Im", [(2, 12, 16), i(5, 6), i(2, 3)], opsets=(18,))
+case("Col2Im", [(2, 12, 12), i(6, 9), i(2, 3)], opsets=(18,), strides=[2, 3], pads=[1, 1, 1, 1])
+case("Col2Im", [(2, 12, 4), i(6, 8), i(2, 3)], opsets=(18,), dilations=[2, 2], strides=[2, 2])
+KERNEL = f(8, 3, 3, 3)
+case("DeformConv", [X, KERNEL, (2, 18, 5, 7), f(8)], opsets=(19,), pads=[1] * 4, group=2)
+case("DeformConv", [X, f(4, 6, 2, 3), (2, 36, 3, 4), None, (2, 18, 3, 4)], opsets=(19,), strides=[2, 2], offset_group=3,
+     pads=[1, 1, 0, 1])
+case("DeformConv", [X, KERNEL, (2, 36, 3, 3), f(8)], opsets=(19,), dilations=[1, 2], group=2, offset_group=2)
+
 # onnxruntime's own. Thirds of quanta: its kernels do not agree on where to round halves.
 MS = "com.microsoft."
 SCALED = [F32(0.5), np.uint8(3)]
@@ -450,7 +484,8 @@ case("Crop", [X], opsets=(7,), border=[1, 2, 0, 0], scale=[2, 3])
 
 # ONNX's operators that have no kernel in onnxruntime as a node of their own are tested by test_onnx_model.py or by
 # ONNX's node cases alone; Einsum, AffineGrid, MaxUnpool, control flow and sequences have files of their own.
-ELSEWHERE = {"Swish", "If", "Loop", "Scan", "GroupNormalization", "RMSNormalization", "Einsum", "AffineGrid", "MaxUnpool"}
+ELSEWHERE = {"Swish", "GroupNormalization", "RMSNormalization", "Einsum", "AffineGrid", "MaxUnpool"}
+ELSEWHERE |= {"If", "Loop", "Scan"}
 ELSEWHERE |= {name for name in supported_ops() if "Sequence" in name} - {"ReverseSequence"}
 
 

@@ -12,7 +12,7 @@ typedef enum outside { ZEROS, BORDER, REFLECTION } outside;
 typedef struct grid_state {
     sampling mode;
     outside padding;
-    int align_corners;
+    int align_corners, pixels;
 } grid_state;
 
 /* An output pixel: a weighted sum of input pixels, the same for all channels. */
@@ -30,6 +30,7 @@ static spr_status grid_plan(spr_plan_ctx *ctx, spr_step *step) {
     state->mode = !strcmp(mode, "nearest") ? NEAREST : !strcmp(mode, "linear") ? LINEAR : CUBIC;
     state->padding = !strcmp(padding, "zeros") ? ZEROS : !strcmp(padding, "border") ? BORDER : REFLECTION;
     state->align_corners = (int)SPR_ATTR_OF(step, GridSample, align_corners)->i;
+    state->pixels = (int)SPR_ATTR_OF(step, GridSample, pixels)->i;
     step->state = state;
     return SPR_OK;
 }
@@ -42,9 +43,9 @@ static double reflect(double v, double low, double high) {
     return fmod(turns, 2) == 0 ? low + rest : high - rest;
 }
 
-/* -1 .. 1 to pixels; a position that is no number, or far away, comes to lie far outside. */
+/* -1 .. 1, unless it is one already, to a position in pixels; one that is no number, or far away, comes to lie far outside. */
 static double to_pixels(const grid_state *s, double v, int64_t dim) {
-    double x = s->align_corners ? (v + 1) / 2 * (double)(dim - 1) : ((v + 1) * (double)dim - 1) / 2;
+    double x = s->pixels ? v : s->align_corners ? (v + 1) / 2 * (double)(dim - 1) : ((v + 1) * (double)dim - 1) / 2;
     return x > -1e9 && x < 1e9 ? x : -1e9;
 }
 

@@ -1,5 +1,5 @@
-"""Control flow, which is gone after importing: branches become nodes of the graph, the one that is taken where that is known
-and both where it is not; so do the turns of a loop, one after the other, whose number has to be known."""
+"""Control flow, which is gone after importing: branches become nodes of the graph, the one that is taken where that is
+known and both where it is not; so do the turns of a loop, one after the other, whose number has to be known."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ _KNOWN = "what constants and the inputs' shapes decide (input_shapes= fixes free
 
 def control_flow(importer: Importer, node: onnx.NodeProto, inputs: Sequence[Item], attrs: dict[str, Any]) -> list[Item]:
     """What an If, Loop or Scan results in."""
+    if node.op_type == "Scan" and importer.opset < 9:
+        raise Unsupported(f"Scan of opset {importer.opset}", "that of opset 9 and newer")
     for index in {"If": (0,), "Loop": (), "Scan": range(len(inputs))}[node.op_type]:
         if index >= len(inputs) or inputs[index] is None:
             raise ModelFormatError(f"input {index} is missing")
@@ -34,7 +36,7 @@ def control_flow(importer: Importer, node: onnx.NodeProto, inputs: Sequence[Item
     return {"If": _if, "Loop": _loop, "Scan": _scan}[node.op_type](importer, node, list(inputs), attrs)
 
 
-# ---- If ------------------------------------------------------------------------------------------------------------------
+# ---- If --------------------------------------------------------------------------------------------------------------
 
 
 def _if(importer: Importer, node: onnx.NodeProto, inputs: list[Item], attrs: dict[str, Any]) -> list[Item]:
@@ -62,9 +64,10 @@ def _true(condition: np.ndarray) -> bool:
 
 
 def _same_shape(importer: Importer, pair: Sequence[Item]) -> bool:
-    """Whether two values have one shape at every size of the inputs that is looked at; only what is known before running is."""
-    if any(isinstance(v, TensorList) or v is None for v in pair):
+    """Whether two values have one shape, known before anything runs, at every size of the inputs that is looked at."""
+    if not all(isinstance(v, Value) for v in pair):
         return False
+    pair = [v if v.producer else _emit(importer, "Identity", [v], v.name) for v in pair]
     looked_at = 0
     for sizes in ((61, 67, 71, 73), (96, 128, 160, 192)) if any(-1 in v.dims for v in importer.graph.inputs) else ((),):
         free = iter(sizes * 64)
@@ -79,13 +82,15 @@ def _same_shape(importer: Importer, pair: Sequence[Item]) -> bool:
     return looked_at > 0
 
 
-# ---- loops ---------------------------------------------------------------------------------------------------------------
+# ---- loops -----------------------------------------------------------------------------------------------------------
 
 
 def _loop(importer: Importer, node: onnx.NodeProto, inputs: list[Item], attrs: dict[str, Any]) -> list[Item]:
     limit, condition, *carried = (*inputs, None, None)[: max(len(inputs), 2)]
     body = _Body(importer, attrs["body"])
+    body.check_outputs(1 + max(len(carried), len(node.output)))
     turns = None if limit is None else int(_decided(importer, limit, "a number of turns").reshape(()))
+    body.check_size(turns or 0)
     going = condition is None or _true(_decided(importer, condition, "a condition"))
     collected: list[list[Item]] = [[] for _ in node.output[len(carried) :]]
     done = 0
@@ -102,18 +107,18 @@ def _loop(importer: Importer, node: onnx.NodeProto, inputs: list[Item], attrs: d
         done += 1
         if turns is None or done < turns:
             going = _true(_decided(importer, again, "a condition"))
-    return [*carried, *(_stacked(importer, name, values, 0) for name, values in zip(node.output[len(carried) :], collected))]
+    stacked = [_stacked(importer, *each, 0) for each in zip(node.output[len(carried) :], collected)]
+    return [*carried, *stacked]
 
 
 def _scan(importer: Importer, node: onnx.NodeProto, inputs: list[Item], attrs: dict[str, Any]) -> list[Item]:
-    if importer.opset < 9:
-        raise Unsupported(f"Scan of opset {importer.opset}", "that of opset 9 and newer")
     count = attrs["num_scan_inputs"]
     states, scanned = inputs[: len(inputs) - count], inputs[len(inputs) - count :]
     outputs = len(node.output) - len(states)
     axes, back = (list(attrs.get(f"scan_input_{n}") or [0] * count) for n in ("axes", "directions"))
     out_axes, out_back = (list(attrs.get(f"scan_output_{n}") or [0] * outputs) for n in ("axes", "directions"))
     body = _Body(importer, attrs["body"])
+    body.check_outputs(len(node.output))
     shape = _decided(importer, _emit(importer, "Shape", [scanned[0]], body.label), "a number of turns")
     turns = int(shape[axes[0]])
     body.check_size(turns)
@@ -162,7 +167,7 @@ def _emit(importer: Importer, op: str, inputs: Sequence[Item], name: str, **attr
     return made
 
 
-# ---- graphs in nodes -------------------------------------------------------------------------------------------------------
+# ---- graphs in nodes -------------------------------------------------------------------------------------------------
 
 
 class _Body:
@@ -187,9 +192,13 @@ class _Body:
                 f"a loop of {turns} turns or more with {len(self.graph.node)} nodes", f"{_MOST_NODES} nodes in all"
             )
 
+    def check_outputs(self, least: int) -> None:
+        if len(self.graph.output) < least:
+            raise ModelFormatError(f"{self.label!r} has {len(self.graph.output)} outputs; it needs {least}")
+
     def turn(self, given: Sequence[Item]) -> list[Item]:
-        """Converts the graph with these inputs; its outputs, all None if some node is not supported. What it makes gets names that
-        are free: the next turn, or another branch, makes it again."""
+        """Converts the graph with these inputs; its outputs, all None if some node is not supported. What it makes gets
+        names that are free: the next turn, or another branch, makes it again."""
         importer, graph = self.importer, onnx.GraphProto()
         graph.CopyFrom(self.graph)
         names = [i.name for i in graph.input if i.name not in self.fixed]

@@ -147,6 +147,7 @@ class Importer:
             hints[info.name] = Hint(
                 DTYPES.get(tensor.elem_type, _type_name(tensor.elem_type) if tensor.elem_type else None),
                 len(tensor.shape.dim) if tensor.HasField("shape") else None,
+                tensor.shape.dim[-1].dim_value or None if tensor.shape.dim else None,
             )
         return hints
 
@@ -365,7 +366,7 @@ class Importer:
                     self.wide[value] = self.graph.add_const(name, value.const.astype(np.float32))
                 else:
                     self.wide[value] = self.graph.add_node("Cast", [value], name, [name], to=_FLOAT).output
-            inputs[i], hints[i] = self.wide[value], Hint("float32", hints[i].rank)
+            inputs[i], hints[i] = self.wide[value], Hint("float32", hints[i].rank, hints[i].last)
         return found
 
     def _narrow(self, value: Value | None, output: str, name: str) -> Value | None:

@@ -61,11 +61,11 @@ class TensorList:
 
 
 class Hint:
-    """What ONNX's own shape inference says of a tensor; None where it does not know. For rank and type, never for
-    sizes."""
+    """What ONNX's own shape inference says of a tensor; None where it does not know. For rank and type, and the last dimension
+    where that is part of the type, as with complex numbers; never for sizes."""
 
-    def __init__(self, dtype: str | None = None, rank: int | None = None):
-        self.dtype, self.rank = dtype, rank
+    def __init__(self, dtype: str | None = None, rank: int | None = None, last: int | None = None):
+        self.dtype, self.rank, self.last = dtype, rank, last
 
 
 class Call:
@@ -138,6 +138,13 @@ class Call:
             return None
         known = getattr(self._hints[index], what)
         return getattr(self._look_up(self.x(index)), what) if known is None else known
+
+    def last(self, index: int = 0) -> int | None:
+        """The last dimension, where ONNX's shape inference knows it."""
+        value = self.x(index)
+        if value.is_const:
+            return value.const.shape[-1]
+        return value.dims[-1] if value.is_input else self._hints[index].last
 
     def known_rank(self, index: int = 0) -> int:
         rank = self.rank(index)

@@ -57,7 +57,7 @@ def fused_gemm(c: Call):
 
 @op(_MS + "FusedMatMul", _MS + "TransposeMatMul")
 def fused_matmul(c: Call):
-    """alpha * A' * B', where the last two axes are exchanged (trans), or the first is put before the last (transBatch)."""
+    """alpha * A' * B', where the last two axes are exchanged (trans), or the first put before the last (transBatch)."""
     c.float32(0, 1)
     factors = []
     for i, name in enumerate("AB"):
@@ -100,8 +100,8 @@ def simplified_layer_normalization(c: Call):
 
 @op(_MS + "SkipLayerNormalization", _MS + "SkipSimplifiedLayerNormalization")
 def skip_layer_normalization(c: Call):
-    """Normalizes input + skip + bias over the last axis; the sum is the fourth output. The inputs are input, skip, gamma, beta
-    (not in the simplified form) and bias."""
+    """Normalizes input + skip + bias over the last axis; the sum is the fourth output. The inputs are input, skip, gamma,
+    beta (not in the simplified form) and bias."""
     c.float32(0, 1)
     simplified = c.op == "SkipSimplifiedLayerNormalization"
     if any(c.used_outputs[1:3]):
@@ -134,7 +134,7 @@ op(_MS + "GridSample")(grid_sample)
 op(_MS + "Trilu")(trilu)
 
 
-# ---- of the default domain before ONNX 1.0, which are in old models and which onnxruntime still takes ------------------------
+# ---- of the default domain before ONNX 1.0, which are in old models and which onnxruntime still takes ----------------
 
 
 @op("ImageScaler")
@@ -171,7 +171,7 @@ def parametric_softplus(c: Call):
 
 @op("Crop")
 def crop(c: Call):
-    """Without the border (left, top, right, bottom) of the image, or `scale` (height, width) pixels from left and top on."""
+    """Without the border (left, top, right, bottom) of the image, or `scale` (height, width) pixels from left and top."""
     left, top, right, bottom = c.need("border")
     scale = c.attr("scale")
     last = np.iinfo(np.int64).max

@@ -187,8 +187,8 @@ def global_pool(c: Call):
 
 @op("BatchNormalization")
 def batch_normalization(c: Call):
-    """With the mean and variance that are given; those of the input itself in training_mode, which before opset 14 is where a node
-    has outputs for them. spatial=0, before opset 9: with parameters for each element of an image."""
+    """With the mean and variance that are given; those of the input itself in training_mode, which before opset 14 is
+    where a node has outputs for them. spatial=0, before opset 9: with parameters for each element of an image."""
     c.float32()
     c.only_first_output("training")
     if not c.attr("spatial", 1):

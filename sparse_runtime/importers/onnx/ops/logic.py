@@ -47,6 +47,19 @@ def is_inf(c: Call):
     return found[0] if len(found) == 1 else c.binary("max", *found)
 
 
+@op("BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor")
+def bitwise(c: Call):
+    fn = c.op[7:].lower()
+    if c.op == "BitShift":
+        fn = {"LEFT": "shl", "RIGHT": "shr"}[c.choice("direction", c.text("direction", ""), ("LEFT", "RIGHT"))]
+    return c.emit("Bitwise", c.x(0), c.x(1), fn=fn)
+
+
+@op("BitwiseNot")
+def bitwise_not(c: Call):
+    return c.emit("Bitwise", c.x(), c.constant(np.invert(np.zeros((), c.dtype() or "int32")), "ones"), fn="xor")
+
+
 @op("Where")
 def where(c: Call):
     return c.where(c.x(0), c.x(1), c.x(2))
