@@ -15,7 +15,10 @@ MISSING = [
     ),
     ("the data have 1.9e-7, of rounding, where exactly 0 is right", r"dft_inverse(_opset19)?"),
     ("training", r"batchnorm_.*_training_mode|training_dropout.*"),
-    ("three spatial axes of GridSample, ConvTranspose and Col2Im", r"gridsample_volumetric_.*|convtranspose_3d|col2im_5d"),
+    (
+        "three spatial axes of GridSample, ConvTranspose and Col2Im",
+        r"gridsample_volumetric_.*|convtranspose_3d|col2im_5d",
+    ),
     ("scales per block", r"(de)?quantizelinear_blocked.*"),
     ("a loop whose turns are counted by what is fed", r"loop11|range_.*_expanded"),
     ("Scan of opset 8", r"scan_sum"),

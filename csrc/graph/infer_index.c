@@ -221,8 +221,9 @@ spr_status spr_infer_roi_align(spr_infer *c) {
     if (!status) status = spr_infer_rank(c, 2, 1, 1);
     if (status) return status;
     if (boxes->dim[1] != 4 || images->dim[0] != boxes->dim[0])
-        return spr_infer_fail(c, SPR_ERROR_SHAPE, "boxes %s and images %s should have the shapes [boxes, 4] and [boxes]",
-                              SPR_TEXT(c, 1), SPR_TEXT(c, 2));
+        return spr_infer_fail(c, SPR_ERROR_SHAPE,
+                              "boxes %s and images %s should have the shapes [boxes, 4] and [boxes]", SPR_TEXT(c, 1),
+                              SPR_TEXT(c, 2));
     if (boxes->dim[0] && !(x->dim[0] && x->dim[2] && x->dim[3]))
         return spr_infer_fail(c, SPR_ERROR_SHAPE, "input %s has no pixels to be sampled", SPR_TEXT(c, 0));
     spr_infer_like(c, 0);

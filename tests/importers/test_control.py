@@ -24,7 +24,8 @@ def graph(nodes, inputs, outputs, name="body"):
     kinds = {"#": TensorProto.INT64, "?": TensorProto.BOOL}
 
     def info(n):
-        return helper.make_tensor_value_info(n.lstrip("#?"), kinds.get(n[0], TensorProto.FLOAT), () if n[0] in kinds else None)
+        kind, shape = (kinds[n[0]], ()) if n[0] in kinds else (TensorProto.FLOAT, None)
+        return helper.make_tensor_value_info(n.lstrip("#?"), kind, shape)
 
     return helper.make_graph(nodes, name, *([info(n) for n in names.split()] for names in (inputs, outputs)))
 

@@ -43,7 +43,8 @@ static double reflect(double v, double low, double high) {
     return fmod(turns, 2) == 0 ? low + rest : high - rest;
 }
 
-/* -1 .. 1, unless it is one already, to a position in pixels; one that is no number, or far away, comes to lie far outside. */
+/* -1 .. 1, unless it is one already, to a position in pixels; one that is no number, or far away, comes to lie far
+   outside. */
 static double to_pixels(const grid_state *s, double v, int64_t dim) {
     double x = s->pixels ? v : s->align_corners ? (v + 1) / 2 * (double)(dim - 1) : ((v + 1) * (double)dim - 1) / 2;
     return x > -1e9 && x < 1e9 ? x : -1e9;

@@ -77,7 +77,8 @@ static void roi_planes(void *arg, int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++) {
         int64_t roi = i / y->desc.dim[1], channel = i % y->desc.dim[1];
         const float *box = (const float *)boxes->data + roi * boxes->stride[0];
-        int64_t image = spr_clamp_index(spr_load_int(images->data, images->desc.dtype, roi * images->stride[0]), x->desc.dim[0]);
+        int64_t image = spr_load_int(images->data, images->desc.dtype, roi * images->stride[0]);
+        image = spr_clamp_index(image, x->desc.dim[0]);
         bins columns = bins_of(step, box[0], box[2 * boxes->stride[1]], y->desc.dim[3], x->desc.dim[3]);
         bins rows = bins_of(step, box[boxes->stride[1]], box[3 * boxes->stride[1]], y->desc.dim[2], x->desc.dim[2]);
         const float *plane = (const float *)x->data + image * x->stride[0] + channel * x->stride[1];
@@ -91,8 +92,8 @@ static void roi_planes(void *arg, int64_t begin, int64_t end) {
 static void roi_run(const spr_run_ctx *ctx, const spr_step *step) {
     const spr_desc *y = &step->out[0].desc;
     int64_t ratio = SPR_ATTR_OF(step, RoiAlign, sampling_ratio)->i, samples = ratio ? ratio * ratio : 4;
-    if (spr_desc_count(y))
-        spr_parallel_range(ctx, y->dim[0] * y->dim[1], spr_desc_count(y) * samples, roi_planes, (void *)(uintptr_t)step);
+    int64_t count = spr_desc_count(y);
+    if (count) spr_parallel_range(ctx, y->dim[0] * y->dim[1], count * samples, roi_planes, (void *)(uintptr_t)step);
     spr_view_zero_padding(&step->out[0]);
 }
 

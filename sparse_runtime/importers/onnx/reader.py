@@ -99,7 +99,7 @@ def read(model: Any) -> Source:
 
 
 def _sorted(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto] | None:
-    """Nodes behind those that they read from; None if they are so already. Where they are in a circle, in some order."""
+    """Nodes behind those that they read from; None if they are so already. What is in a circle comes in some order."""
     reads = [node_reads(node) for node in nodes]
     maker = {name: i for i, node in enumerate(nodes) for name in node.output if name}
     waits = [{maker[name] for name in names if name in maker} for names in reads]

@@ -61,8 +61,8 @@ class TensorList:
 
 
 class Hint:
-    """What ONNX's own shape inference says of a tensor; None where it does not know. For rank and type, and the last dimension
-    where that is part of the type, as with complex numbers; never for sizes."""
+    """What ONNX's own shape inference says of a tensor; None where it does not know. For rank and type, and the last
+    dimension where that is part of the type, as with complex numbers; never for sizes."""
 
     def __init__(self, dtype: str | None = None, rank: int | None = None, last: int | None = None):
         self.dtype, self.rank, self.last = dtype, rank, last

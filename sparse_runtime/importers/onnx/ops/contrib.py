@@ -100,8 +100,8 @@ def simplified_layer_normalization(c: Call):
 
 @op(_MS + "SkipLayerNormalization", _MS + "SkipSimplifiedLayerNormalization")
 def skip_layer_normalization(c: Call):
-    """Normalizes input + skip + bias over the last axis; the sum is the fourth output. The inputs are input, skip, gamma,
-    beta (not in the simplified form) and bias."""
+    """Normalizes input + skip + bias over the last axis; the sum is the fourth output. The inputs are input, skip,
+    gamma, beta (not in the simplified form) and bias."""
     c.float32(0, 1)
     simplified = c.op == "SkipSimplifiedLayerNormalization"
     if any(c.used_outputs[1:3]):
@@ -171,7 +171,7 @@ def parametric_softplus(c: Call):
 
 @op("Crop")
 def crop(c: Call):
-    """Without the border (left, top, right, bottom) of the image, or `scale` (height, width) pixels from left and top."""
+    """Without the border (left, top, right, bottom), or `scale` (height, width) pixels from left and top on."""
     left, top, right, bottom = c.need("border")
     scale = c.attr("scale")
     last = np.iinfo(np.int64).max

@@ -15,7 +15,7 @@ def _real(c: Call, x: Value) -> Value:
 
 @op("STFT")
 def stft(c: Call):
-    """signal [N, samples, 1 or 2], frame_step, window?, frame_length?: [N, frames, bins, 2], a convolution along the samples."""
+    """signal [N, samples, 1 or 2], frame_step, window?, frame_length?: [N, frames, bins, 2], by a convolution."""
     c.float32(0, 2)
     step = int(c.const(1, "frame_step").reshape(()))
     window = None if c.get(2) is None else c.weights(2, "the window").reshape(-1).astype(np.float64)
@@ -43,8 +43,8 @@ def stft(c: Call):
 
 @op("DFT")
 def dft(c: Call):
-    """Along an axis, which is cut to dft_length or filled up with zeros; the last axis has the real and imaginary part. onesided:
-    of real numbers, whose transform's other half mirrors the first; its inverse gives real numbers."""
+    """Along an axis, which is cut to dft_length or filled up with zeros; the last axis has the real and imaginary part.
+    onesided: of real numbers, whose transform's other half mirrors the first; its inverse gives real numbers."""
     c.float32()
     inverse, onesided = c.attr("inverse", 0), c.attr("onesided", 0)
     rank, x, axis = c.known_rank(), c.x(), c.attr("axis", 1)
@@ -81,8 +81,8 @@ def dft(c: Call):
 
 
 def _waves(c: Call, samples: Value, bins: Value, count: Value, inverse: int, mirrored: int) -> tuple[Value, Value]:
-    """cos and sin of -2 pi k n / count, [samples, bins]; of 2 pi k n / count, divided by count, for the inverse. mirrored: a
-    sample stands for its mirror image too, which the first and the middle one do not have."""
+    """cos and sin of -2 pi k n / count, [samples, bins]; of 2 pi k n / count, divided by count, for the inverse.
+    mirrored: a sample stands for its mirror image too, which the first and the middle one do not have."""
     turns = c.binary("mod", c.binary("mul", c.unsqueeze(samples, [1]), bins), count)
     quarters = c.binary("mul", turns, c.ints([4], "four"))
     whole = c.binary("mul", count, c.ints([4], "four"))

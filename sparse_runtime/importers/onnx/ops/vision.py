@@ -28,8 +28,8 @@ def roi_align(c: Call):
 
 @op("DeformConv")
 def deform_conv(c: Call):
-    """A convolution whose taps are displaced by `offset`, per offset group, tap and output pixel. All taps are sampled one below
-    the other, which makes the convolution one of 1x1 with a channel for each tap."""
+    """A convolution whose taps are displaced by `offset`, per offset group, tap and output pixel. All taps are sampled
+    one below the other, which makes the convolution one of 1x1 with a channel for each tap."""
     c.float32(0, 2, 4)
     weight = c.weights(1, "weights")
     if weight.ndim != 4:
@@ -73,8 +73,8 @@ def _times(c: Call, x, axis: int, factor: int):
 
 @op("Col2Im")
 def col2im(c: Call):
-    """Blocks [N, C * elements, blocks] back into the images they are of, added up where they overlap: ConvTranspose with a kernel
-    that puts each element into its place."""
+    """Blocks [N, C * elements, blocks] back into the images they are of, added where they overlap: ConvTranspose with
+    a kernel that puts each element into its place."""
     c.float32()
     image, block = (c.const(i, what).reshape(-1).tolist() for i, what in ((1, "image_shape"), (2, "block_shape")))
     axes, elements, batch = len(image), int(np.prod(block)), c.size(c.x(), 0)
