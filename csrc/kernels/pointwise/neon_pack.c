@@ -6,10 +6,13 @@
 #if SPR_NEON
 
 /* Fewest and most channels of a panel, and between them as many as give a row that many records on average: where one
-   row ends and the next begins costs time. With few records per channel, panels larger than L1 pay for that. */
+   row ends and the next begins costs time. With few records per channel, panels larger than L1 pay for that.
+   wide: most where planes have four lines, all of which may be in one tile; 0: as many as elsewhere. */
 typedef struct panel_range {
-    uint32_t least, most, records;
+    uint32_t least, most, records, wide;
 } panel_range;
+
+#define FOUR_LINES (5 * SPR_PX) /* the stride of such planes */
 
 /* Sections follow each other in the order of their members, aligned to SPR_LINE. */
 typedef struct header {
@@ -23,6 +26,7 @@ static uint32_t panel_channels(uint32_t k, size_t records, uint32_t rows, size_t
     const double wanted = (double)range.records * rows * k / (double)(records + 1);
     const uint64_t reach = UINT32_MAX / sizeof(float) / x_stride;
     uint32_t most = wanted < range.least ? range.least : wanted > range.most ? range.most : (uint32_t)wanted;
+    if (range.wide && x_stride == FOUR_LINES && range.wide < most) most = range.wide;
     if (reach < most) most = reach < 1 ? 1 : (uint32_t)reach;
     const uint32_t panels = k / most + (k % most != 0);
     return k / panels + (k % panels != 0);
@@ -192,15 +196,15 @@ spr_neon_2x1 spr_neon_2x1_view(const void *packed) {
     const spr_pw_packing spr_pack_pw_##name = {size_##name, pack_##name};
 
 #if SPR_AARCH64
-PACKING(csr_neon, csr_layout, csr_pack, 128, 512, 96)
-PACKING(2x1_neon, block_layout, block_pack, 128, 512, 96)
-PACKING(csr_neon_inorder, csr_layout, csr_pack, 128, 128, 28)
-PACKING(2x1_neon_inorder, block_layout, block_pack, 128, 256, 28)
-PACKING(csr_neon_inorder_dotprod, csr_layout, csr_pack, 128, 176, 28)
-PACKING(2x1_neon_inorder_dotprod, block_layout, block_pack, 128, 256, 28)
+PACKING(csr_neon, csr_layout, csr_pack, 128, 512, 96, 0)
+PACKING(2x1_neon, block_layout, block_pack, 128, 512, 96, 0)
+PACKING(csr_neon_inorder, csr_layout, csr_pack, 128, 128, 28, 80)
+PACKING(2x1_neon_inorder, block_layout, block_pack, 128, 256, 28, 0)
+PACKING(csr_neon_inorder_dotprod, csr_layout, csr_pack, 128, 176, 28, 96)
+PACKING(2x1_neon_inorder_dotprod, block_layout, block_pack, 128, 256, 28, 0)
 #else
-PACKING(csr_neon32, csr_layout, csr_pack, 128, 256, 28)
-PACKING(2x1_neon32, block_layout, block_pack, 128, 256, 28)
+PACKING(csr_neon32, csr_layout, csr_pack, 128, 256, 28, 0)
+PACKING(2x1_neon32, block_layout, block_pack, 128, 256, 28, 0)
 #endif
 
 #endif
