@@ -124,7 +124,10 @@ static void make_depthwise(depthwise *d, check_rng *r) {
     f->act = (spr_act){.fn = SPR_FN_NONE};
     if (check_chance(r, 3)) f->act = (spr_act){.fn = check_chance(r, 2)
                                                ? SPR_FN_HARD_SWISH : SPR_FN_LEAKY_RELU, .a = 1.0f / 6, .b = 0.5f};
-    if (check_chance(r, 3)) f->lo = f->y_zero;
+    if (check_chance(r, 3))
+        f->y_zero = SPR_Q8_MIN; /* as it is behind a relu; all numbers are allowed */
+    else if (check_chance(r, 3))
+        f->lo = f->y_zero;
     const uint32_t groups = (d->channels + 3) / 4;
     d->x = check_q8_make_image(r, CHECK_X, groups, (size_t)d->win.ih * d->win.iw, d->place);
     d->y = check_q8_make_image(r, CHECK_Y, groups, (size_t)d->win.oh * d->win.ow, d->place);
@@ -135,9 +138,13 @@ static void make_depthwise(depthwise *d, check_rng *r) {
     float *scale = check_buffer(CHECK_VAL, d->channels * sizeof *scale, sizeof *scale, CHECK_END);
     for (size_t i = 0; i < d->channels * taps; i++)
         w[i] = (int16_t)(d->wide ? (int)check_below(r, 511) - 255 : (int)check_below(r, 256) - 128);
+    /* Some have sums and scales that go beyond what quick ways of rounding can take. */
+    const int far = check_chance(r, 4);
+    const int32_t reach = far ? 1 << (11 + check_below(r, 16)) : 2000;
+    const float quanta = far ? ldexpf(12, -(int)check_below(r, 26)) : 0.01f;
     for (uint32_t c = 0; c < d->channels; c++) {
-        bias[c] = (int32_t)check_below(r, 4000) - 2000;
-        scale[c] = check_uniform(r, 0.001f, 0.01f);
+        bias[c] = (int32_t)check_below(r, 2 * (uint32_t)reach) - reach;
+        scale[c] = check_uniform(r, 0.1f, 1) * quanta;
     }
     d->w = (spr_dw_q8_weights){.channels = d->channels, .win = d->win, .w = w, .bias = bias, .scale = scale};
 }

@@ -55,9 +55,12 @@ static void make_weights(layer *l, check_rng *r) {
     const uint32_t lanes = (uint32_t)spr_round_up(l->m, SPR_PX);
     for (uint32_t g = 0; g < l->groups; g++)
         offset[g] = l->windows ? check_below(r, (uint32_t)(l->x_bytes / 4) - lanes + 1) : g * (uint32_t)l->x_stride;
-    const float quanta = l->finish.to_float ? 1 : 0.003f;
+    /* Some have sums and scales that go beyond what quick ways of rounding can take. */
+    const int far = check_chance(r, 4);
+    const int32_t reach = far ? 1 << (15 + check_below(r, 12)) : 20000;
+    const float quanta = l->finish.to_float ? 1 : far ? ldexpf(12, -(int)check_below(r, 26)) : 0.003f;
     for (uint32_t row = 0; row < l->n; row++) {
-        bias[row] = (int32_t)check_below(r, 40000) - 20000;
+        bias[row] = (int32_t)check_below(r, 2 * (uint32_t)reach) - reach;
         scale[row] = l->finish.to_float && check_chance(r, 2) ? 1 : check_uniform(r, 0.2f, 1) * quanta;
     }
     l->w = (spr_pw_q8_weights){.n = l->n, .groups = l->groups, .w = w, .offset = offset, .bias = bias, .scale = scale};
@@ -71,6 +74,8 @@ static void make_finish(layer *l, check_rng *r) {
     while (!SPR_ACT_IN_REGISTERS(f->act.fn) || (f->act.fn == SPR_FN_CLIP && !f->to_float));
     f->y_inv = check_uniform(r, 0.5f, 40);
     if (check_chance(r, 3)) {
+        f->y_zero = SPR_Q8_MIN; /* as it is behind a relu; all numbers are allowed */
+    } else if (check_chance(r, 3)) {
         f->lo = f->y_zero;
         f->hi = f->lo + (int32_t)check_below(r, (uint32_t)(SPR_Q8_MAX - f->lo + 1));
     }

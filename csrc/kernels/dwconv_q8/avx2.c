@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/q8_scalar.h"
+#include "kernels/q8_x86.h"
 
 SPR_TARGET_PUSH("avx2,fma")
 
@@ -18,6 +19,7 @@ SPR_TARGET_PUSH("avx2,fma")
 #define MI(op) _mm256_##op##_si256
 #define LOAD_WEIGHTS(p) _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(p)))
 #define SUMS(p) _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(p)))
+#define AS_FLOAT(v) _mm256_castsi256_ps(v)
 #define REPEAT4(p) _mm256_broadcast_ps((const __m128 *)(const void *)(p))
 #define LOAD_FIRST(p, n) _mm256_maskload_epi32((const int *)(const void *)(p), pixels_between(0, n))
 #define STORE_FIRST(p, v, n) _mm256_maskstore_epi32((int *)(void *)(p), pixels_between(0, n), v)

@@ -8,6 +8,7 @@
 #define MI(op) _mm512_##op##_si512
 #define LOAD_WEIGHTS(p) _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)(p)))
 #define SUMS(p) _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)(p)))
+#define AS_FLOAT(v) _mm512_castsi512_ps(v)
 #define REPEAT4(p) _mm512_broadcast_f32x4(_mm_loadu_ps(p))
 #define LOAD_FIRST(p, n) _mm512_maskz_loadu_epi32((__mmask16)((1u << (n)) - 1), p)
 #define STORE_FIRST(p, v, n) _mm512_mask_storeu_epi32(p, (__mmask16)((1u << (n)) - 1), v)

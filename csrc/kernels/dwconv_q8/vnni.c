@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/q8_scalar.h"
+#include "kernels/q8_x86.h"
 
 SPR_TARGET_PUSH("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
 

@@ -18,8 +18,8 @@ SPR_TARGET_PUSH("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
 
 SPR_INLINE void finish_block(const spr_dw_q8_args *a, const __m512i *sum, const float *scale, uint32_t c, spr_q8 *y,
                              const spr_q8 *z, uint32_t n) {
-    const finish_consts consts = finish_of(a->finish);
-    finish(a, &consts, sum, scale, c, y, z, n, 1);
+    const finish_consts consts = finish_of(a->finish, 0);
+    finish(a, &consts, sum, scale, NULL, c, y, z, n, 1);
 }
 
 #include "kernels/dwconv_q8/rows.tmpl.h"

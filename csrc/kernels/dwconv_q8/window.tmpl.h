@@ -18,9 +18,9 @@
  *                           [4 channels][TAPS]
  *   DOT(sum, x, w)     sum += the products of each channel
  *   SUMS(p)            four int32, repeated
- *   finish_consts, finish_of(f), finish(a, consts, sum, scale, c, y, z, n, stride)   rounds and stores n <= PIXELS
- *                      pixels, channels from c on. For a stride of 1 sum[i] has the pixels i, 4 + i ...; for 2,
- *                      sum[2 h + i] those of half h: i, 2 + i ... */
+ *   finish_consts, finish_of(f, saturates), finish(a, consts, sum, scale, shift, c, y, z, n, stride)   rounds and stores
+ *                      n <= PIXELS pixels, channels from c on. For a stride of 1 sum[i] has the pixels i, 4 + i ...;
+ *                      for 2, sum[2 h + i] those of half h: i, 2 + i ... */
 
 enum { NAME(MOST_ROWS) = 12 };
 
@@ -61,7 +61,18 @@ static size_t NAME(size)(const spr_dw_q8_weights *w) {
            channels / 4 * NAME(group_bytes)(&w->win, NAME(parts)(w));
 }
 
-/* The number of parts in 16 bytes, bias and scale of the channels, then
+/* Whether spr_q8_row_starts holds for all channels. */
+static int NAME(channels_start)(const spr_dw_q8_weights *w) {
+    const size_t taps = (size_t)w->win.kh * w->win.kw;
+    for (uint32_t c = 0; c < w->channels; c++) {
+        int64_t low = w->bias[c], high = low;
+        for (size_t i = 0; i < taps; i++) *(w->w[c * taps + i] < 0 ? &low : &high) += 255 * (int64_t)w->w[c * taps + i];
+        if (!spr_q8_row_starts(low, high, w->scale[c])) return 0;
+    }
+    return 1;
+}
+
+/* The number of parts and whether all channels start in 16 bytes, bias and scale of the channels, then
    [group][part][chunk of TAPS input rows][column of the window] [output row][4 channels][TAPS]. */
 static void NAME(pack)(const spr_dw_q8_weights *w, void *dst) {
     const uint32_t k = w->win.kh, s = w->win.sh, r = NAME(rows_at_a_time)(&w->win), chunks = NAME(chunks)(k, s, r);
@@ -72,7 +83,8 @@ static void NAME(pack)(const spr_dw_q8_weights *w, void *dst) {
     const int32_t parts = NAME(parts)(w);
     const size_t group = NAME(group_bytes)(&w->win, parts) / sizeof(TAP);
     memset(dst, 0, NAME(size)(w));
-    *head = parts;
+    head[0] = parts;
+    head[1] = NAME(channels_start)(w);
     for (uint32_t c = 0; c < w->channels; c++) {
         bias[c] = w->bias[c];
         scale[c] = w->scale[c];
@@ -97,6 +109,7 @@ typedef struct NAME(step) {
     uint32_t g, oy, parts;
     const int32_t *bias;
     const float *scale;
+    float shift[SPR_Q8_GROUP];
     const int8_t *weights;
 } NAME(step);
 
@@ -146,7 +159,7 @@ SPR_INLINE void NAME(columns)(const uint32_t k, const uint32_t s, const uint32_t
     SPR_UNROLL for (uint32_t i = 0; i < r; i++) {
         if (t->oy + i >= a->oy1) break;
         const size_t to = (size_t)(t->oy + i) * w->ow + px;
-        finish(a, &t->finish, sum[i], t->scale, 4 * t->g, a->y + (t->g * a->y_stride + to) * 4,
+        finish(a, &t->finish, sum[i], t->scale, t->shift, 4 * t->g, a->y + (t->g * a->y_stride + to) * 4,
                a->z ? a->z + (t->g * a->z_stride + to) * 4 : NULL, n, s);
     }
 }
@@ -186,12 +199,17 @@ SPR_INLINE void NAME(run)(const spr_dw_q8_args *a) {
     const int8_t *weights = (const int8_t *)(scale + channels);
     const uint32_t r = NAME(rows_at_a_time)(w), rows = NAME(chunks)(w->kh, w->sh, r) * TAPS;
     void (*const fn)(const NAME(step) *) = fns[*head > 1][w->kh / 2 - 1][w->sh - 1];
-    NAME(step) t = {.a = a, .finish = finish_of(a->finish), .parts = (uint32_t)*head};
+    const int saturates = head[1] && !a->z && spr_q8_saturates(a->finish);
+    int32_t start[SPR_Q8_GROUP];
+    NAME(step) t = {.a = a, .finish = finish_of(a->finish, saturates), .bias = start, .parts = (uint32_t)*head};
     memset(a->scratch, (uint8_t)a->x_zero, (size_t)w->iw * SPR_Q8_GROUP); /* a row outside */
     for (t.g = a->group0; t.g < a->group1; t.g++) {
         const spr_q8 *x = a->x + t.g * a->x_stride * SPR_Q8_GROUP;
-        t.bias = bias + 4 * t.g;
         t.scale = scale + 4 * t.g;
+        for (uint32_t i = 0; i < SPR_Q8_GROUP; i++) {
+            start[i] = bias[4 * t.g + i] + (saturates ? SPR_Q8_START : 0);
+            t.shift[i] = -SPR_Q8_START_VALUE * t.scale[i];
+        }
         t.weights = weights + t.g * NAME(group_bytes)(w, *head);
         for (t.oy = a->oy0; t.oy < a->oy1; t.oy += r) {
             for (uint32_t i = 0; i < rows; i++) {

@@ -2,6 +2,7 @@
  *
  *   I, F, PIXELS        vectors of int32 and float32; bytes of so many pixels in a vector
  *   MM(op), MI(op)      intrinsics of that width, and those whose names end in it
+ *   AS_FLOAT(v)         the bits of I as F
  *   REPEAT4(p)          four floats, repeated
  *   LOAD_FIRST(p, n), STORE_FIRST(p, v, n)   the first n pixels
  *   SPREAD(v), GATHER(v)   for a stride of 2: from pixels in order to how they lie when sums have been packed, and
@@ -12,11 +13,13 @@ typedef struct finish_consts {
     I y_zero, lo;
     float hi, z_scale;
     int32_t z_zero;
+    int saturates; /* in the way of kernels/q8_x86.h: sums start there */
 } finish_consts;
 
-SPR_INLINE finish_consts finish_of(const spr_q8_finish *f) {
+SPR_INLINE finish_consts finish_of(const spr_q8_finish *f, int saturates) {
     return (finish_consts){.y_zero = MM(set1_epi16)((short)f->y_zero), .lo = MM(set1_epi8)((char)f->lo),
-                           .hi = (float)(f->hi - f->y_zero), .z_scale = f->z_scale, .z_zero = f->z_zero};
+                           .hi = (float)(f->hi - f->y_zero), .z_scale = f->z_scale, .z_zero = f->z_zero,
+                           .saturates = saturates};
 }
 
 /* Values of four channels, of any of four pixels; not inlined, as most layers come without. */
@@ -28,12 +31,21 @@ static SPR_NOINLINE void activate(const spr_q8_finish *f, uint32_t c, uint32_t c
 }
 
 /* The sums of pixels i, 4 + i ... in sum[i], or for a stride of 2 of the pixels i, 2 + i ... of half h in
-   sum[2 h + i]. */
+   sum[2 h + i]. scale is that of the channels, shift as in spr_pw_q8_packed and read only where the result saturates. */
 SPR_INLINE void finish(const spr_dw_q8_args *a, const finish_consts *consts, const I *sum, const float *scale,
-                       uint32_t c, spr_q8 *y, const spr_q8 *z, uint32_t n, const uint32_t stride) {
+                       const float *shift, uint32_t c, spr_q8 *y, const spr_q8 *z, uint32_t n,
+                       const uint32_t stride) {
     const spr_q8_finish *f = a->finish;
     const F s = REPEAT4(scale), hi = MM(set1_ps)(consts->hi);
     F value[4];
+    I q[4];
+    if (consts->saturates) {
+        const F t = REPEAT4(shift);
+        SPR_UNROLL for (int i = 0; i < 4; i++) q[i] = MM(cvtps_epi32)(MM(fmadd_ps)(AS_FLOAT(sum[i]), s, t));
+        const I all = MM(packus_epi16)(MM(packs_epi32)(q[0], q[1]), MM(packs_epi32)(q[2], q[3]));
+        STORE_FIRST(y, stride == 2 ? GATHER(all) : all, n);
+        return;
+    }
     SPR_UNROLL for (int i = 0; i < 4; i++) value[i] = MM(mul_ps)(MM(cvtepi32_ps)(sum[i]), s);
     if (z) {
         I all = LOAD_FIRST(z, n);
@@ -55,7 +67,6 @@ SPR_INLINE void finish(const spr_dw_q8_args *a, const finish_consts *consts, con
     }
     /* What is below any integer converts to the least one, and packing saturates: only the upper end needs a clamp
        here. */
-    I q[4];
     SPR_UNROLL for (int i = 0; i < 4; i++) q[i] = MM(cvtps_epi32)(MM(min_ps)(value[i], hi));
     const I q01 = MM(adds_epi16)(MM(packs_epi32)(q[0], q[1]), consts->y_zero);
     const I q23 = MM(adds_epi16)(MM(packs_epi32)(q[2], q[3]), consts->y_zero);

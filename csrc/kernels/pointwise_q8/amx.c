@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "kernels/pointwise_q8/pack.h"
+#include "kernels/q8_x86.h"
 #include "kernels/unary/act_avx512.h"
 
 enum { SIDE = 16, LINE = SPR_LINE };
@@ -15,13 +16,13 @@ enum { SIDE = 16, LINE = SPR_LINE };
 /* At the start of the packed weights; arrays begin at these bytes. Groups are taken `depth` at a time, the last ones
    together with some before, whose weights are 0 then. */
 typedef struct head {
-    uint64_t bias;        /* int32 [rows rounded up to SIDE][SIDE], each repeated for the pixels of a tile */
-    uint64_t scale;       /* of as many rows, 0 beyond the last */
+    uint64_t bias;        /* int32 [rows rounded up to SIDE], 0 beyond the last, as are: */
+    uint64_t scale, shift;
     uint64_t offset;      /* uint32 [steps][depth], pixels */
     uint64_t stride;      /* uint32 [steps]: bytes between a step's groups, 0: not the same */
     uint64_t w;           /* [rows / SIDE][steps][SIDE][LINE], the first 4 * depth bytes of a line are used */
     uint64_t end;
-    uint32_t blocks, steps, depth;
+    uint32_t blocks, steps, depth, starts; /* the last as in spr_pw_q8_packed */
 } head;
 
 static head head_of(const spr_pw_q8_weights *w) {
@@ -29,8 +30,9 @@ static head head_of(const spr_pw_q8_weights *w) {
     h.depth = (w->groups + h.steps - 1) / h.steps;
     const size_t rows = (size_t)h.blocks * SIDE;
     h.bias = spr_round_up(sizeof h, LINE);
-    h.scale = h.bias + rows * LINE;
-    h.offset = h.scale + rows * sizeof(float);
+    h.scale = h.bias + rows * sizeof(int32_t);
+    h.shift = h.scale + rows * sizeof(float);
+    h.offset = h.shift + rows * sizeof(float);
     h.stride = h.offset + spr_round_up((size_t)h.steps * h.depth * sizeof(uint32_t), LINE);
     h.w = h.stride + spr_round_up(h.steps * sizeof(uint32_t), LINE);
     h.end = h.w + (size_t)h.blocks * h.steps * SIDE * LINE;
@@ -39,19 +41,24 @@ static head head_of(const spr_pw_q8_weights *w) {
 
 static size_t size(const spr_pw_q8_weights *w) { return (size_t)head_of(w).end; }
 
+/* Where sums start: [rows rounded up to SIDE][SIDE], each repeated for the pixels of a tile. */
+static size_t scratch(const spr_pw_q8_weights *w) { return spr_round_up(w->n, SIDE) * LINE; }
+
 /* First group of a step. */
 static uint32_t group_of(const spr_pw_q8_weights *w, const head *h, uint32_t step) {
     return step * h->depth + h->depth <= w->groups ? step * h->depth : w->groups - h->depth;
 }
 
 static void pack(const spr_pw_q8_weights *w, void *dst) {
-    const head h = head_of(w);
+    head h = head_of(w);
+    h.starts = spr_pw_q8_rows_start(w);
     char *p = dst;
     uint32_t *offset = (uint32_t *)(p + h.offset), *stride = (uint32_t *)(p + h.stride);
     memset(p, 0, (size_t)h.end);
     memcpy(p, &h, sizeof h);
-    for (uint32_t i = 0; i < w->n * SIDE; i++) ((int32_t *)(p + h.bias))[i] = w->bias[i / SIDE];
+    memcpy(p + h.bias, w->bias, w->n * sizeof *w->bias);
     memcpy(p + h.scale, w->scale, w->n * sizeof *w->scale);
+    for (uint32_t row = 0; row < w->n; row++) ((float *)(p + h.shift))[row] = -SPR_Q8_START_VALUE * w->scale[row];
     for (uint32_t step = 0, done = 0; step < h.steps; step++) {
         const uint32_t first = group_of(w, &h, step), *of = w->offset + first;
         int even = h.depth == 1 || of[1] > of[0];
@@ -69,7 +76,7 @@ static void pack(const spr_pw_q8_weights *w, void *dst) {
     }
 }
 
-const spr_pw_q8_packing spr_pack_pw_dense_q8_amx = {size, pack, NULL};
+const spr_pw_q8_packing spr_pack_pw_dense_q8_amx = {size, pack, scratch};
 
 SPR_TARGET_PUSH("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-int8")
 
@@ -93,8 +100,8 @@ typedef struct call {
     const spr_pw_q8_args *a;
     finish_avx512 finish;
     head h;
-    const char *bias;
-    const float *scale;
+    const char *start; /* of sums */
+    const float *scale, *shift;
     const uint32_t *offset, *stride;
     const char *w;
 } call;
@@ -116,11 +123,11 @@ SPR_INLINE void tile(const uint32_t rows, const uint32_t columns, const call *c,
     SPR_ALIGNED(64) char copy[2][SIDE][LINE];
     __m512i sum[4][SIDE];
     const size_t next = (size_t)c->h.steps * SIDE * LINE;
-    const char *w = c->w + block * next, *bias = c->bias + (size_t)block * SIDE * LINE;
-    _tile_loadd(0, bias, LINE);
-    if (columns > 1) _tile_loadd(1, bias, LINE);
-    if (rows > 1) _tile_loadd(2, bias + SIDE * LINE, LINE);
-    if (rows > 1 && columns > 1) _tile_loadd(3, bias + SIDE * LINE, LINE);
+    const char *w = c->w + block * next, *start = c->start + (size_t)block * SIDE * LINE;
+    _tile_loadd(0, start, LINE);
+    if (columns > 1) _tile_loadd(1, start, LINE);
+    if (rows > 1) _tile_loadd(2, start + SIDE * LINE, LINE);
+    if (rows > 1 && columns > 1) _tile_loadd(3, start + SIDE * LINE, LINE);
     for (uint32_t step = 0; step < c->h.steps; step++, w += SIDE * LINE) {
         uint32_t stride_0, stride_1;
         const char *x_0 = pixels_of(c, step, px, &stride_0, copy[0]);
@@ -146,7 +153,7 @@ SPR_INLINE void tile(const uint32_t rows, const uint32_t columns, const call *c,
     const uint32_t row1 = (block + rows) * SIDE < c->a->row1 ? (block + rows) * SIDE : c->a->row1;
     for (uint32_t row = row0; row < row1; row += SPR_Q8_GROUP) {
         const uint32_t i = row - block * SIDE;
-        finish_rows_avx512(c->a, &c->finish, columns, sum[i / SIDE * 2] + i % SIDE, SIDE, c->scale, row, px);
+        finish_rows_avx512(c->a, &c->finish, columns, sum[i / SIDE * 2] + i % SIDE, SIDE, c->scale, c->shift, row, px);
     }
 }
 
@@ -163,14 +170,18 @@ static void any_tile(const call *c, uint32_t block, uint32_t block1, uint32_t px
 
 void spr_pw_dense_q8_amx(const spr_pw_q8_args *a) {
     const char *p = a->packed;
-    call c = {.a = a, .finish = finish_of_avx512(a)};
+    call c = {.a = a, .start = a->scratch};
     memcpy(&c.h, p, sizeof c.h);
-    c.bias = p + c.h.bias;
+    c.finish = finish_of_avx512(a, c.h.starts);
     c.scale = (const float *)(p + c.h.scale);
+    c.shift = (const float *)(p + c.h.shift);
     c.offset = (const uint32_t *)(p + c.h.offset);
     c.stride = (const uint32_t *)(p + c.h.stride);
     c.w = p + c.h.w;
     const uint32_t block0 = a->row0 / SIDE, block1 = (a->row1 + SIDE - 1) / SIDE;
+    const int32_t *bias = (const int32_t *)(p + c.h.bias);
+    for (uint32_t row = block0 * SIDE; row < block1 * SIDE; row++)
+        _mm512_store_si512((char *)a->scratch + (size_t)row * LINE, _mm512_set1_epi32(bias[row] + c.finish.start));
     configure(c.h.depth);
     if (block1 - block0 < (a->px1 - a->px0) / SIDE) /* what is read again for each of the others is to be the smaller */
         for (uint32_t px = a->px0; px < a->px1; px += 2 * SIDE)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kernels/pointwise_q8/pack.h"
+#include "kernels/q8_x86.h"
 #include "kernels/unary/act_avx2.h"
 
 SPR_TARGET_PUSH("avx2,fma")
@@ -17,6 +18,7 @@ SPR_TARGET_PUSH("avx2,fma")
 #define LANES 8
 #define MM(op) _mm256_##op
 #define MI(op) _mm256_##op##_si256
+#define AS_FLOAT(v) _mm256_castsi256_ps(v)
 #define REPEAT16(v) _mm256_broadcastsi128_si256(v)
 #define ACT(x) ACT_##x
 #define ACT_consts spr_act_consts_avx2

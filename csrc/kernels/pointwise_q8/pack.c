@@ -3,10 +3,12 @@
 
 #include <string.h>
 
+#include "kernels/q8_x86.h"
+
 /* At the start of the packed weights: where the arrays begin, in bytes. */
 typedef struct head {
-    uint64_t bias, scale, ptr, offset, w, end;
-    uint32_t groups;
+    uint64_t bias, scale, shift, ptr, offset, w, end;
+    uint32_t groups, starts;
 } head;
 
 /* What is stored, and how. */
@@ -53,20 +55,35 @@ static head head_of(const spr_pw_q8_weights *w, const form *f) {
     head h = {.groups = w->groups};
     h.bias = spr_round_up(sizeof h, SPR_LINE);
     h.scale = h.bias + spr_round_up(rows * sizeof(int32_t), SPR_LINE);
-    h.ptr = h.scale + spr_round_up(rows * sizeof(float), SPR_LINE);
+    h.shift = h.scale + spr_round_up(rows * sizeof(float), SPR_LINE);
+    h.ptr = h.shift + (SPR_X86_64 ? spr_round_up(rows * sizeof(float), SPR_LINE) : 0);
     h.offset = h.ptr + (f->height ? spr_round_up((rows / f->height + 1) * sizeof(uint32_t), SPR_LINE) : 0);
     h.w = h.offset + spr_round_up(blocks * sizeof(uint32_t), SPR_LINE);
     h.end = h.w + (f->height ? blocks * f->height : rows * w->groups) * f->bytes;
     return h;
 }
 
-static void pack_rows(const spr_pw_q8_weights *w, const head *h, char *dst) {
-    int32_t *bias = (int32_t *)(dst + h->bias);
-    float *scale = (float *)(dst + h->scale);
-    memcpy(dst, h, sizeof *h);
+uint32_t spr_pw_q8_rows_start(const spr_pw_q8_weights *w) {
+    for (uint32_t row = 0; row < w->n; row++) {
+        int64_t low = w->bias[row], high = low;
+        for (size_t i = 0; i < (size_t)w->groups * SPR_Q8_GROUP; i++) {
+            const int64_t most = 255 * (int64_t)w->w[(size_t)row * w->groups * SPR_Q8_GROUP + i];
+            *(most < 0 ? &low : &high) += most;
+        }
+        if (!spr_q8_row_starts(low, high, w->scale[row])) return 0;
+    }
+    return 1;
+}
+
+static void pack_rows(const spr_pw_q8_weights *w, head h, char *dst) {
+    int32_t *bias = (int32_t *)(dst + h.bias);
+    float *scale = (float *)(dst + h.scale), *shift = (float *)(dst + h.shift);
+    if (SPR_X86_64) h.starts = spr_pw_q8_rows_start(w);
+    memcpy(dst, &h, sizeof h);
     for (uint32_t row = 0; row < rows_of(w); row++) {
         bias[row] = row < w->n ? w->bias[row] : 0;
         scale[row] = row < w->n ? w->scale[row] : 0;
+        if (SPR_X86_64) shift[row] = -SPR_Q8_START_VALUE * scale[row];
     }
 }
 
@@ -74,7 +91,7 @@ static size_t size(const spr_pw_q8_weights *w, form f) { return (size_t)head_of(
 
 static void dense_pack(const spr_pw_q8_weights *w, form f, void *dst) {
     const head h = head_of(w, &f);
-    pack_rows(w, &h, dst);
+    pack_rows(w, h, dst);
     memcpy((char *)dst + h.offset, w->offset, w->groups * sizeof *w->offset);
     char *out = (char *)dst + h.w;
     for (uint32_t row = 0; row < rows_of(w); row += SPR_Q8_GROUP)
@@ -84,7 +101,7 @@ static void dense_pack(const spr_pw_q8_weights *w, form f, void *dst) {
 
 static void sparse_pack(const spr_pw_q8_weights *w, form f, void *dst) {
     const head h = head_of(w, &f);
-    pack_rows(w, &h, dst);
+    pack_rows(w, h, dst);
     uint32_t *ptr = (uint32_t *)((char *)dst + h.ptr), *offset = (uint32_t *)((char *)dst + h.offset), count = 0;
     char *out = (char *)dst + h.w;
     for (uint32_t row = 0; row < rows_of(w); row += f.height) {
@@ -110,10 +127,12 @@ spr_pw_q8_packed spr_pw_q8_packed_of(const void *packed) {
     return (spr_pw_q8_packed){
         .bias = (const int32_t *)(p + h.bias),
         .scale = (const float *)(p + h.scale),
+        .shift = (const float *)(p + h.shift),
         .offset = (const uint32_t *)(p + h.offset),
         .w = (const int8_t *)(p + h.w),
         .ptr = (const uint32_t *)(p + h.ptr),
         .groups = h.groups,
+        .starts = h.starts,
     };
 }
 
@@ -137,7 +156,7 @@ static size_t paired_size(const spr_pw_q8_weights *w) { return (size_t)paired_he
 
 static void paired_pack(const spr_pw_q8_weights *w, void *dst) {
     const head h = paired_head(w);
-    pack_rows(w, &h, dst);
+    pack_rows(w, h, dst);
     uint32_t *offset = (uint32_t *)((char *)dst + h.offset), last = w->groups;
     int8_t *const out = (int8_t *)dst + h.w;
     memset(out, 0, h.end - h.w);

@@ -4,19 +4,23 @@
 
 #include "kernels/kernel.h"
 
-/* Arrays, each aligned to SPR_LINE, of the rows rounded up to whole groups; rows beyond n have bias, scale and weights
-   0. Dense: offset[groups] and w[quad][groups][4 rows][4]. Sparse, blocks of h rows: blocks ptr[i] ... ptr[i + 1] - 1
-   are those of rows h i ... h i + h - 1, in ascending order of groups; offset[blocks], w[blocks][h][4]. x86 packs an
-   even number of sparse blocks, by a block of zeros if need be (..._even), or besides four weights as 16 bits each in
-   the order 0, 2, 1, 3 (..._wide). */
+/* Arrays, each aligned to SPR_LINE, of the rows rounded up to whole groups; rows beyond n have bias, scale, shift and
+   weights 0. Dense: offset[groups] and w[quad][groups][4 rows][4]. Sparse, blocks of h rows: blocks
+   ptr[i] ... ptr[i + 1] - 1 are those of rows h i ... h i + h - 1, in ascending order of groups; offset[blocks],
+   w[blocks][h][4]. x86 packs an even number of sparse blocks, by a block of zeros if need be (..._even), or besides
+   four weights as 16 bits each in the order 0, 2, 1, 3 (..._wide). */
 typedef struct spr_pw_q8_packed {
     const int32_t *bias;
-    const float *scale;
+    const float *scale, *shift; /* shift: x86 only, -SPR_Q8_START_VALUE scale */
     const uint32_t *offset;
     const int8_t *w;
     const uint32_t *ptr; /* sparse only */
     uint32_t groups;     /* of the input */
+    uint32_t starts;     /* spr_q8_row_starts holds for all rows */
 } spr_pw_q8_packed;
+
+/* Whether spr_q8_row_starts holds for all rows. */
+uint32_t spr_pw_q8_rows_start(const spr_pw_q8_weights *w);
 
 spr_pw_q8_packed spr_pw_q8_packed_of(const void *packed);
 

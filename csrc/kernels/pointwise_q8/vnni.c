@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kernels/pointwise_q8/pack.h"
+#include "kernels/q8_x86.h"
 #include "kernels/unary/act_avx512.h"
 
 SPR_TARGET_PUSH("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")

@@ -18,7 +18,7 @@ SPR_INLINE void NAME(dense_tile)(const uint32_t h, const uint32_t v, const spr_p
                                  const NAME(finish) * f, uint32_t row, uint32_t px) {
     I sum[ROWS][VECTORS], sums[VECTORS][ROWS];
     SPR_UNROLL for (uint32_t r = 0; r < h; r++)
-        SPR_UNROLL for (uint32_t j = 0; j < v; j++) sum[r][j] = MM(set1_epi32)(p->bias[row + r]);
+        SPR_UNROLL for (uint32_t j = 0; j < v; j++) sum[r][j] = MM(set1_epi32)(p->bias[row + r] + f->start);
     const spr_q8 *const x = a->x + (size_t)px * SPR_Q8_GROUP;
     const int8_t *w = p->w + (size_t)row * p->groups * FOUR;
     const size_t next_quad = (size_t)p->groups * 4 * FOUR;
@@ -33,7 +33,7 @@ SPR_INLINE void NAME(dense_tile)(const uint32_t h, const uint32_t v, const spr_p
     }
     SPR_UNROLL for (uint32_t r = 0; r < h; r++)
         SPR_UNROLL for (uint32_t j = 0; j < v; j++) sums[j][r] = sum[r][j];
-    for (uint32_t r = 0; r < h; r += 4) NAME(finish_rows)(a, f, v, sums[0] + r, ROWS, p->scale, row + r, px);
+    for (uint32_t r = 0; r < h; r += 4) NAME(finish_rows)(a, f, v, sums[0] + r, ROWS, p->scale, p->shift, row + r, px);
 }
 
 typedef void NAME(tile_fn)(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const NAME(finish) * f, uint32_t row,
@@ -50,7 +50,7 @@ SPR_INLINE void NAME(dense)(const spr_pw_q8_args *a) {
     static NAME(tile_fn) *const one[] = {NAME(dense_one_1), NAME(dense_one_2), NAME(dense_one_3)};
     static NAME(tile_fn) *const all[] = {NAME(dense_1), NAME(dense_2), NAME(dense_3)};
     const spr_pw_q8_packed p = spr_pw_q8_packed_of(a->packed);
-    const NAME(finish) f = NAME(finish_of)(a);
+    const NAME(finish) f = NAME(finish_of)(a, p.starts);
     uint32_t vectors = (a->px1 - a->px0 + LANES - 1) / LANES, px = a->px0;
     for (uint32_t left = (vectors + VECTORS - 1) / VECTORS; left > 0; left--) {
         const uint32_t v = (vectors + left - 1) / left;
@@ -76,7 +76,7 @@ SPR_INLINE void NAME(sparse_tile)(const uint32_t h, const uint32_t v, const spr_
             I sum[2][2][VECTORS_1X4]; /* [set][row][vector] */
             SPR_UNROLL for (uint32_t r = 0; r < h; r++)
                 SPR_UNROLL for (uint32_t j = 0; j < v; j++) {
-                    sum[0][r][j] = MM(set1_epi32)(p->bias[row + r]);
+                    sum[0][r][j] = MM(set1_epi32)(p->bias[row + r] + f->start);
                     sum[1][r][j] = MI(setzero)();
                 }
             const uint32_t begin = p->ptr[row / h], end = p->ptr[row / h + 1];
@@ -96,7 +96,7 @@ SPR_INLINE void NAME(sparse_tile)(const uint32_t h, const uint32_t v, const spr_
                 SPR_UNROLL for (uint32_t j = 0; j < v; j++)
                     sums[j][row - first + r] = sets == 2 ? MM(add_epi32)(sum[0][r][j], sum[1][r][j]) : sum[0][r][j];
         }
-        NAME(finish_rows)(a, f, v, sums[0], 4, p->scale, first, px);
+        NAME(finish_rows)(a, f, v, sums[0], 4, p->scale, p->shift, first, px);
     }
 }
 
@@ -119,7 +119,7 @@ SPARSE_TILES(2)
 
 SPR_INLINE void NAME(sparse)(const spr_pw_q8_args *a, NAME(sparse_fn) *const *tiles, uint32_t most) {
     const spr_pw_q8_packed p = spr_pw_q8_packed_of(a->packed);
-    const NAME(finish) f = NAME(finish_of)(a);
+    const NAME(finish) f = NAME(finish_of)(a, p.starts);
     const uint32_t fit = NAME(TILE_BYTES) / (p.groups * sizeof(I));
     most = fit < 2 ? 2 : fit < most ? fit : most;
     uint32_t vectors = (a->px1 - a->px0 + LANES - 1) / LANES, px = a->px0;

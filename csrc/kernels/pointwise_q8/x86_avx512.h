@@ -5,6 +5,7 @@
 #define LANES 16
 #define MM(op) _mm512_##op
 #define MI(op) _mm512_##op##_si512
+#define AS_FLOAT(v) _mm512_castsi512_ps(v)
 #define REPEAT16(v) _mm512_broadcast_i32x4(v)
 #define ACT(x) ACT_##x
 #define ACT_consts spr_act_consts_avx512
