@@ -10,6 +10,7 @@ typedef struct depthwise {
     spr_window win;
     uint32_t channels;
     int wide;
+    int far; /* sums and scales beyond what quick ways of rounding can take */
     spr_q8 x_zero;
     spr_q8_finish finish;
     check_q8_image x, y, z;
@@ -111,9 +112,10 @@ static void make_depthwise(depthwise *d, check_rng *r) {
     check_q8_window(r, &d->win);
     d->channels = CHECK_PICK(r, channels);
     d->wide = check_chance(r, 4);
+    d->far = check_chance(r, 4);
     d->x_zero = (spr_q8)check_q8_zero(r);
     d->place = (check_place)check_below(r, 2);
-    d->has_z = check_chance(r, 4);
+    d->has_z = !d->far && check_chance(r, 4);
     spr_q8_finish *f = &d->finish;
     *f = (spr_q8_finish){.y_zero = check_q8_zero(r),
                          .lo = SPR_Q8_MIN,
@@ -122,9 +124,9 @@ static void make_depthwise(depthwise *d, check_rng *r) {
                          .z_zero = check_q8_zero(r),
                          .z_scale = check_uniform(r, 0.1f, 1)};
     f->act = (spr_act){.fn = SPR_FN_NONE};
-    if (check_chance(r, 3)) f->act = (spr_act){.fn = check_chance(r, 2)
-                                               ? SPR_FN_HARD_SWISH : SPR_FN_LEAKY_RELU, .a = 1.0f / 6, .b = 0.5f};
-    if (check_chance(r, 3))
+    if (!d->far && check_chance(r, 3))
+        f->act = (spr_act){.fn = check_chance(r, 2) ? SPR_FN_HARD_SWISH : SPR_FN_LEAKY_RELU, .a = 1.0f / 6, .b = 0.5f};
+    if (d->far || check_chance(r, 3))
         f->y_zero = SPR_Q8_MIN; /* as it is behind a relu; all numbers are allowed */
     else if (check_chance(r, 3))
         f->lo = f->y_zero;
@@ -138,10 +140,8 @@ static void make_depthwise(depthwise *d, check_rng *r) {
     float *scale = check_buffer(CHECK_VAL, d->channels * sizeof *scale, sizeof *scale, CHECK_END);
     for (size_t i = 0; i < d->channels * taps; i++)
         w[i] = (int16_t)(d->wide ? (int)check_below(r, 511) - 255 : (int)check_below(r, 256) - 128);
-    /* Some have sums and scales that go beyond what quick ways of rounding can take. */
-    const int far = check_chance(r, 4);
-    const int32_t reach = far ? 1 << (11 + check_below(r, 16)) : 2000;
-    const float quanta = far ? ldexpf(12, -(int)check_below(r, 26)) : 0.01f;
+    const int32_t reach = d->far ? 1 << (21 + check_below(r, 9)) : 2000;
+    const float quanta = d->far ? ldexpf(100, -(int)check_below(r, 29)) : 0.01f;
     for (uint32_t c = 0; c < d->channels; c++) {
         bias[c] = (int32_t)check_below(r, 2 * (uint32_t)reach) - reach;
         scale[c] = check_uniform(r, 0.1f, 1) * quanta;
@@ -156,8 +156,9 @@ void check_q8_depthwise(void) {
         char text[256];
         make_depthwise(&d, &rng);
         d.rng = rng;
-        const int n = snprintf(text, sizeof text, "case %u: %u channels, %s%s, %s, ", index, d.channels,
-                               d.wide ? "wide, " : "", spr_function_name(d.finish.act.fn), d.has_z ? "z" : "no z");
+        const int n = snprintf(text, sizeof text, "case %u: %u channels, %s%s%s, %s, ", index, d.channels,
+                               d.wide ? "wide, " : "", d.far ? "far, " : "", spr_function_name(d.finish.act.fn),
+                               d.has_z ? "z" : "no z");
         check_q8_describe(text + n, sizeof text - (size_t)n, &d.win);
         for (size_t i = 0; i < spr_kernel_count; i++)
             if (spr_kernels[i].cls == SPR_K_DWCONV_Q8 && check_wanted(i) && spr_kernels[i].dw_q8->match(&d.win))

@@ -14,6 +14,7 @@ typedef struct layer {
     float sparsity;
     int windows;  /* offsets are anywhere, as for convolutions */
     int extreme;  /* numbers at the ends of their range */
+    int far;      /* sums and scales beyond what quick ways of rounding can take */
     int residual; /* 0 none, 1 of its own, 2 in y */
     check_place place;
     spr_q8_finish finish;
@@ -55,10 +56,8 @@ static void make_weights(layer *l, check_rng *r) {
     const uint32_t lanes = (uint32_t)spr_round_up(l->m, SPR_PX);
     for (uint32_t g = 0; g < l->groups; g++)
         offset[g] = l->windows ? check_below(r, (uint32_t)(l->x_bytes / 4) - lanes + 1) : g * (uint32_t)l->x_stride;
-    /* Some have sums and scales that go beyond what quick ways of rounding can take. */
-    const int far = check_chance(r, 4);
-    const int32_t reach = far ? 1 << (15 + check_below(r, 12)) : 20000;
-    const float quanta = l->finish.to_float ? 1 : far ? ldexpf(12, -(int)check_below(r, 26)) : 0.003f;
+    const int32_t reach = l->far ? 1 << (21 + check_below(r, 9)) : 20000;
+    const float quanta = l->finish.to_float ? 1 : l->far ? ldexpf(100, -(int)check_below(r, 29)) : 0.003f;
     for (uint32_t row = 0; row < l->n; row++) {
         bias[row] = (int32_t)check_below(r, 2 * (uint32_t)reach) - reach;
         scale[row] = l->finish.to_float && check_chance(r, 2) ? 1 : check_uniform(r, 0.2f, 1) * quanta;
@@ -70,6 +69,11 @@ static void make_finish(layer *l, check_rng *r) {
     spr_q8_finish *f = &l->finish;
     *f = (spr_q8_finish){.y_zero = check_q8_zero(r), .z_zero = check_q8_zero(r), .lo = SPR_Q8_MIN, .hi = SPR_Q8_MAX,
                          .z_scale = check_uniform(r, 0.1f, 2), .to_float = check_chance(r, 3)};
+    if (l->far) {
+        f->y_zero = SPR_Q8_MIN;
+        f->to_float = 0;
+        return;
+    }
     do f->act = check_chance(r, 2) ? (spr_act){.fn = SPR_FN_NONE} : check_random_act(r);
     while (!SPR_ACT_IN_REGISTERS(f->act.fn) || (f->act.fn == SPR_FN_CLIP && !f->to_float));
     f->y_inv = check_uniform(r, 0.5f, 40);
@@ -112,8 +116,9 @@ static void make_layer(layer *l, uint32_t index, check_rng *r) {
     while ((1 - l->sparsity) * (float)l->groups < 2 && !check_chance(r, 6) && l->groups > 1);
     l->windows = check_chance(r, 3);
     l->extreme = check_chance(r, 8);
+    l->far = check_chance(r, 6);
     make_finish(l, r);
-    l->residual = l->finish.to_float ? (int)check_below(r, 2) : (int)check_below(r, 3);
+    l->residual = l->far ? 0 : l->finish.to_float ? (int)check_below(r, 2) : (int)check_below(r, 3);
     l->place = (check_place)check_below(r, 2);
     l->x_stride = plane_pixels(r, l->m);
     l->y_stride = plane_pixels(r, l->m);
@@ -287,9 +292,9 @@ void check_quantized_pointwise(void) {
         layer l;
         char text[256];
         make_layer(&l, index, &rng);
-        snprintf(text, sizeof text, "case %u: m %u, n %u, groups %u, sparsity %g, %s, %s%s%s%s%s", index, l.m, l.n,
+        snprintf(text, sizeof text, "case %u: m %u, n %u, groups %u, sparsity %g, %s, %s%s%s%s%s%s", index, l.m, l.n,
                  l.groups, l.sparsity, spr_function_name(l.finish.act.fn), l.finish.to_float ? "to float" : "to q8",
-                 residuals[l.residual], l.windows ? ", windows" : "", l.extreme ? ", extreme" : "",
+                 residuals[l.residual], l.windows ? ", windows" : "", l.extreme ? ", extreme" : "", l.far ? ", far" : "",
                  l.place == CHECK_END ? ", end" : ", start");
         for (size_t i = 0; i < spr_kernel_count; i++) {
             run r = {&l, rng};

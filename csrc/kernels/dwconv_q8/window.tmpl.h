@@ -65,9 +65,9 @@ static size_t NAME(size)(const spr_dw_q8_weights *w) {
 static int NAME(channels_start)(const spr_dw_q8_weights *w) {
     const size_t taps = (size_t)w->win.kh * w->win.kw;
     for (uint32_t c = 0; c < w->channels; c++) {
-        int64_t low = w->bias[c], high = low;
-        for (size_t i = 0; i < taps; i++) *(w->w[c * taps + i] < 0 ? &low : &high) += 255 * (int64_t)w->w[c * taps + i];
-        if (!spr_q8_row_starts(low, high, w->scale[c])) return 0;
+        int64_t positive = 0;
+        for (size_t i = 0; i < taps; i++) positive += w->w[c * taps + i] > 0 ? w->w[c * taps + i] : 0;
+        if (!spr_q8_row_starts(w->bias[c] + 255 * positive, w->scale[c])) return 0;
     }
     return 1;
 }

@@ -65,12 +65,10 @@ static head head_of(const spr_pw_q8_weights *w, const form *f) {
 
 uint32_t spr_pw_q8_rows_start(const spr_pw_q8_weights *w) {
     for (uint32_t row = 0; row < w->n; row++) {
-        int64_t low = w->bias[row], high = low;
-        for (size_t i = 0; i < (size_t)w->groups * SPR_Q8_GROUP; i++) {
-            const int64_t most = 255 * (int64_t)w->w[(size_t)row * w->groups * SPR_Q8_GROUP + i];
-            *(most < 0 ? &low : &high) += most;
-        }
-        if (!spr_q8_row_starts(low, high, w->scale[row])) return 0;
+        const int8_t *of_row = w->w + (size_t)row * w->groups * SPR_Q8_GROUP;
+        int64_t positive = 0;
+        for (size_t i = 0; i < (size_t)w->groups * SPR_Q8_GROUP; i++) positive += of_row[i] > 0 ? of_row[i] : 0;
+        if (!spr_q8_row_starts(w->bias[row] + 255 * positive, w->scale[row])) return 0;
     }
     return 1;
 }
