@@ -140,8 +140,9 @@ static void make_depthwise(depthwise *d, check_rng *r) {
     float *scale = check_buffer(CHECK_VAL, d->channels * sizeof *scale, sizeof *scale, CHECK_END);
     for (size_t i = 0; i < d->channels * taps; i++)
         w[i] = (int16_t)(d->wide ? (int)check_below(r, 511) - 255 : (int)check_below(r, 256) - 128);
+    static const float far[] = {100, 1, 0.01f, 1e-5f, 1e-6f};
     const int32_t reach = d->far ? 1 << (21 + check_below(r, 9)) : 2000;
-    const float quanta = d->far ? ldexpf(100, -(int)check_below(r, 29)) : 0.01f;
+    const float quanta = d->far ? CHECK_PICK(r, far) : 0.01f;
     for (uint32_t c = 0; c < d->channels; c++) {
         bias[c] = (int32_t)check_below(r, 2 * (uint32_t)reach) - reach;
         scale[c] = check_uniform(r, 0.1f, 1) * quanta;

@@ -56,8 +56,9 @@ static void make_weights(layer *l, check_rng *r) {
     const uint32_t lanes = (uint32_t)spr_round_up(l->m, SPR_PX);
     for (uint32_t g = 0; g < l->groups; g++)
         offset[g] = l->windows ? check_below(r, (uint32_t)(l->x_bytes / 4) - lanes + 1) : g * (uint32_t)l->x_stride;
+    static const float far[] = {100, 1, 0.01f, 1e-5f, 1e-6f};
     const int32_t reach = l->far ? 1 << (21 + check_below(r, 9)) : 20000;
-    const float quanta = l->finish.to_float ? 1 : l->far ? ldexpf(100, -(int)check_below(r, 29)) : 0.003f;
+    const float quanta = l->finish.to_float ? 1 : l->far ? CHECK_PICK(r, far) : 0.003f;
     for (uint32_t row = 0; row < l->n; row++) {
         bias[row] = (int32_t)check_below(r, 2 * (uint32_t)reach) - reach;
         scale[row] = l->finish.to_float && check_chance(r, 2) ? 1 : check_uniform(r, 0.2f, 1) * quanta;
