@@ -58,7 +58,8 @@ static int may_use_tiles(void) {
 
 /* Not __builtin_cpu_supports: that needs a constructor of libgcc to have run. */
 static uint32_t detect(void) {
-    enum { FMA = 1 << 12, OSXSAVE = 1 << 27, AVX2 = 1 << 5, AVX512_VBMI = 1 << 1, AVX512_VBMI2 = 1 << 6, AVX512_VNNI = 1 << 11 };
+    enum { FMA = 1 << 12, OSXSAVE = 1 << 27, AVX2 = 1 << 5, AVX512_VBMI = 1 << 1, AVX512_VBMI2 = 1 << 6,
+           AVX512_VNNI = 1 << 11 };
     const uint32_t avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31; /* F, DQ, BW, VL */
     const uint32_t amx = 1u << 24 | 1u << 25;                         /* TILE, INT8 */
     uint32_t a, b, c, d, features = 0;

@@ -1,8 +1,9 @@
-/* From sums to floats without converting, for the quantized kernels of x86 whose results are values saturated to 0 ... 255.
+/* From sums to floats without converting, for the quantized kernels of x86 whose results saturate to 0 ... 255.
  *
  * A sum of 0 ... 2^23 - 1 added to the bits of the float 2^23 is its fraction: read as a float it is 2^23 + sum, and
- * fma(2^23 + sum, scale, -2^23 scale) is sum * scale rounded once, just as converting and multiplying would give. Negative sums make
- * negative numbers or NaN, both of which become 0, and larger ones numbers at least as large, right if those are beyond 255. */
+ * fma(2^23 + sum, scale, -2^23 scale) is sum * scale rounded once, just as converting and multiplying would give.
+ * Negative sums make negative numbers or NaN, both of which become 0, and larger ones numbers at least as large, right
+ * if those are beyond 255. */
 #ifndef SPR_KERNELS_Q8_X86_H
 #define SPR_KERNELS_Q8_X86_H
 

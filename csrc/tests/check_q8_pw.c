@@ -295,7 +295,8 @@ void check_quantized_pointwise(void) {
         make_layer(&l, index, &rng);
         snprintf(text, sizeof text, "case %u: m %u, n %u, groups %u, sparsity %g, %s, %s%s%s%s%s%s", index, l.m, l.n,
                  l.groups, l.sparsity, spr_function_name(l.finish.act.fn), l.finish.to_float ? "to float" : "to q8",
-                 residuals[l.residual], l.windows ? ", windows" : "", l.extreme ? ", extreme" : "", l.far ? ", far" : "",
+                 residuals[l.residual], l.windows ? ", windows" : "", l.extreme ? ", extreme" : "",
+                 l.far ? ", far" : "",
                  l.place == CHECK_END ? ", end" : ", start");
         for (size_t i = 0; i < spr_kernel_count; i++) {
             run r = {&l, rng};

@@ -18,9 +18,9 @@
  *                           [4 channels][TAPS]
  *   DOT(sum, x, w)     sum += the products of each channel
  *   SUMS(p)            four int32, repeated
- *   finish_consts, finish_of(f, saturates), finish(a, consts, sum, scale, shift, c, y, z, n, stride)   rounds and stores
- *                      n <= PIXELS pixels, channels from c on. For a stride of 1 sum[i] has the pixels i, 4 + i ...;
- *                      for 2, sum[2 h + i] those of half h: i, 2 + i ... */
+ *   finish_consts, finish_of(f, saturates), finish(a, consts, sum, scale, shift, c, y, z, n, stride)   rounds and
+ *                      stores n <= PIXELS pixels, channels from c on. For a stride of 1 sum[i] has the pixels i, 4 + i
+ *                      ...; for 2, sum[2 h + i] those of half h: i, 2 + i ... */
 
 enum { NAME(MOST_ROWS) = 12 };
 

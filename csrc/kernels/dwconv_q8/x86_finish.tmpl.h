@@ -31,7 +31,7 @@ static SPR_NOINLINE void activate(const spr_q8_finish *f, uint32_t c, uint32_t c
 }
 
 /* The sums of pixels i, 4 + i ... in sum[i], or for a stride of 2 of the pixels i, 2 + i ... of half h in
-   sum[2 h + i]. scale is that of the channels, shift as in spr_pw_q8_packed and read only where the result saturates. */
+   sum[2 h + i]. scale is that of the channels, shift as in spr_pw_q8_packed and read only where results saturate. */
 SPR_INLINE void finish(const spr_dw_q8_args *a, const finish_consts *consts, const I *sum, const float *scale,
                        const float *shift, uint32_t c, spr_q8 *y, const spr_q8 *z, uint32_t n,
                        const uint32_t stride) {

@@ -1,6 +1,6 @@
 /* Quantized pointwise convolution with AMX: 16 rows times 16 pixels of sums in a tile, to which an instruction adds the
  * products of up to 16 groups of channels. Pixels of a group lie in memory as a row of its second operand wants them.
- * Zeros are multiplied like other weights; the sparse kernel reads fewer bytes from far away, and unpacks them in L1. */
+ * Zeros are multiplied like other weights; the sparse kernel reads fewer bytes from far away and unpacks them in L1. */
 #include "base/compiler.h"
 
 #if SPR_X86_64
@@ -22,7 +22,7 @@ typedef struct head {
     uint64_t stride;      /* uint32 [steps]: bytes between a step's groups, 0: not the same */
     uint64_t mask;        /* sparse: uint64 [rows / SIDE][steps][SIDE], which bytes of a line of weights are stored */
     uint64_t first;       /* sparse: uint32 [rows / SIDE], where a block's bytes begin in w */
-    uint64_t w;           /* [rows / SIDE][steps][SIDE][LINE], 4 * depth bytes of a line are used; sparse: without zeros */
+    uint64_t w;           /* [rows / SIDE][steps][SIDE][LINE], 4 * depth bytes of a line are used; sparse: not zeros */
     uint64_t end;
     uint32_t blocks, steps, depth, starts; /* the last as in spr_pw_q8_packed */
 } head;
@@ -30,7 +30,8 @@ typedef struct head {
 static head head_of(const spr_pw_q8_weights *w, int sparse) {
     head h = {.blocks = (w->n + SIDE - 1) / SIDE, .steps = (w->groups + SIDE - 1) / SIDE};
     h.depth = (w->groups + h.steps - 1) / h.steps;
-    const size_t rows = (size_t)h.blocks * SIDE, lines = rows * h.steps, weights = (size_t)w->n * w->groups * SPR_Q8_GROUP;
+    const size_t rows = (size_t)h.blocks * SIDE, lines = rows * h.steps;
+    const size_t weights = (size_t)w->n * w->groups * SPR_Q8_GROUP;
     size_t stored = 0;
     for (size_t i = 0; sparse && i < weights; i++) stored += w->w[i] != 0;
     h.bias = spr_round_up(sizeof h, LINE);
@@ -48,10 +49,12 @@ static head head_of(const spr_pw_q8_weights *w, int sparse) {
 static size_t size(const spr_pw_q8_weights *w) { return (size_t)head_of(w, 0).end; }
 static size_t sparse_size(const spr_pw_q8_weights *w) { return (size_t)head_of(w, 1).end; }
 
-/* Where sums start: [rows rounded up to SIDE][SIDE], each repeated for the pixels of a tile. Behind it two blocks of sparse weights, as
-   dense ones are packed. */
+/* Where sums start: [rows rounded up to SIDE][SIDE], each repeated for the pixels of a tile. Behind it two blocks of
+   sparse weights, as dense ones are packed. */
 static size_t scratch(const spr_pw_q8_weights *w) { return spr_round_up(w->n, SIDE) * LINE; }
-static size_t sparse_scratch(const spr_pw_q8_weights *w) { return scratch(w) + (size_t)2 * head_of(w, 1).steps * SIDE * LINE; }
+static size_t sparse_scratch(const spr_pw_q8_weights *w) {
+    return scratch(w) + (size_t)2 * head_of(w, 1).steps * SIDE * LINE;
+}
 
 /* First group of a step. */
 static uint32_t group_of(const spr_pw_q8_weights *w, const head *h, uint32_t step) {
@@ -59,7 +62,8 @@ static uint32_t group_of(const spr_pw_q8_weights *w, const head *h, uint32_t ste
 }
 
 /* A row's weights of a step as the tiles take them. `done`: groups of the steps before, which stay 0. */
-static void line_of(const spr_pw_q8_weights *w, const head *h, uint32_t row, uint32_t step, uint32_t done, int8_t *line) {
+static void line_of(const spr_pw_q8_weights *w, const head *h, uint32_t row, uint32_t step, uint32_t done,
+                    int8_t *line) {
     const uint32_t first = group_of(w, h, step);
     for (uint32_t i = done - first; row < w->n && i < h->depth; i++)
         memcpy(line + i * SPR_Q8_GROUP, w->w + ((size_t)row * w->groups + first + i) * SPR_Q8_GROUP, SPR_Q8_GROUP);
@@ -177,7 +181,8 @@ SPR_INLINE const char *pixels_of(const call *c, uint32_t step, uint32_t px, uint
 }
 
 /* One or two blocks of rows times one or two of pixels; w: weights of the first block. */
-SPR_INLINE void tile(const uint32_t rows, const uint32_t columns, const call *c, const char *w, uint32_t block, uint32_t px) {
+SPR_INLINE void tile(const uint32_t rows, const uint32_t columns, const call *c, const char *w, uint32_t block,
+                     uint32_t px) {
     SPR_ALIGNED(64) char copy[2][SIDE][LINE];
     __m512i sum[4][SIDE];
     const size_t next = (size_t)c->h.steps * SIDE * LINE;
@@ -222,7 +227,8 @@ static void tile_2x2(const call *c, const char *w, uint32_t block, uint32_t px) 
 
 /* As much of 2 x 2 tiles as there is before block1 and the end of the pixels. */
 static void any_tile(const call *c, const char *w, uint32_t block, uint32_t block1, uint32_t px) {
-    static void (*const tiles[2][2])(const call *, const char *, uint32_t, uint32_t) = {{tile_1x1, tile_1x2}, {tile_2x1, tile_2x2}};
+    static void (*const tiles[2][2])(const call *, const char *, uint32_t, uint32_t) = {{tile_1x1, tile_1x2},
+                                                                                     {tile_2x1, tile_2x2}};
     tiles[block + 1 < block1][px + SIDE < c->a->px1](c, w, block, px);
 }
 
