@@ -19,9 +19,12 @@ SPR_TARGET_PUSH("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
 #define TAP_MIN (-128)
 #define TAP_MAX 127
 #define ROWS_3 2
+#define ACROSS(k, s) ((s) == 2 && (k) == 3)
 #define ROWS_5 4
 #define LOAD(p) _mm512_loadu_si512(p)
 #define LOAD_MASKED(p, mask, other) _mm512_mask_loadu_epi32(other, mask, p)
+#define TRANSPOSE(v) \
+    _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)))
 #define REPEAT(pixel) _mm512_set1_epi32((int)(pixel))
 #define MASK_OF(lo, hi) mask_of(lo, hi)
 

@@ -16,6 +16,8 @@
  *   LOAD_WEIGHTS(p)    16 bytes, repeated
  *   INTERLEAVE(rows, out)   from TAPS vectors to four; out[i] has the pixels i, 4 + i, 8 + i ... each 16 bytes,
  *                           [4 channels][TAPS]
+ *   ACROSS(k, s)       whether dot products take taps of a row of the window instead: k <= TAPS, a stride of 2; then
+ *   TRANSPOSE(v)       from the vector of TAPS neighbouring pixels in each 16 bytes to [4 channels][TAPS]
  *   DOT(sum, x, w)     sum += the products of each channel
  *   SUMS(p)            four int32, repeated
  *   finish_consts, finish_of(f, saturates), finish(a, consts, sum, scale, shift, c, y, z, n, stride)   rounds and
@@ -73,7 +75,8 @@ static int NAME(channels_start)(const spr_dw_q8_weights *w) {
 }
 
 /* The number of parts and whether all channels start in 16 bytes, bias and scale of the channels, then
-   [group][part][chunk of TAPS input rows][column of the window] [output row][4 channels][TAPS]. */
+   [group][part][chunk of TAPS input rows][column of the window] [output row][4 channels][TAPS], or of windows taken
+   across [group][part][row of the window][4 channels][TAPS]. */
 static void NAME(pack)(const spr_dw_q8_weights *w, void *dst) {
     const uint32_t k = w->win.kh, s = w->win.sh, r = NAME(rows_at_a_time)(&w->win), chunks = NAME(chunks)(k, s, r);
     const size_t channels = NAME(channels_of)(w);
@@ -94,7 +97,8 @@ static void NAME(pack)(const spr_dw_q8_weights *w, void *dst) {
             for (int32_t part = 0; part < parts; part++) {
                 const int32_t now = rest > TAP_MAX ? TAP_MAX : rest < TAP_MIN ? TAP_MIN : rest;
                 const size_t at = ((((size_t)part * chunks + iy / TAPS) * k + x) * r + oy) * 4 + c % 4;
-                out[c / 4 * group + at * TAPS + iy % TAPS] = (TAP)now;
+                const size_t across = ((size_t)part * k + y) * 4 + c % 4;
+                out[c / 4 * group + (ACROSS(k, s) ? across * TAPS + x : at * TAPS + iy % TAPS)] = (TAP)now;
                 rest -= now;
             }
         }
@@ -113,12 +117,28 @@ typedef struct NAME(step) {
     const int8_t *weights;
 } NAME(step);
 
+/* The sums of PIXELS columns for a stride of 2, one row: every other pixel that is read starts a window, so that one
+   shuffle makes the operand of PIXELS / 4 of them. */
+SPR_INLINE void NAME(sums_across)(const uint32_t k, const uint32_t parts, const int inside, const NAME(step) *t,
+                                  int64_t at, V outside, S *sum) {
+    SPR_UNROLL for (uint32_t v = 0; v < 4; v++) {
+        const int64_t first = at + v / 2 * PIXELS + v % 2 * 2;
+        const MASK mask = MASK_OF(first < 0 ? -first : 0, t->a->win->iw - first);
+        SPR_UNROLL for (uint32_t y = 0; y < k; y++) {
+            const void *p = (const void *)((uintptr_t)t->row[y] + (uintptr_t)first * SPR_Q8_GROUP);
+            const V in = TRANSPOSE(inside ? LOAD(p) : LOAD_MASKED(p, mask, outside));
+            for (uint32_t part = 0; part < parts; part++)
+                DOT(sum[v], in, LOAD_WEIGHTS(t->weights + (part * k + y) * 16));
+        }
+    }
+}
+
 /* PIXELS columns of the output; inside: all that is read lies in the rows. */
 SPR_INLINE void NAME(columns)(const uint32_t k, const uint32_t s, const uint32_t r, const uint32_t parts,
                               const int inside, const NAME(step) * t, uint32_t px) {
     const spr_dw_q8_args *a = t->a;
     const spr_window *w = a->win;
-    const uint32_t chunks = NAME(chunks)(k, s, r), quads = (k - 1 + (s == 1 ? 3 : 2)) / 4 + 1;
+    const uint32_t chunks = ACROSS(k, s) ? 0 : NAME(chunks)(k, s, r), quads = (k - 1 + (s == 1 ? 3 : 2)) / 4 + 1;
     const int64_t at = (int64_t)px * s - w->pl;
     const V outside = REPEAT((uint8_t)a->x_zero * 0x01010101u);
     S sum[4][4];
@@ -130,6 +150,7 @@ SPR_INLINE void NAME(columns)(const uint32_t k, const uint32_t s, const uint32_t
             const int64_t first = at + b * PIXELS + 4 * q;
             mask[b][q] = MASK_OF(first < 0 ? -first : 0, w->iw - first);
         }
+    if (ACROSS(k, s)) NAME(sums_across)(k, parts, inside, t, at, outside, sum[0]);
     SPR_UNROLL for (uint32_t c = 0; c < chunks; c++) {
         V in[2][12];
         SPR_UNROLL for (uint32_t b = 0; b < s; b++)
