@@ -33,7 +33,6 @@ static const struct {
     {SPR_ISA_AVX512, SPR_ISA_AVX2, "avx512"},
     {SPR_ISA_VNNI, SPR_ISA_AVX512 | SPR_ISA_AVX2, "vnni"},
     {SPR_ISA_VBMI, SPR_ISA_AVX512 | SPR_ISA_AVX2, "vbmi"},
-    {SPR_ISA_VBMI2, SPR_ISA_AVX512 | SPR_ISA_AVX2, "vbmi2"},
     {SPR_ISA_AMX, SPR_ISA_VNNI | SPR_ISA_AVX512 | SPR_ISA_AVX2, "amx"},
 };
 
@@ -58,8 +57,7 @@ static int may_use_tiles(void) {
 
 /* Not __builtin_cpu_supports: that needs a constructor of libgcc to have run. */
 static uint32_t detect(void) {
-    enum { FMA = 1 << 12, OSXSAVE = 1 << 27, AVX2 = 1 << 5, AVX512_VBMI = 1 << 1, AVX512_VBMI2 = 1 << 6,
-           AVX512_VNNI = 1 << 11 };
+    enum { FMA = 1 << 12, OSXSAVE = 1 << 27, AVX2 = 1 << 5, AVX512_VBMI = 1 << 1, AVX512_VNNI = 1 << 11 };
     const uint32_t avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31; /* F, DQ, BW, VL */
     const uint32_t amx = 1u << 24 | 1u << 25;                         /* TILE, INT8 */
     uint32_t a, b, c, d, features = 0;
@@ -72,7 +70,6 @@ static uint32_t detect(void) {
         features |= SPR_ISA_AVX512;
         if (c & AVX512_VNNI) features |= SPR_ISA_VNNI;
         if (c & AVX512_VBMI) features |= SPR_ISA_VBMI;
-        if (c & AVX512_VBMI2) features |= SPR_ISA_VBMI2;
         if ((c & AVX512_VNNI) && (d & amx) == amx && (state & 0x60000) == 0x60000 && may_use_tiles())
             features |= SPR_ISA_AMX;
     }

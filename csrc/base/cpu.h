@@ -17,7 +17,6 @@ enum {
     SPR_ISA_AVX512 = 1 << 9,   /* F, BW, DQ, VL */
     SPR_ISA_VNNI = 1 << 10,    /* AVX-512 VNNI */
     SPR_ISA_VBMI = 1 << 12,    /* AVX-512 VBMI */
-    SPR_ISA_VBMI2 = 1 << 13,   /* AVX-512 VBMI2 */
     SPR_ISA_AMX = 1 << 11,     /* AMX-TILE, AMX-INT8, and the system lets us use them */
 };
 

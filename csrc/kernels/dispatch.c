@@ -36,7 +36,6 @@
 #define FN_VNNI FN_AVX2
 #define FN_VBMI FN_AVX2
 #define FN_AMX FN_AVX2
-#define FN_AMX_VBMI2 FN_AVX2
 
 #define ISA_REF SPR_ISA_REF
 #define ISA_NEON SPR_ISA_NEON
@@ -51,7 +50,6 @@
 #define ISA_VNNI (SPR_ISA_AVX2 | SPR_ISA_AVX512 | SPR_ISA_VNNI)
 #define ISA_VBMI (SPR_ISA_AVX2 | SPR_ISA_AVX512 | SPR_ISA_VBMI)
 #define ISA_AMX (ISA_VNNI | SPR_ISA_AMX)
-#define ISA_AMX_VBMI2 (ISA_AMX | SPR_ISA_VBMI2)
 
 #define PW(cls, name, isa, fn, packing, step, cost) spr_pw_fn fn; extern const spr_pw_packing packing;
 #define FC(cls, name, isa, fn, packing, step, cost) spr_fc_fn fn; extern const spr_pw_packing packing;

@@ -1,6 +1,6 @@
-/* Quantized pointwise convolution with AMX: 16 rows times 16 pixels of sums in a tile, to which an instruction adds the
- * products of up to 16 groups of channels. Pixels of a group lie in memory as a row of its second operand wants them.
- * Zeros are multiplied like other weights; the sparse kernel reads fewer bytes from far away and unpacks them in L1. */
+/* Quantized dense pointwise convolution with AMX: 16 rows times 16 pixels of sums in a tile, to which an instruction
+ * adds the products of up to 16 groups of channels. Pixels of a group lie in memory as a row of its second operand
+ * wants them. */
 #include "base/compiler.h"
 
 #if SPR_X86_64
@@ -20,81 +20,37 @@ typedef struct head {
     uint64_t scale, shift;
     uint64_t offset;      /* uint32 [steps][depth], pixels */
     uint64_t stride;      /* uint32 [steps]: bytes between a step's groups, 0: not the same */
-    uint64_t mask;        /* sparse: uint64 [rows / SIDE][steps][SIDE], which bytes of a line of weights are stored */
-    uint64_t first;       /* sparse: uint32 [rows / SIDE], where a block's bytes begin in w */
-    uint64_t w;           /* [rows / SIDE][steps][SIDE][LINE], 4 * depth bytes of a line are used; sparse: not zeros */
+    uint64_t w;           /* [rows / SIDE][steps][SIDE][LINE], the first 4 * depth bytes of a line are used */
     uint64_t end;
     uint32_t blocks, steps, depth, starts; /* the last as in spr_pw_q8_packed */
 } head;
 
-static head head_of(const spr_pw_q8_weights *w, int sparse) {
+static head head_of(const spr_pw_q8_weights *w) {
     head h = {.blocks = (w->n + SIDE - 1) / SIDE, .steps = (w->groups + SIDE - 1) / SIDE};
     h.depth = (w->groups + h.steps - 1) / h.steps;
-    const size_t rows = (size_t)h.blocks * SIDE, lines = rows * h.steps;
-    const size_t weights = (size_t)w->n * w->groups * SPR_Q8_GROUP;
-    size_t stored = 0;
-    for (size_t i = 0; sparse && i < weights; i++) stored += w->w[i] != 0;
+    const size_t rows = (size_t)h.blocks * SIDE;
     h.bias = spr_round_up(sizeof h, LINE);
     h.scale = h.bias + rows * sizeof(int32_t);
     h.shift = h.scale + rows * sizeof(float);
     h.offset = h.shift + rows * sizeof(float);
     h.stride = h.offset + spr_round_up((size_t)h.steps * h.depth * sizeof(uint32_t), LINE);
-    h.mask = h.stride + spr_round_up(h.steps * sizeof(uint32_t), LINE);
-    h.first = h.mask + (sparse ? spr_round_up(lines * sizeof(uint64_t), LINE) : 0);
-    h.w = h.first + (sparse ? spr_round_up(h.blocks * sizeof(uint32_t), LINE) : 0);
-    h.end = h.w + (sparse ? stored + LINE : lines * LINE); /* whole lines are read */
+    h.w = h.stride + spr_round_up(h.steps * sizeof(uint32_t), LINE);
+    h.end = h.w + (size_t)h.blocks * h.steps * SIDE * LINE;
     return h;
 }
 
-static size_t size(const spr_pw_q8_weights *w) { return (size_t)head_of(w, 0).end; }
-static size_t sparse_size(const spr_pw_q8_weights *w) { return (size_t)head_of(w, 1).end; }
+static size_t size(const spr_pw_q8_weights *w) { return (size_t)head_of(w).end; }
 
-/* Where sums start: [rows rounded up to SIDE][SIDE], each repeated for the pixels of a tile. Behind it two blocks of
-   sparse weights, as dense ones are packed. */
+/* Where sums start: [rows rounded up to SIDE][SIDE], each repeated for the pixels of a tile. */
 static size_t scratch(const spr_pw_q8_weights *w) { return spr_round_up(w->n, SIDE) * LINE; }
-static size_t sparse_scratch(const spr_pw_q8_weights *w) {
-    return scratch(w) + (size_t)2 * head_of(w, 1).steps * SIDE * LINE;
-}
 
 /* First group of a step. */
 static uint32_t group_of(const spr_pw_q8_weights *w, const head *h, uint32_t step) {
     return step * h->depth + h->depth <= w->groups ? step * h->depth : w->groups - h->depth;
 }
 
-/* A row's weights of a step as the tiles take them. `done`: groups of the steps before, which stay 0. */
-static void line_of(const spr_pw_q8_weights *w, const head *h, uint32_t row, uint32_t step, uint32_t done,
-                    int8_t *line) {
-    const uint32_t first = group_of(w, h, step);
-    for (uint32_t i = done - first; row < w->n && i < h->depth; i++)
-        memcpy(line + i * SPR_Q8_GROUP, w->w + ((size_t)row * w->groups + first + i) * SPR_Q8_GROUP, SPR_Q8_GROUP);
-}
-
-static void pack_weights(const spr_pw_q8_weights *w, const head *h, int sparse, char *p) {
-    uint64_t *mask = (uint64_t *)(p + h->mask);
-    int8_t *out = (int8_t *)(p + h->w);
-    for (uint32_t block = 0; block < h->blocks; block++) {
-        if (sparse) ((uint32_t *)(p + h->first))[block] = (uint32_t)(out - (int8_t *)(p + h->w));
-        for (uint32_t step = 0, done = 0; step < h->steps; done = group_of(w, h, step++) + h->depth)
-            for (uint32_t row = block * SIDE; row < (block + 1) * SIDE; row++) {
-                int8_t line[LINE] = {0};
-                line_of(w, h, row, step, done, line);
-                for (uint32_t i = 0; sparse && i < LINE; i++) {
-                    if (!line[i]) continue;
-                    *mask |= (uint64_t)1 << i;
-                    *out++ = line[i];
-                }
-                if (sparse) {
-                    mask++;
-                    continue;
-                }
-                memcpy(out, line, LINE);
-                out += LINE;
-            }
-    }
-}
-
-static void pack_any(const spr_pw_q8_weights *w, int sparse, void *dst) {
-    head h = head_of(w, sparse);
+static void pack(const spr_pw_q8_weights *w, void *dst) {
+    head h = head_of(w);
     h.starts = spr_pw_q8_rows_start(w);
     char *p = dst;
     uint32_t *offset = (uint32_t *)(p + h.offset), *stride = (uint32_t *)(p + h.stride);
@@ -103,7 +59,7 @@ static void pack_any(const spr_pw_q8_weights *w, int sparse, void *dst) {
     memcpy(p + h.bias, w->bias, w->n * sizeof *w->bias);
     memcpy(p + h.scale, w->scale, w->n * sizeof *w->scale);
     for (uint32_t row = 0; row < w->n; row++) ((float *)(p + h.shift))[row] = -SPR_Q8_START_VALUE * w->scale[row];
-    for (uint32_t step = 0; step < h.steps; step++) {
+    for (uint32_t step = 0, done = 0; step < h.steps; step++) {
         const uint32_t first = group_of(w, &h, step), *of = w->offset + first;
         int even = h.depth == 1 || of[1] > of[0];
         for (uint32_t i = 0; i < h.depth; i++) {
@@ -111,30 +67,16 @@ static void pack_any(const spr_pw_q8_weights *w, int sparse, void *dst) {
             even = even && of[i] - of[0] == i * (h.depth > 1 ? of[1] - of[0] : 0);
         }
         stride[step] = !even ? 0 : h.depth == 1 ? LINE : (of[1] - of[0]) * SPR_Q8_GROUP;
+        for (uint32_t row = 0; row < w->n; row++) {
+            char *line = p + h.w + (((size_t)(row / SIDE) * h.steps + step) * SIDE + row % SIDE) * LINE;
+            for (uint32_t i = done - first; i < h.depth; i++) /* groups of the step before stay 0 */
+                memcpy(line + i * 4, w->w + ((size_t)row * w->groups + first + i) * 4, 4);
+        }
+        done = first + h.depth;
     }
-    pack_weights(w, &h, sparse, p);
 }
-
-static void pack(const spr_pw_q8_weights *w, void *dst) { pack_any(w, 0, dst); }
-static void sparse_pack(const spr_pw_q8_weights *w, void *dst) { pack_any(w, 1, dst); }
 
 const spr_pw_q8_packing spr_pack_pw_dense_q8_amx = {size, pack, scratch};
-const spr_pw_q8_packing spr_pack_pw_csr_q8_amx = {sparse_size, sparse_pack, sparse_scratch};
-
-SPR_TARGET_PUSH("avx512f,avx512bw,avx512vbmi2,popcnt")
-
-/* A block of rows as dense weights. */
-static void unpack(const char *packed, const head *h, uint32_t block, char *out) {
-    const uint32_t lines = h->steps * SIDE;
-    const uint64_t *mask = (const uint64_t *)(packed + h->mask) + (size_t)block * lines;
-    const char *w = packed + h->w + ((const uint32_t *)(packed + h->first))[block];
-    for (uint32_t i = 0; i < lines; i++, out += LINE) {
-        _mm512_store_si512(out, _mm512_maskz_expand_epi8(mask[i], _mm512_loadu_si512(w)));
-        w += _mm_popcnt_u64(mask[i]);
-    }
-}
-
-SPR_TARGET_POP
 
 SPR_TARGET_PUSH("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-int8")
 
@@ -165,6 +107,7 @@ typedef struct call {
     const char *start; /* of sums */
     const float *scale, *shift;
     const uint32_t *offset, *stride;
+    const char *w;
 } call;
 
 /* Where the pixels of a step lie, and how far apart its groups are; copied into `copy` where that varies. */
@@ -180,13 +123,12 @@ SPR_INLINE const char *pixels_of(const call *c, uint32_t step, uint32_t px, uint
     return copy[0];
 }
 
-/* One or two blocks of rows times one or two of pixels; w: weights of the first block. */
-SPR_INLINE void tile(const uint32_t rows, const uint32_t columns, const call *c, const char *w, uint32_t block,
-                     uint32_t px) {
+/* One or two blocks of rows times one or two of pixels. */
+SPR_INLINE void tile(const uint32_t rows, const uint32_t columns, const call *c, uint32_t block, uint32_t px) {
     SPR_ALIGNED(64) char copy[2][SIDE][LINE];
     __m512i sum[4][SIDE];
     const size_t next = (size_t)c->h.steps * SIDE * LINE;
-    const char *start = c->start + (size_t)block * SIDE * LINE;
+    const char *w = c->w + block * next, *start = c->start + (size_t)block * SIDE * LINE;
     _tile_loadd(0, start, LINE);
     if (columns > 1) _tile_loadd(1, start, LINE);
     if (rows > 1) _tile_loadd(2, start + SIDE * LINE, LINE);
@@ -197,15 +139,15 @@ SPR_INLINE void tile(const uint32_t rows, const uint32_t columns, const call *c,
         _tile_loadd(4, w, LINE);
         _tile_loadd(6, x_0, stride_0);
         _tile_dpbsud(0, 4, 6);
+        if (rows > 1) {
+            _tile_loadd(5, w + next, LINE);
+            _tile_dpbsud(2, 5, 6);
+        }
         if (columns > 1) {
             const char *x_1 = pixels_of(c, step, px + SIDE, &stride_1, copy[1]);
             _tile_loadd(7, x_1, stride_1);
             _tile_dpbsud(1, 4, 7);
-        }
-        if (rows > 1) {
-            _tile_loadd(5, w + next, LINE);
-            _tile_dpbsud(2, 5, 6);
-            if (columns > 1) _tile_dpbsud(3, 5, 7);
+            if (rows > 1) _tile_dpbsud(3, 5, 7);
         }
     }
     _tile_stored(0, sum[0], LINE);
@@ -220,19 +162,18 @@ SPR_INLINE void tile(const uint32_t rows, const uint32_t columns, const call *c,
     }
 }
 
-static void tile_1x1(const call *c, const char *w, uint32_t block, uint32_t px) { tile(1, 1, c, w, block, px); }
-static void tile_1x2(const call *c, const char *w, uint32_t block, uint32_t px) { tile(1, 2, c, w, block, px); }
-static void tile_2x1(const call *c, const char *w, uint32_t block, uint32_t px) { tile(2, 1, c, w, block, px); }
-static void tile_2x2(const call *c, const char *w, uint32_t block, uint32_t px) { tile(2, 2, c, w, block, px); }
+static void tile_1x1(const call *c, uint32_t block, uint32_t px) { tile(1, 1, c, block, px); }
+static void tile_1x2(const call *c, uint32_t block, uint32_t px) { tile(1, 2, c, block, px); }
+static void tile_2x1(const call *c, uint32_t block, uint32_t px) { tile(2, 1, c, block, px); }
+static void tile_2x2(const call *c, uint32_t block, uint32_t px) { tile(2, 2, c, block, px); }
 
 /* As much of 2 x 2 tiles as there is before block1 and the end of the pixels. */
-static void any_tile(const call *c, const char *w, uint32_t block, uint32_t block1, uint32_t px) {
-    static void (*const tiles[2][2])(const call *, const char *, uint32_t, uint32_t) = {{tile_1x1, tile_1x2},
-                                                                                     {tile_2x1, tile_2x2}};
-    tiles[block + 1 < block1][px + SIDE < c->a->px1](c, w, block, px);
+static void any_tile(const call *c, uint32_t block, uint32_t block1, uint32_t px) {
+    static void (*const tiles[2][2])(const call *, uint32_t, uint32_t) = {{tile_1x1, tile_1x2}, {tile_2x1, tile_2x2}};
+    tiles[block + 1 < block1][px + SIDE < c->a->px1](c, block, px);
 }
 
-static call begin(const spr_pw_q8_args *a) {
+void spr_pw_dense_q8_amx(const spr_pw_q8_args *a) {
     const char *p = a->packed;
     call c = {.a = a, .start = a->scratch};
     memcpy(&c.h, p, sizeof c.h);
@@ -241,38 +182,19 @@ static call begin(const spr_pw_q8_args *a) {
     c.shift = (const float *)(p + c.h.shift);
     c.offset = (const uint32_t *)(p + c.h.offset);
     c.stride = (const uint32_t *)(p + c.h.stride);
+    c.w = p + c.h.w;
+    const uint32_t block0 = a->row0 / SIDE, block1 = (a->row1 + SIDE - 1) / SIDE;
     const int32_t *bias = (const int32_t *)(p + c.h.bias);
-    for (uint32_t row = a->row0 / SIDE * SIDE; row < spr_round_up(a->row1, SIDE); row++)
+    for (uint32_t row = block0 * SIDE; row < block1 * SIDE; row++)
         _mm512_store_si512((char *)a->scratch + (size_t)row * LINE, _mm512_set1_epi32(bias[row] + c.finish.start));
     written(a->scratch);
     configure(c.h.depth);
-    return c;
-}
-
-void spr_pw_dense_q8_amx(const spr_pw_q8_args *a) {
-    const call c = begin(a);
-    const uint32_t block0 = a->row0 / SIDE, block1 = (a->row1 + SIDE - 1) / SIDE;
-    const char *w = (const char *)a->packed + c.h.w;
-    const size_t next = (size_t)c.h.steps * SIDE * LINE;
     if (block1 - block0 < (a->px1 - a->px0) / SIDE) /* what is read again for each of the others is to be the smaller */
         for (uint32_t px = a->px0; px < a->px1; px += 2 * SIDE)
-            for (uint32_t block = block0; block < block1; block += 2) any_tile(&c, w + block * next, block, block1, px);
+            for (uint32_t block = block0; block < block1; block += 2) any_tile(&c, block, block1, px);
     else
         for (uint32_t block = block0; block < block1; block += 2)
-            for (uint32_t px = a->px0; px < a->px1; px += 2 * SIDE) any_tile(&c, w + block * next, block, block1, px);
-    _tile_release();
-}
-
-void spr_pw_csr_q8_amx(const spr_pw_q8_args *a) {
-    const call c = begin(a);
-    const uint32_t block1 = (a->row1 + SIDE - 1) / SIDE;
-    const size_t next = (size_t)c.h.steps * SIDE * LINE;
-    char *const w = (char *)a->scratch + (size_t)c.h.blocks * SIDE * LINE;
-    for (uint32_t block = a->row0 / SIDE; block < block1; block += 2) {
-        for (uint32_t i = 0; i < 2 && block + i < block1; i++) unpack(a->packed, &c.h, block + i, w + i * next);
-        written(w);
-        for (uint32_t px = a->px0; px < a->px1; px += 2 * SIDE) any_tile(&c, w, block, block1, px);
-    }
+            for (uint32_t px = a->px0; px < a->px1; px += 2 * SIDE) any_tile(&c, block, block1, px);
     _tile_release();
 }
 
