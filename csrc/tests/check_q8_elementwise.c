@@ -95,6 +95,13 @@ static void e_body(size_t k, void *context) {
     e_same(e);
 }
 
+/* A number at, or next to, the middle of two quanta. */
+static float near_tie(check_rng *r, float scale) {
+    const float middle = ((float)check_below(r, 300) - 149.5f) * scale;
+    const int way = (int)check_below(r, 3);
+    return way == 0 ? middle : nextafterf(middle, way == 1 ? INFINITY : -INFINITY);
+}
+
 static void make_elementwise(elementwise *e, spr_kernel_class cls, check_rng *r) {
     static const uint16_t lengths[] = {1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 25, 31, 33, 49, 64, 100, 257, MOST};
     static const spr_binary functions[] = {SPR_BIN_ADD, SPR_BIN_ADD, SPR_BIN_SUB, SPR_BIN_MUL};
@@ -103,7 +110,8 @@ static void make_elementwise(elementwise *e, spr_kernel_class cls, check_rng *r)
     memset(e, 0, sizeof *e);
     e->cls = cls;
     e->n = CHECK_PICK(r, lengths);
-    e->scale = check_uniform(r, 0.005f, 0.1f);
+    static const float scales[] = {1, 1, 1, 1, 1, 1, 1e-25f, 1e25f};
+    e->scale = check_uniform(r, 0.005f, 0.1f) * (cls == SPR_K_QUANTIZE_Q8 ? CHECK_PICK(r, scales) : 1);
     e->f = (spr_binary_q8){.f = CHECK_PICK(r, functions),
                            .a_scale = check_uniform(r, 0.2f, 1.5f),
                            .b_scale = check_uniform(r, 0.2f, 1.5f),
@@ -128,7 +136,9 @@ static void make_elementwise(elementwise *e, spr_kernel_class cls, check_rng *r)
         e->plane[i] = check_buffer(slots[i], e->n * sizeof(float), 4, place);
         for (size_t p = 0; p < MOST; p++)
             e->plane0[i][p] = check_chance(r, 50)   ? NAN
+                              : check_chance(r, 50) ? (check_chance(r, 2) ? INFINITY : -INFINITY)
                               : check_chance(r, 20) ? check_uniform(r, -1e30f, 1e30f)
+                              : check_chance(r, 2)  ? near_tie(r, e->scale)
                                                     : check_uniform(r, -9, 9);
     }
 }

@@ -14,7 +14,7 @@
  *   spr_vmask_below(n)             mask of the first n lanes, for spr_vand(v, mask) (NEON only)
  *   spr_w, SPR_W_LOAD(w, p, n)     n floats as multipliers, n a constant (NEON only)
  *   spr_vfma_w(acc, x, &w, i)      acc + x * w[i], i a constant (NEON only); spr_vmul_w0(x, &w) is x * w[0]
- *   spr_vmaxc(x, c)                maximum, NaN if x is; c is a number
+ *   spr_vmaxc(x, c) spr_vminc(x, c)   maximum, minimum, NaN if x is; c is a number
  *   SPR_ACT(name)                  a function or type of unary/act_<isa>.h
  *   spr_vact, spr_vact_load(), spr_vact_each(), spr_vfinish()   see vec_finish.h */
 #ifndef SPR_KERNELS_CONV_VEC_H

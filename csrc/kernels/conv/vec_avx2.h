@@ -34,6 +34,7 @@ SPR_INLINE spr_v spr_vadd(spr_v a, spr_v b) { return _mm256_add_ps(a, b); }
 SPR_INLINE spr_v spr_vmul(spr_v a, spr_v b) { return _mm256_mul_ps(a, b); }
 SPR_INLINE spr_v spr_vdiv(spr_v a, spr_v b) { return _mm256_div_ps(a, b); }
 SPR_INLINE spr_v spr_vmaxc(spr_v x, spr_v c) { return _mm256_max_ps(c, x); }
+SPR_INLINE spr_v spr_vminc(spr_v x, spr_v c) { return _mm256_min_ps(c, x); }
 SPR_INLINE spr_v spr_vmaxn(spr_v acc, spr_v x) { /* max(acc, x) is x if either is NaN */
     return _mm256_blendv_ps(_mm256_max_ps(acc, x), acc, _mm256_cmp_ps(acc, acc, _CMP_UNORD_Q));
 }

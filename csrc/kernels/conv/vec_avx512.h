@@ -27,6 +27,7 @@ SPR_INLINE spr_v spr_vadd(spr_v a, spr_v b) { return _mm512_add_ps(a, b); }
 SPR_INLINE spr_v spr_vmul(spr_v a, spr_v b) { return _mm512_mul_ps(a, b); }
 SPR_INLINE spr_v spr_vdiv(spr_v a, spr_v b) { return _mm512_div_ps(a, b); }
 SPR_INLINE spr_v spr_vmaxc(spr_v x, spr_v c) { return _mm512_max_ps(c, x); }
+SPR_INLINE spr_v spr_vminc(spr_v x, spr_v c) { return _mm512_min_ps(c, x); }
 SPR_INLINE spr_v spr_vmaxn(spr_v acc, spr_v x) { /* max(acc, x) is x if either is NaN */
     return _mm512_mask_max_ps(acc, _mm512_cmp_ps_mask(acc, acc, _CMP_ORD_Q), acc, x);
 }

@@ -41,6 +41,7 @@ SPR_INLINE spr_v spr_vadd(spr_v a, spr_v b) { return vaddq_f32(a, b); }
 SPR_INLINE spr_v spr_vmul(spr_v a, spr_v b) { return vmulq_f32(a, b); }
 SPR_INLINE spr_v spr_vdiv(spr_v a, spr_v b) { return spr_neon_div(a, b); }
 SPR_INLINE spr_v spr_vmaxc(spr_v x, spr_v c) { return vmaxq_f32(x, c); }
+SPR_INLINE spr_v spr_vminc(spr_v x, spr_v c) { return vminq_f32(x, c); }
 SPR_INLINE spr_v spr_vmaxn(spr_v acc, spr_v x) { return vmaxq_f32(acc, x); }
 SPR_INLINE void spr_vsplit(spr_v a, spr_v b, spr_v *even, spr_v *odd) {
     *even = spr_neon_even(a, b);

@@ -66,11 +66,34 @@ void SPR_Q_NAME(spr_table_q8)(const spr_q8 *x, spr_q8 *y, size_t n, const spr_q8
     if (p < n) spr_qstore_n(y + 4 * p, spr_qlookup(spr_qload_n(x + 4 * p, n - p, spr_qset32(0)), &t), n - p);
 }
 
+/* To divide floats by one number, up to where bytes saturate: times its inverse, corrected twice by what is left
+   (Markstein's theorem: if the inverse is rounded correctly, the second is the quotient as division rounds it). */
+typedef struct SPR_Q_NAME(divisor) {
+    spr_v by, minus, inverse, most, least;
+    int usual; /* the inverse and what is left are normal numbers */
+} SPR_Q_NAME(divisor);
+
+SPR_INLINE SPR_Q_NAME(divisor) SPR_Q_NAME(divisor_of)(float by) {
+    return (SPR_Q_NAME(divisor)){.by = spr_vset(by),
+                                 .minus = spr_vset(-by),
+                                 .inverse = spr_vset(1 / by),
+                                 .most = spr_vset(1024 * by),
+                                 .least = spr_vset(-1024 * by),
+                                 .usual = by > 1e-20f && by < 1e20f};
+}
+
+SPR_INLINE spr_v SPR_Q_NAME(quotient)(spr_v x, const SPR_Q_NAME(divisor) * d) {
+    if (!d->usual) return spr_vdiv(x, d->by);
+    x = spr_vminc(spr_vmaxc(x, d->least), d->most); /* infinities would become NaN */
+    const spr_v near = spr_vmul(x, d->inverse), nearer = spr_vfma(near, spr_vfma(x, near, d->minus), d->inverse);
+    return spr_vfma(nearer, spr_vfma(x, nearer, d->minus), d->inverse);
+}
+
 void SPR_Q_NAME(spr_quantize_q8)(const float *const x[4], spr_q8 *y, size_t n, float scale, int32_t zero) {
     static const float none[SPR_VL];
     const float *plane[4];
     size_t step[4], p = 0;
-    const spr_v s = spr_vset(scale);
+    const SPR_Q_NAME(divisor) s = SPR_Q_NAME(divisor_of)(scale);
     const spr_qbounds bounds = spr_qbounds_of(zero, SPR_Q8_MIN, SPR_Q8_MAX);
     for (int i = 0; i < 4; i++) {
         plane[i] = x[i] ? x[i] : none;
@@ -79,12 +102,12 @@ void SPR_Q_NAME(spr_quantize_q8)(const float *const x[4], spr_q8 *y, size_t n, f
     for (; p + SPR_VL <= n; p += SPR_VL) {
         spr_v v[4];
         SPR_UNROLL
-        for (int i = 0; i < 4; i++) v[i] = spr_vdiv(spr_vload(plane[i] + p * step[i]), s);
+        for (int i = 0; i < 4; i++) v[i] = SPR_Q_NAME(quotient)(spr_vload(plane[i] + p * step[i]), &s);
         spr_qstore(y + 4 * p, spr_qjoin(v, &bounds));
     }
     if (p == n) return;
     spr_v v[4];
-    for (int i = 0; i < 4; i++) v[i] = spr_vdiv(spr_vload_n(plane[i] + p * step[i], n - p), s);
+    for (int i = 0; i < 4; i++) v[i] = SPR_Q_NAME(quotient)(spr_vload_n(plane[i] + p * step[i], n - p), &s);
     spr_qstore_n(y + 4 * p, spr_qjoin(v, &bounds), n - p);
 }
 
