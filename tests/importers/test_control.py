@@ -103,6 +103,37 @@ def test_while():
     same(model_of(nodes, {"y": TensorProto.FLOAT, "rows": TensorProto.FLOAT, "k": TensorProto.INT64}))
 
 
+@pytest.mark.parametrize("batch, dims", [(1, (1, None, None, 4)), (2, (2, None, None, 4)), (2, (2, 5, 6, 4))])
+def test_images_of_a_batch(batch, dims):
+    """As TensorFlow's detectors have it: a loop over the images, limited by nothing but its condition, with boxes whose number
+    is known when it has run. Only the batch has to be fixed."""
+    each = [node("Gather", "x k", "image"), node("Reshape", "image rows", "boxes"), node("Unsqueeze", "boxes axis", "boxes3"),
+            node("Slice", "boxes begin first last", "score"), node("Reshape", "score flat", "scores"),
+            node("NonMaxSuppression", "boxes3 scores most iou", "found"), node("Gather", "found i2", "index", axis=1),
+            node("Gather", "boxes index", "kept"), node("Add", "k i1", "next"), node("Less", "next batch", "more"),
+            node("And", "more cin", "cout")]
+    nodes = [node("Shape", "x", "shape"), node("Cast", "shape", "small", to=TensorProto.INT32),
+             node("Slice", "small begin first begin", "some"), node("Squeeze", "some", "one"),
+             node("Cast", "one", "batch", to=TensorProto.INT64), node("Loop", "limit true i0", "k y", body=graph(
+                 each, "#it ?cin #k", "?cout #next kept"))]
+    model = make_model(nodes, {"x": dims}, ["y"], INTS | {
+        "rows": np.array([-1, 4]), "axis": np.array([0]), "begin": np.array([0]), "first": np.array([1]), "last": np.array([1]),
+        "flat": np.array([1, 1, -1]), "most": np.array([3]), "iou": np.float32(0.5), "limit": np.int64(2**31 - 1)}, 13)
+    x = np.random.default_rng(batch).uniform(0, 1, (batch, 5, 6, 4)).astype(np.float32)
+    x[..., 2:] += 1
+    session = sr.Session(sr.convert(model).data, input_shapes={"x": x.shape})
+    np.testing.assert_array_equal(session.run(None, {"x": x})[0], reference(model, {"x": x})["y"])
+
+
+def test_what_decides_lies_behind_something_unsupported():
+    """Only the latter is told."""
+    nodes = [helper.make_node("Det", ["x"], ["d"], "it"), node("Shape", "d", "sh"), node("Size", "sh", "n"),
+             node("Loop", "n true x", "y parts", body=body())]
+    with pytest.raises(sr.UnsupportedError, match=r"'it' \(Det\): operator") as error:
+        sr.convert(model_of(nodes, shape=(3, 3)))
+    assert "turns" not in str(error.value)
+
+
 def test_while_something_that_is_fed():
     nodes = [node("Add", "v x", "sum"), node("ReduceSum", "sum", "s", keepdims=0), node("Less", "s zero", "cout")]
     inner = graph(nodes, "#it ?cin v", "?cout sum")

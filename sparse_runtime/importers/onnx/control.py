@@ -33,14 +33,17 @@ def control_flow(importer: Importer, node: onnx.NodeProto, inputs: Sequence[Item
     for name in {"If": ("then_branch", "else_branch")}.get(node.op_type, ("body",)):
         if not isinstance(attrs.get(name), onnx.GraphProto):
             raise ModelFormatError(f"attribute {name} is missing")
-    return {"If": _if, "Loop": _loop, "Scan": _scan}[node.op_type](importer, node, list(inputs), attrs)
+    try:
+        return {"If": _if, "Loop": _loop, "Scan": _scan}[node.op_type](importer, node, list(inputs), attrs)
+    except _Moot:
+        return [None] * len(node.output)
 
 
 # ---- If --------------------------------------------------------------------------------------------------------------
 
 
 def _if(importer: Importer, node: onnx.NodeProto, inputs: list[Item], attrs: dict[str, Any]) -> list[Item]:
-    known = importer.contents(inputs[0])
+    known = _known(importer, inputs[0])
     if known is not None:
         return _Body(importer, attrs["then_branch" if _true(known) else "else_branch"]).turn([])
     both = [_Body(importer, attrs[name]).turn([]) for name in ("then_branch", "else_branch")]
@@ -90,7 +93,8 @@ def _loop(importer: Importer, node: onnx.NodeProto, inputs: list[Item], attrs: d
     body = _Body(importer, attrs["body"])
     body.check_outputs(1 + max(len(carried), len(node.output)))
     turns = None if limit is None else int(_decided(importer, limit, "a number of turns").reshape(()))
-    body.check_size(turns or 0)
+    if body.goes_on():
+        body.check_size(turns or 0)
     going = condition is None or _true(_decided(importer, condition, "a condition"))
     collected: list[list[Item]] = [[] for _ in node.output[len(carried) :]]
     done = 0
@@ -141,8 +145,15 @@ def _scan(importer: Importer, node: onnx.NodeProto, inputs: list[Item], attrs: d
     return [*states, *stacked]
 
 
-def _decided(importer: Importer, value: Item, what: str) -> np.ndarray:
+def _known(importer: Importer, value: Item) -> np.ndarray | None:
     known = importer.contents(value) if isinstance(value, Value) else None
+    if known is None and importer.problems and value in importer.decided:
+        raise _Moot
+    return known
+
+
+def _decided(importer: Importer, value: Item, what: str) -> np.ndarray:
+    known = _known(importer, value)
     if known is None:
         raise Unsupported(f"{what} {_DEPENDS}", _KNOWN)
     return known
@@ -170,6 +181,10 @@ def _emit(importer: Importer, op: str, inputs: Sequence[Item], name: str, **attr
 # ---- graphs in nodes -------------------------------------------------------------------------------------------------
 
 
+class _Moot(Exception):
+    """What decides a loop or a branch cannot be computed, as something before it is not supported, which is told already."""
+
+
 class _Body:
     """A graph that is an attribute of a node."""
 
@@ -191,6 +206,14 @@ class _Body:
             raise Unsupported(
                 f"a loop of {turns} turns or more with {len(self.graph.node)} nodes", f"{_MOST_NODES} nodes in all"
             )
+
+    def goes_on(self) -> bool:
+        """Whether a loop's body hands on the condition that it is given."""
+        makers = {name: node for node in self.graph.node for name in node.output}
+        condition = self.graph.output[0].name
+        while condition in makers and makers[condition].op_type == "Identity":
+            condition = makers[condition].input[0]
+        return len(self.graph.input) > 1 and condition == self.graph.input[1].name
 
     def check_outputs(self, least: int) -> None:
         if len(self.graph.output) < least:

@@ -11,6 +11,8 @@ import onnx
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
+from ...ir import DTYPES, Graph, Value
+
 # A result that is larger than this and than four times its inputs is cheaper to compute than to store.
 _SMALL = 1 << 16
 # Where the evaluator has only newer forms, which mean the same for what older ones allow.
@@ -61,6 +63,46 @@ def evaluate(node: onnx.NodeProto, opset: int, inputs: Sequence[Any]) -> list[np
         return None
     size = sum(a.nbytes for a in made if a is not None)
     return made if is_small(size, sum(a.nbytes for a in feeds.values())) else None
+
+
+def fix_sizes(graph: Graph) -> None:
+    """Puts constants in the place of dimensions that are read from the shape of an input and that are not free, though others of
+    it may be."""
+    for node in list(graph.nodes):
+        if node.op != "Shape":
+            continue
+        x = node.inputs[0]
+        while x.producer is not None and x.producer.op in ("Cast", "Identity", "Unary"):
+            x = x.producer.inputs[0]
+        if x.is_input:
+            _fix(graph, node.output, np.array(x.dims[node["start"] : node["end"]], np.int64))
+    graph.remove_dead()
+
+
+def _fix(graph: Graph, value: Value, sizes: np.ndarray) -> None:
+    """`value` has these sizes, -1 where they are free."""
+    for user in list(value.uses):
+        given = [None if v is None else v.const for v in user.inputs[1:]]
+        if user.op == "Cast":
+            _fix(graph, user.output, sizes)
+            continue
+        if any(array is None for array in given) or user.inputs[0] is not value:
+            continue
+        if user.op == "Gather":
+            (at,) = given
+            if not ((-len(sizes) <= at) & (at < len(sizes))).all():
+                continue
+            taken = sizes[at]
+        elif user.op == "Slice":
+            (begin,), (end,) = given[:2]
+            step = int(given[3][0]) if len(given) > 3 else 1
+            taken = sizes[slice(int(begin), int(end), step)] if step > 0 else sizes[:0]
+        else:
+            continue
+        if taken.size and (taken >= 0).all():
+            kind = DTYPES[value.producer["to"]] if value.producer.op == "Cast" else "int64"
+            fixed = graph.add_const(graph.unique(f"{user.output.name}/fixed"), np.asarray(taken, kind))
+            graph.rewrite(user.output, "Identity", [fixed])
 
 
 def is_small(size: float, inputs: int) -> bool:

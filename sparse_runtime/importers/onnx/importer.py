@@ -16,7 +16,7 @@ from ...ir import DTYPES, MAX_RANK, Graph, Value
 from ...session import Session
 from . import ops
 from .control import control_flow
-from .fold import evaluate, is_small
+from .fold import evaluate, fix_sizes, is_small
 from .functions import inline_functions
 from .ops.quantize import check_scales
 from .reader import Source, node_reads, opset, read
@@ -384,6 +384,8 @@ class Importer:
         if self.problems or value not in self.decided:
             return None
         part = self._part(value)
+        fix_sizes(part)
+        part.inputs = [v for v in part.inputs if v.uses]
         if any(-1 in i.dims for i in part.inputs):
             return None
         return Session(part.to_bytes()).run(None, {i.name: np.zeros(i.dims, i.dtype) for i in part.inputs})[0]
