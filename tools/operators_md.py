@@ -24,7 +24,10 @@ Made by `tools/operators_md.py`; do not edit.
 ## ONNX
 
 Operators of the default domain that `convert` takes, opset 7 and newer. Where one of their forms is not supported, the
-error names the node and says what is.
+error names the node and says what is. If, Loop and Scan are gone after importing: of an If whose condition constants
+and shapes decide, one branch is left, of others both, whose results must have equal shapes; loops are written out turn
+by turn, so that constants and the inputs' shapes have to decide how many there are (`input_shapes=` fixes free
+dimensions).
 
 {onnx}
 

@@ -187,6 +187,13 @@ def test_scan_along_another_axis():
     same(model)
 
 
+def test_layouts_of_one_cpu():
+    model = model_of([helper.make_node("ReorderInput", ["x"], ["y"], "it", domain="com.microsoft.nchwc")])
+    model.opset_import.append(helper.make_opsetid("com.microsoft.nchwc", 1))
+    with pytest.raises(sr.UnsupportedError, match=r"'it' \(ReorderInput\): a layout .* ORT_ENABLE_EXTENDED or less"):
+        sr.convert(model)
+
+
 # ---- odd forms ---------------------------------------------------------------------------------------------
 
 

@@ -247,6 +247,9 @@ class Importer:
         function = find_op(node.op_type, node.domain)
         if function is None and node.domain not in ("", "ai.onnx"):
             there = supported_ops(node.domain)
+            if node.domain == "com.microsoft.nchwc":
+                asked = "a layout of tensors that onnxruntime chose for one CPU"
+                raise Unsupported(asked, "models that it saves with ORT_ENABLE_EXTENDED or less")
             raise Unsupported(
                 f"operator of domain {node.domain!r}",
                 f"of this domain {', '.join(there)}" if there else "operators of the domain ai.onnx",
