@@ -105,10 +105,10 @@ def test_while():
 
 @pytest.mark.parametrize("batch, dims", [(1, (1, None, None, 4)), (2, (2, None, None, 4)), (2, (2, 5, 6, 4))])
 def test_images_of_a_batch(batch, dims):
-    """As TensorFlow's detectors have it: a loop over the images, limited by nothing but its condition, with boxes whose number
-    is known when it has run. Only the batch has to be fixed."""
-    each = [node("Gather", "x k", "image"), node("Reshape", "image rows", "boxes"), node("Unsqueeze", "boxes axis", "boxes3"),
-            node("Slice", "boxes begin first last", "score"), node("Reshape", "score flat", "scores"),
+    """As TensorFlow's detectors have it: a loop over the images, limited by nothing but its condition, with boxes whose
+    number is known when it has run. Only the batch has to be fixed."""
+    each = [node("Gather", "x k", "image"), node("Reshape", "image rows", "boxes"),
+            node("Unsqueeze", "boxes axis", "boxes3"), node("Slice", "boxes begin first last", "score"), node("Reshape", "score flat", "scores"),
             node("NonMaxSuppression", "boxes3 scores most iou", "found"), node("Gather", "found i2", "index", axis=1),
             node("Gather", "boxes index", "kept"), node("Add", "k i1", "next"), node("Less", "next batch", "more"),
             node("And", "more cin", "cout")]
@@ -117,7 +117,8 @@ def test_images_of_a_batch(batch, dims):
              node("Cast", "one", "batch", to=TensorProto.INT64), node("Loop", "limit true i0", "k y", body=graph(
                  each, "#it ?cin #k", "?cout #next kept"))]
     model = make_model(nodes, {"x": dims}, ["y"], INTS | {
-        "rows": np.array([-1, 4]), "axis": np.array([0]), "begin": np.array([0]), "first": np.array([1]), "last": np.array([1]),
+        "rows": np.array([-1, 4]), "axis": np.array([0]), "begin": np.array([0]), "first": np.array([1]),
+        "last": np.array([1]),
         "flat": np.array([1, 1, -1]), "most": np.array([3]), "iou": np.float32(0.5), "limit": np.int64(2**31 - 1)}, 13)
     x = np.random.default_rng(batch).uniform(0, 1, (batch, 5, 6, 4)).astype(np.float32)
     x[..., 2:] += 1
@@ -192,6 +193,18 @@ def test_layouts_of_one_cpu():
     model.opset_import.append(helper.make_opsetid("com.microsoft.nchwc", 1))
     with pytest.raises(sr.UnsupportedError, match=r"'it' \(ReorderInput\): a layout .* ORT_ENABLE_EXTENDED or less"):
         sr.convert(model)
+
+
+@pytest.mark.parametrize("dims", [(1, 2, 3), ["n", "t", 3]])
+def test_ranks_behind_operators_that_onnx_does_not_know(dims):
+    """LayerNormalization needs the rank of what onnxruntime's Gelu results in, of a network for batches of 1 only."""
+    nodes = [helper.make_node("Gelu", ["x"], ["a"], domain="com.microsoft"), node("Concat", "a more", "b", axis=1),
+             node("LayerNormalization", "b g", "y", axis=-1)]
+    model = make_model(nodes, {"x": dims}, ["y"], {"g": np.ones(3, np.float32), "more": X[None]}, 17)
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    x = np.random.default_rng(0).standard_normal((1, 2, 3)).astype(np.float32)
+    session = sr.Session(sr.convert(model).data, input_shapes={"x": x.shape})
+    np.testing.assert_allclose(session.run(None, {"x": x})[0], reference(model, {"x": x})["y"], rtol=1e-5, atol=1e-6)
 
 
 # ---- odd forms ---------------------------------------------------------------------------------------------

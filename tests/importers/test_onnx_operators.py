@@ -398,6 +398,7 @@ for direction in ("LEFT", "RIGHT"):
 for size, onesided in ((16, 1), (15, 0)):
     case("STFT", [(2, 64, 1), np.int64(5), f(size)], opsets=(17,), onesided=onesided)
     case("STFT", [(2, 64, 1), np.int64(8), None, np.int64(size)], opsets=(17,), onesided=onesided)
+case("STFT", [(2, 64), np.int64(8), f(12)], opsets=(17,))
 case("STFT", [(2, 64, 2), np.int64(8), f(12)], opsets=(17,), onesided=0)
 for last in (1, 2):
     case("DFT", [(2, 9, 12, last)], opsets=(17,), axis=2)

@@ -182,7 +182,7 @@ def _emit(importer: Importer, op: str, inputs: Sequence[Item], name: str, **attr
 
 
 class _Moot(Exception):
-    """What decides a loop or a branch cannot be computed, as something before it is not supported, which is told already."""
+    """What decides a loop or a branch cannot be computed, as something before it is not supported, which is told."""
 
 
 class _Body:

@@ -66,8 +66,8 @@ def evaluate(node: onnx.NodeProto, opset: int, inputs: Sequence[Any]) -> list[np
 
 
 def fix_sizes(graph: Graph) -> None:
-    """Puts constants in the place of dimensions that are read from the shape of an input and that are not free, though others of
-    it may be."""
+    """Puts constants in the place of dimensions that are read from the shape of an input and that are not free, though
+    others of it may be."""
     for node in list(graph.nodes):
         if node.op != "Shape":
             continue

@@ -35,6 +35,9 @@ _BEYOND = {
     *("Affine", "Crop", "ImageScaler", "ParametricSoftplus", "ScaledTanh"),
 }
 
+# Batches and other free dimensions with which ranks are looked for, which are those of any size that a network takes.
+_SIZES = ((1, 64), (1, 224), (1, 1), (2, 64))
+
 # Operators with kernels for constant weights.
 _WEIGHTED = {"BatchNormalization", "Conv", "ConvTranspose", "Gemm", "MatMul", "QLinearConv"}
 
@@ -309,9 +312,12 @@ class Importer:
         """Type and rank of a value by our own inference, where ONNX's got stuck."""
         if value.name not in self.inferred and not self.problems:
             part = self.graph.upto([value])
-            for free in (64, 1, 224) if any(-1 in i.dims for i in part.inputs) else (1,):  # ranks are those of any size
+            for batch, free in _SIZES if any(-1 in i.dims for i in part.inputs) else _SIZES[:1]:
+                probe = {
+                    i.name: [d if d >= 0 else free if k else batch for k, d in enumerate(i.dims)] for i in part.inputs
+                }
                 try:
-                    (found,) = part.infer({i.name: [free if d < 0 else d for d in i.dims] for i in part.inputs})
+                    (found,) = part.infer(probe)
                 except SparseRuntimeError:  # of which converting will tell
                     continue
                 self.inferred.update({name: Hint(str(dtype), len(shape)) for name, (dtype, shape) in found.items()})

@@ -15,7 +15,8 @@ def _real(c: Call, x: Value) -> Value:
 
 @op("STFT")
 def stft(c: Call):
-    """signal [N, samples, 1 or 2], frame_step, window?, frame_length?: [N, frames, bins, 2], by a convolution."""
+    """signal [N, samples, 1 or 2], frame_step, window?, frame_length?: [N, frames, bins, 2], by a convolution. PyTorch
+    leaves the signal's last axis out."""
     c.float32(0, 2)
     step = int(c.const(1, "frame_step").reshape(()))
     window = None if c.get(2) is None else c.weights(2, "the window").reshape(-1).astype(np.float64)
@@ -31,11 +32,11 @@ def stft(c: Call):
     turn = np.outer(np.arange(bins), np.arange(length)) % length * (-2 * np.pi / length)
     wave = np.exp(1j * turn) * (1 if window is None else window)
     parts = [np.stack([wave.real, wave.imag], 1)]  # [bins, 2, samples] for what is real, and for what is imaginary
-    if c.last() == 2:
+    if c.rank() != 2 and c.last() == 2:
         parts.append(np.stack([-wave.imag, wave.real], 1))
         x = c.unsqueeze(c.emit("Transpose", c.x(), perm=(0, 2, 1)), [2])
     else:
-        x = c.unsqueeze(_real(c, c.x()), [1, 2])
+        x = c.unsqueeze(c.x() if c.rank() == 2 else _real(c, c.x()), [1, 2])
     weight = np.stack(parts, 2).astype(np.float32).reshape(2 * bins, len(parts), 1, length)
     y = c.emit("Conv", x, c.constant(weight, "W"), strides=(1, step))
     return c.emit("Transpose", c.reshape(y, [0, bins, 2, -1]), perm=(0, 3, 1, 2))
