@@ -108,7 +108,8 @@ def test_images_of_a_batch(batch, dims):
     """As TensorFlow's detectors have it: a loop over the images, limited by nothing but its condition, with boxes whose
     number is known when it has run. Only the batch has to be fixed."""
     each = [node("Gather", "x k", "image"), node("Reshape", "image rows", "boxes"),
-            node("Unsqueeze", "boxes axis", "boxes3"), node("Slice", "boxes begin first last", "score"), node("Reshape", "score flat", "scores"),
+            node("Unsqueeze", "boxes axis", "boxes3"), node("Slice", "boxes begin first last", "score"),
+            node("Reshape", "score flat", "scores"),
             node("NonMaxSuppression", "boxes3 scores most iou", "found"), node("Gather", "found i2", "index", axis=1),
             node("Gather", "boxes index", "kept"), node("Add", "k i1", "next"), node("Less", "next batch", "more"),
             node("And", "more cin", "cout")]
