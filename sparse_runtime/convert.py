@@ -160,6 +160,8 @@ def convert(
     ShapeError."""
     policy = _policy(sparse)
     threshold = _threshold(sparse_threshold)
+    if not isinstance(int8, (bool, np.bool_)):
+        raise ArgumentError(f"int8={int8!r} is neither True nor False")
     if not int8 and calibration is not None:
         raise ArgumentError("calibration data is given, but int8 is not asked for")
     if int8 and calibration is None:

@@ -243,6 +243,7 @@ def test_run_without_keeping(cli, x):
         ("", "give the inputs with --input NAME=FILE; the model has x=float32 1x16x8x8"),
         ("--input z=x.npy", "no input 'z'; the model has 'x'"),
         ("--input nowhere.npy", "nowhere.npy: No such file"),
+        ("--input cut.npz", "cut.npz: not a .npy or .npz file"),
         ("--input small.onnx", "small.onnx: not a .npy or .npz file"),
         ("--input x.npy --input x.npz", "'x' is given twice"),
         ("--input half.npy", "rank"),
@@ -255,6 +256,8 @@ def test_run_without_keeping(cli, x):
 def test_run_errors(failing, x, options, text):
     np.save("half.npy", x[0])
     np.save("double.npy", x.astype(np.float64))
+    with open("cut.npz", "wb") as file:
+        file.write(b"PK\x03\x04 and then nothing")
     assert text in failing(f"run small.spr {options}")
 
 

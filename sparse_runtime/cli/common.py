@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 
+from ..arrays import load as load_arrays
 from ..errors import ArgumentError
 from ..peers import random_feeds
 from ..importers import SUFFIXES, as_onnx, is_convertible
@@ -208,14 +209,6 @@ def open_session(model, input_shapes, **options):
 # ---- arrays --------------------------------------------------------------------------------------------------------
 
 
-def _load(path):
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        return loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
-    except (ValueError, EOFError) as error:
-        raise ArgumentError(f"{path}: not a .npy or .npz file that can be read ({error})") from None
-
-
 def read_inputs(texts, names):
     """{input name: array} of --input options: NAME=file, file.npz with names in it, or file.npy for a sole input."""
     feeds = {}
@@ -227,7 +220,7 @@ def read_inputs(texts, names):
                 f"--input {text}: there is no input {text.partition('=')[0]!r}; the model has "
                 f"{', '.join(map(repr, names))}"
             )
-        loaded = _load(path)
+        loaded = load_arrays(path)
         if isinstance(loaded, dict):
             if name is not None:
                 if name not in loaded and len(loaded) != 1:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Dict
 
 import numpy as np
 
+from ..arrays import load as load_arrays
 from ..errors import ArgumentError, ModelIOError
 from ..ir import Graph, Value
 
@@ -20,19 +20,19 @@ def check(graph: Graph, feeds: Any) -> list[Feed]:
     """The feeds, {input: array} each, as arrays; `feeds` is an iterable of them, or a path (see load). Raises
     ArgumentError naming the feed and the input."""
     if isinstance(feeds, (str, os.PathLike)):
-        feeds = load(graph, os.fspath(feeds))
-    if isinstance(feeds, Mapping) or not isinstance(feeds, Iterable):
+        checked = [_feed(graph, feed, where) for where, feed in _samples_of(graph, os.fspath(feeds))]
+    elif isinstance(feeds, Mapping) or not isinstance(feeds, Iterable):
         raise ArgumentError(
             f"calibration data must be an iterable of feeds, {{input name: array}} each, not a {type(feeds).__name__}"
         )
-    checked = [_feed(graph, feed, i) for i, feed in enumerate(feeds)]
+    else:
+        checked = [_feed(graph, feed, f"calibration feed {i}") for i, feed in enumerate(feeds)]
     if not checked:
         raise ArgumentError("the calibration data is empty: ranges need at least one feed")
     return checked
 
 
-def _feed(graph: Graph, feed: Any, number: int) -> Feed:
-    where = f"calibration feed {number}"
+def _feed(graph: Graph, feed: Any, where: str) -> Feed:
     if not isinstance(feed, Mapping):
         raise ArgumentError(f"{where} is a {type(feed).__name__}, it must be a dict of {{input name: array}}")
     names = [v.name for v in graph.inputs]
@@ -80,6 +80,11 @@ def load(graph: Graph, path: str) -> list[Feed]:
     """Feeds of an .npz file with one array per input (or an .npy file for a sole input), or of all such files of a
     folder in the order of their names. An array holds any number of samples along its first axis; a feed takes as many
     as the model's batch, one where that is free."""
+    return [feed for _, feed in _samples_of(graph, path)]
+
+
+def _samples_of(graph: Graph, path: str) -> list[tuple[str, Feed]]:
+    """The feeds, each with where it is from."""
     if not os.path.exists(path):
         raise ModelIOError(f"cannot read calibration data {path!r}: no such file or folder")
     if not os.path.isdir(path):
@@ -87,18 +92,12 @@ def load(graph: Graph, path: str) -> list[Feed]:
     files = sorted(str(p) for p in Path(path).iterdir() if p.suffix.lower() in (".npz", ".npy"))
     if not files:
         raise ArgumentError(f"calibration folder {path!r} has no .npz and no .npy files")
-    return [feed for file in files for feed in _file(graph, file)]
+    return [found for file in files for found in _file(graph, file)]
 
 
-def _file(graph: Graph, path: str) -> list[Feed]:
-    try:
-        with open(path, "rb") as file:  # which np.load leaves open where it fails
-            loaded = np.load(file, allow_pickle=False)
-            arrays = {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
-    except OSError as error:
-        raise ModelIOError(f"cannot read calibration data {path!r}: {error.strerror or error}") from None
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ArgumentError(f"{path}: not a .npy or .npz file that can be read ({error})") from None
+def _file(graph: Graph, path: str) -> list[tuple[str, Feed]]:
+    loaded = load_arrays(path)
+    arrays = {"": loaded} if isinstance(loaded, np.ndarray) else loaded
     names = [v.name for v in graph.inputs]
     if len(arrays) == 1 and len(names) == 1:
         arrays = {names[0]: next(iter(arrays.values()))}
@@ -111,7 +110,8 @@ def _file(graph: Graph, path: str) -> list[Feed]:
     if len(set(counts.values())) != 1:
         raise ArgumentError(f"{path}: the inputs have different numbers of samples: {counts}")
     count = next(iter(counts.values()))
-    return [{name: np.split(array, count)[i] for name, array in arrays.items()} for i in range(count)] if count else []
+    parts = {name: np.split(array, count) for name, array in arrays.items()} if count else {}
+    return [(f"{path}, sample {i}", {name: part[i] for name, part in parts.items()}) for i in range(count)]
 
 
 def _samples(value: Value, array: np.ndarray, path: str) -> int:

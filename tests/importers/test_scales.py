@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from conftest import make_model
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 import sparse_runtime as sr
 from sparse_runtime.importers import import_model
@@ -49,6 +49,19 @@ def test_bad_scale(model, scale):
         sr.ModelFormatError, match=r"node '(quantize|weights)' .*: scale 's' is (0|-0.5|nan|inf); it must"
     ):
         import_model(model(scale))
+
+
+def test_bias_of_qlinear_conv():
+    """It counts in quanta: a number of float32 would lose what is behind its point."""
+    for bias in (np.int32([3, -4]), np.float32([0.5, -4])):
+        model = qlinear_conv(0, 0.5)
+        model.graph.node[0].input.append("b")
+        model.graph.initializer.append(numpy_helper.from_array(bias, "b"))
+        if bias.dtype == np.int32:
+            assert import_model(model).nodes
+        else:
+            with pytest.raises(sr.UnsupportedError, match="node 'conv' .*: a bias of type float32"):
+                import_model(model)
 
 
 @pytest.mark.parametrize("index, name", [(0, "xs"), (1, "ws"), (2, "ys")])

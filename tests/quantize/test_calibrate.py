@@ -189,6 +189,9 @@ def test_bad_files(tmp_path):
     model = make_model([node("Conv", "x w", "y")], {"x": (2, 3, 4, 4)}, ["y"], weights(w=(4, 3, 1, 1)))
     with pytest.raises(sr.ArgumentError, match="a multiple of 2"):
         load(tmp_path / "five.npy", model)
+    np.save(tmp_path / "bytes.npy", np.zeros((2, 3, 12, 12), np.uint8))
+    with pytest.raises(sr.ArgumentError, match="bytes.npy, sample 0: input 'x' is given as uint8"):
+        calibrate(residual_net(), tmp_path / "bytes.npy")
     np.save(tmp_path / "none.npy", np.zeros((0, 3, 12, 12), np.float32))
     with pytest.raises(sr.ArgumentError, match="empty"):
         calibrate(residual_net(), tmp_path / "none.npy")

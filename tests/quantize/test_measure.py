@@ -187,6 +187,8 @@ def test_convert_arguments():
         sr.convert(residual_net(), int8=True)
     with pytest.raises(sr.ArgumentError, match="int8 is not asked for"):
         sr.convert(residual_net(), calibration=feeds())
+    with pytest.raises(sr.ArgumentError, match="int8='false' is neither True nor False"):
+        sr.convert(residual_net(), int8="false", calibration=feeds())
     with pytest.raises(sr.ArgumentError, match="'best' is none of"):
         sr.convert(residual_net(), int8=True, calibration=feeds(), calibration_method="best")
 

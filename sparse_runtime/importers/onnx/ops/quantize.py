@@ -110,7 +110,10 @@ def _weights(c: Call, index: int, scale, zero_point, turned: bool = False) -> np
 
 def _bias(c: Call, index: int, scale: np.ndarray) -> np.ndarray:
     """A constant of int32 in quanta of `scale`, one or one per row."""
-    integers = c.const(index, "bias").reshape(-1).astype(np.int64)
+    integers = c.const(index, "bias").reshape(-1)
+    if integers.dtype != np.int32:
+        raise Unsupported(f"a bias of type {integers.dtype}", "int32")
+    integers = integers.astype(np.int64)
     bias = (integers * scale.astype(np.float64)).astype(np.float32)
     c.graph.remember(bias, integers, scale)
     return bias
