@@ -18,6 +18,6 @@ def load(path: str) -> Union[np.ndarray, Dict[str, np.ndarray]]:
             return loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
     except OSError as error:
         raise ModelIOError(f"cannot read {path}: {error.strerror or error}") from None
-    except Exception as error:  # of damaged files zipfile, zlib, numpy and tokenize raise a dozen kinds, MemoryError too
+    except Exception as error:  # for damaged files zipfile, zlib, numpy and tokenize have a dozen kinds
         why = str(error).partition(". ")[0]  # numpy goes on about how to load what is better not loaded
         raise ArgumentError(f"{path}: not a .npy or .npz file that can be read ({why})") from None
