@@ -490,10 +490,14 @@ class Graph:
         builder.set_sparse(sparse)
         return builder.to_bytes()
 
+    def model(self) -> _core.Model:
+        """The graph as the core has it."""
+        return _core.Model(self.to_bytes())
+
     def infer(self, *probes: Mapping[str, Shape]) -> list[dict[str, tuple[str, Shape]]]:
         """{value: (dtype, shape)} for each {input: shape}, without values whose shapes depend on contents. Raises what
         the core's inference raises."""
-        model = _core.Model(self.to_bytes())
+        model = self.model()
         return [model.infer(probe) for probe in probes]
 
     def unsupported(self, probe: Mapping[str, Shape]) -> list[str]:

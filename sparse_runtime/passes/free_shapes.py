@@ -21,8 +21,8 @@ def run(graph: Graph, probes: Sequence[Probe]) -> int:
     """`probes`: the shapes converted with first, then others that the model may be run with."""
     count = 0
     for node in graph:
-        rewrite = _REWRITES.get(node.op)
-        if rewrite is None or node.inputs[0].is_const:
+        rewrite, target = _REWRITES.get(node.op, (None, ""))
+        if rewrite is None or node.inputs[0].is_const or ints(node.input(target)) is None:
             continue
         shapes = _shapes(graph, node.inputs[0], probes)
         if shapes is not None and len(set(shapes)) > 1 and rewrite(graph, node, shapes):
@@ -32,11 +32,11 @@ def run(graph: Graph, probes: Sequence[Probe]) -> int:
 
 def _shapes(graph: Graph, value: Value, probes: Sequence[Probe]) -> list[Shape] | None:
     """Shapes of a value at those probes at which it can be computed; None if the first is not one of them."""
-    part = graph.upto([value])
+    model = graph.upto([value]).model()
     found: list[Shape] = []
     for i, probe in enumerate(probes):
         try:
-            found.append(tuple(part.infer(probe)[0][value.name][1]))
+            found.append(tuple(model.infer(probe)[value.name][1]))
         except SparseRuntimeError:
             if i == 0:
                 return None
@@ -55,7 +55,7 @@ class _Dim(NamedTuple):
 
 def _reshape(graph: Graph, node: Node, shapes: Sequence[Shape]) -> bool:
     target = ints(node.input("shape"))
-    if target is None or node["allowzero"] or any(0 in s for s in shapes):
+    if node["allowzero"] or any(0 in s for s in shapes):
         return False
     source = shapes[0]
     fixed = _resolve(target, source)
@@ -178,8 +178,6 @@ def _ints(graph: Graph, node: Node, values: Sequence[int]) -> Value:
 def _expand(graph: Graph, node: Node, shapes: Sequence[Shape]) -> bool:
     """A target dimension that the input has already may as well be 1."""
     target = ints(node.input("shape"))
-    if target is None:
-        return False
     source = (1,) * (len(target) - len(shapes[0])) + shapes[0]
     source = source[len(source) - len(target) :]
     new = [1 if t == s else t for t, s in zip(target, source)]
@@ -192,7 +190,7 @@ def _expand(graph: Graph, node: Node, shapes: Sequence[Shape]) -> bool:
 def _resize(graph: Graph, node: Node, shapes: Sequence[Shape]) -> bool:
     """Sizes as scales, where they are multiples of the input's, or its halves, quarters ..."""
     sizes = ints(node.input("sizes"))
-    if sizes is None or node.input("roi") is not None or node["keep_aspect_ratio_policy"] != "stretch":
+    if node.input("roi") is not None or node["keep_aspect_ratio_policy"] != "stretch":
         return False
     axes = [a % len(shapes[0]) for a in node["axes"]] or list(range(len(shapes[0])))
     scales: list[float] = []
@@ -206,4 +204,4 @@ def _resize(graph: Graph, node: Node, shapes: Sequence[Shape]) -> bool:
     return True
 
 
-_REWRITES = {"Reshape": _reshape, "Expand": _expand, "Resize": _resize}
+_REWRITES = {"Reshape": (_reshape, "shape"), "Expand": (_expand, "shape"), "Resize": (_resize, "sizes")}
