@@ -7,8 +7,9 @@
     how large it is, stripped
 
 Kernels are kept by class: a class that one of the models may use on some CPU is kept for all CPUs of the architecture;
---isa neon,dotprod keeps only what those features run. Plain C is kept everywhere, so that a tailored library computes
-all that its operators can, and a model with others is refused by name when it is opened.
+--isa neon,dotprod keeps only what those features run. Plain C is kept of these classes and of those that stand in for
+them, so that a tailored library computes all that its operators can. A model with other operators is refused by name
+when it is opened.
 """
 import argparse
 import re
@@ -28,6 +29,9 @@ FREE_SIZE = 96  # of an image, where the model leaves it open and nothing was gi
 # needed everywhere.
 FAMILIES = [("pw_dense", "pw_csr", "pw_2x1"), ("fc_dense", "fc_csr"), ("conv", "pw_csr", "pw_2x1")]
 ALWAYS = {"unary"}
+# Where one of such a group is used, the plan asks for plain C of all.
+TOGETHER = [{"pw_dense", "pw_csr", "pw_2x1", "fc_dense", "fc_csr", "conv"}]
+NO_KERNEL = {"Reshape"}  # what may be missing among the planned layers without having been computed before
 
 
 def shapes(path, given):
@@ -42,7 +46,7 @@ def shapes(path, given):
 
 
 def needs(path, given):
-    """(operators, kernel classes and sizes of depthwise windows) of a model."""
+    """(operators, kernel classes and sizes of depthwise windows, classes of which plain C does) of a model."""
     classes = {kernel["name"]: kernel["cls"] for kernel in _core.kernels()}
     nodes = _core.Model(str(path)).operators()
     operators = {op for op, _ in nodes}
@@ -62,7 +66,12 @@ def needs(path, given):
         used |= set(classes.values())  # layers that are planned only when they run
     if any(op == "Conv" and shape and len(shape) == 4 and shape[1] == 1 and 5 in shape[2:] for op, shape in nodes):
         used.add("dwconv_5x5")  # half of the code of depthwise layers
-    return operators, used
+    plain = set().union(used, *(group for group in TOGETHER if group & used))
+    if any(cls.endswith("_q8") for cls in used):
+        plain |= {cls for cls in classes.values() if cls.endswith("_q8")}
+    if operators - planned - NO_KERNEL:
+        plain |= set(classes.values())  # what depends on constants alone is computed when planning
+    return operators, used, plain
 
 
 def kernel_functions():
@@ -71,11 +80,15 @@ def kernel_functions():
     return {name: (isa, function) for name, isa, function in re.findall(r'"(\w+)",\s*(\w+),\s*(\w+)', text)}
 
 
-def kept_kernels(classes, isa):
+def kept_kernels(classes, plain, isa):
     kept = []
     for kernel in _core.kernels():
         features = set(kernel["isa"].split(","))
-        if kernel["isa"] == "ref" or (kernel["cls"] in classes and (isa is None or features <= isa)):
+        if kernel["isa"] == "ref":
+            keep = kernel["cls"] in plain
+        else:
+            keep = kernel["cls"] in classes and (isa is None or features <= isa)
+        if keep:
             kept.append(kernel)
     return kept
 
@@ -94,7 +107,7 @@ def build(folder, header_file, toolchain, flags):
     command = ["cmake", "-S", ROOT, "-B", folder, f"-DSPR_TAILOR={header_file}", "-DSPR_BUILD_TESTS=OFF",
                "-DSPR_BUILD_TOOLS=OFF",
                "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_C_FLAGS=-fno-asynchronous-unwind-tables -fno-unwind-tables",
-               "-DCMAKE_SHARED_LINKER_FLAGS=-Wl,-z,noseparate-code",
+               "-DCMAKE_SHARED_LINKER_FLAGS=-Wl,-z,noseparate-code,-z,max-page-size=16384",
                *(["-DCMAKE_TOOLCHAIN_FILE=" + str(Path(toolchain).resolve())] if toolchain else []), *flags]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["cmake", "--build", folder, "--parallel", "--target", "sparse_runtime"], check=True,
@@ -123,12 +136,11 @@ def main():
     argv = sys.argv[1:]
     split = argv.index("--") if "--" in argv else len(argv)
     given = parser.parse_args(argv[:split])
-    operators, classes = set(), set()
+    operators, classes, plain = set(), set(), set()
     for model in given.models:
-        more = needs(model, dict(given.input_shape))
-        operators |= more[0]
-        classes |= more[1]
-    kernels = kept_kernels(classes, set(given.isa.split(",")) if given.isa else None)
+        for whole, part in zip((operators, classes, plain), needs(model, dict(given.input_shape)), strict=True):
+            whole |= part
+    kernels = kept_kernels(classes, plain, set(given.isa.split(",")) if given.isa else None)
     print("operators:", *sorted(operators))
     print("kernels:", *(k["name"] for k in kernels if k["isa"] != "ref"))
     print("and plain C")

@@ -183,7 +183,7 @@ int spr_graph_add_node(spr_graph *graph, const char *op, const char *name, int i
         spr_fail(err, SPR_ERROR_ARGUMENT, "a node (%s) needs a name", op ? op : "");
         return -1;
     }
-    if (id < 0) {
+    if (id < 0 || !spr_op_is_here((spr_op)id)) {
         spr_fail(err, SPR_ERROR_UNSUPPORTED, "node '%.200s': operator '%.200s' is not supported", name, op ? op : "");
         return -1;
     }

@@ -272,18 +272,23 @@ static spr_status check_count(const spr_node *node, const char *what, int count,
     return spr_fail_node(node, err, SPR_ERROR_FORMAT, "has %d %s; expected are: %s", count, what, names);
 }
 
+spr_status spr_node_check_op(const spr_node *node, spr_error *err) {
+    if (spr_op_is_here(node->op)) return SPR_OK;
+    return spr_fail(err, SPR_ERROR_UNSUPPORTED,
+                    "node '%.200s': this library was tailored to other models, without the operator %s", node->name,
+                    spr_op_get_schema(node->op)->name);
+}
+
 /* known[v]: whether value v is there when the node runs. */
 static spr_status check_node(const spr_graph *graph, int index, unsigned char *known, spr_error *err) {
     const spr_node *node = &graph->nodes[index];
     if ((int)node->op < 0 || node->op >= SPR_OP_COUNT)
         return spr_fail(err, SPR_ERROR_UNSUPPORTED, "node %d: unknown operator %d", index, (int)node->op);
     const spr_op_schema *schema = spr_op_get_schema(node->op);
-    if (!spr_op_is_here(node->op))
-        return spr_fail(err, SPR_ERROR_UNSUPPORTED,
-                        "node '%.200s': this library was tailored to other models, without the operator %s", node->name,
-                        schema->name);
-    spr_status status =
-        check_count(node, "inputs", node->in_count, schema->min_inputs, schema->max_inputs, schema->inputs, err);
+    spr_status status = spr_node_check_op(node, err);
+    if (!status)
+        status = check_count(node, "inputs", node->in_count, schema->min_inputs, schema->max_inputs,
+                             schema->inputs, err);
     if (!status)
         status = check_count(node, "outputs", node->out_count, schema->min_outputs, schema->max_outputs,
                              schema->outputs, err);

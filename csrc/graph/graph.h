@@ -149,6 +149,8 @@ spr_status spr_graph_add_output(spr_graph *graph, int value, spr_error *err);
 /* Structure: indices, counts, topological order, every value produced once, enumerated strings known (act, fn, mode
    ...), INTS of sane length, ranks. Needs no shapes. Called by the reader and the writer. */
 spr_status spr_graph_check(const spr_graph *graph, spr_error *err);
+/* Whether this build has the node's operator; if not, of its schema there is the name only. */
+spr_status spr_node_check_op(const spr_node *node, spr_error *err);
 
 /* Gives a node its operator and the defaults of all attributes; returns 0 when out of memory. */
 int spr_node_init(spr_graph *graph, spr_node *node, spr_op op);

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/tailor.h"
 #include "graph/graph.h"
 
 #define SPR_ATTR(op, name, type, value) {#name, SPR_TYPE_##type, value},
@@ -20,11 +21,14 @@
 #include "spr/ops.inc"
 #undef SPR_OP
 
+/* A tailored library knows the others by name only: models with them are refused before anything else is looked at. */
+#define KEPT(name, what) (SPR_KEPT(op_##name, 1, 0) ? (what) : NULL)
 #define NAMES(s) (COUNT(s, ' ') + 1)
 #define MIN(s) (NAMES(s) - COUNT(s, '?'))
 #define MAX(s) (COUNT(s, '*') ? INT32_MAX : NAMES(s))
 #define SPR_OP(name, inputs, outputs, infer, attrs) \
-    {#name, inputs, outputs, MIN(inputs), MAX(inputs), MIN(outputs), MAX(outputs), SPR_ATTR_COUNT_##name, attrs_##name},
+    {#name, KEPT(name, inputs), KEPT(name, outputs), MIN(inputs), MAX(inputs), MIN(outputs), MAX(outputs), \
+     SPR_ATTR_COUNT_##name, KEPT(name, attrs_##name)},
 static const spr_op_schema schemas[SPR_OP_COUNT] = {
 #include "spr/ops.inc"
 };

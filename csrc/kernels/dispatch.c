@@ -73,37 +73,50 @@
 #undef DW_Q8
 #undef ONE_Q8
 
-#define COST(...) { __VA_ARGS__ }
-#define HAVE(fn, value) SPR_KEPT(fn, value, NULL)
-#define PW(cls_, name_, isa_, fn, packing_, step, cost_) \
-    {.name = name_, .cls = SPR_K_##cls_, .isa = ISA_##isa_, .row_step = step, .run.pw = HAVE(fn, FN_##isa_(fn)), \
-     .packing = HAVE(fn, FN_##isa_(&packing_)), .cost = cost_},
-#define FC(cls_, name_, isa_, fn, packing_, step, cost_) \
-    {.name = name_, .cls = SPR_K_##cls_, .isa = ISA_##isa_, .row_step = step, .run.fc = HAVE(fn, FN_##isa_(fn)), \
-     .packing = HAVE(fn, FN_##isa_(&packing_)), .cost = cost_},
-#define CONV(cls_, name_, isa_, fn, traits_, step) \
-    {.name = name_, .cls = SPR_K_##cls_, .isa = ISA_##isa_, .row_step = step, .run.conv = HAVE(fn, FN_##isa_(fn)), \
-     .conv = HAVE(fn, FN_##isa_(&traits_))},
-#define POOL(name_, isa_, fn) \
-    {.name = name_, .cls = SPR_K_POOL, .isa = ISA_##isa_, .row_step = 1, .run.pool = HAVE(fn, FN_##isa_(fn))},
-#define UNARY(name_, isa_, fn) \
-    {.name = name_, .cls = SPR_K_UNARY, .isa = ISA_##isa_, .row_step = 1, .run.unary = HAVE(fn, FN_##isa_(fn))},
-#define BINARY(name_, isa_, fn) \
-    {.name = name_, .cls = SPR_K_BINARY, .isa = ISA_##isa_, .row_step = 1, .run.binary = HAVE(fn, FN_##isa_(fn))},
-#define PW_Q8(cls_, name_, isa_, fn, packing_, cost_) \
+#define COST(...) { __VA_ARGS__ } /* several arguments to the macros below */
+#define NO_LINE(...)
+#define PW_LINE(cls_, name_, isa_, fn, packing_, step, ...) \
+    {.name = name_, .cls = SPR_K_##cls_, .isa = ISA_##isa_, .row_step = step, .run.pw = FN_##isa_(fn), \
+     .packing = FN_##isa_(&packing_), .cost = __VA_ARGS__},
+#define FC_LINE(cls_, name_, isa_, fn, packing_, step, ...) \
+    {.name = name_, .cls = SPR_K_##cls_, .isa = ISA_##isa_, .row_step = step, .run.fc = FN_##isa_(fn), \
+     .packing = FN_##isa_(&packing_), .cost = __VA_ARGS__},
+#define CONV_LINE(cls_, name_, isa_, fn, traits_, step) \
+    {.name = name_, .cls = SPR_K_##cls_, .isa = ISA_##isa_, .row_step = step, .run.conv = FN_##isa_(fn), \
+     .conv = FN_##isa_(&traits_)},
+#define POOL_LINE(name_, isa_, fn) \
+    {.name = name_, .cls = SPR_K_POOL, .isa = ISA_##isa_, .row_step = 1, .run.pool = FN_##isa_(fn)},
+#define UNARY_LINE(name_, isa_, fn) \
+    {.name = name_, .cls = SPR_K_UNARY, .isa = ISA_##isa_, .row_step = 1, .run.unary = FN_##isa_(fn)},
+#define BINARY_LINE(name_, isa_, fn) \
+    {.name = name_, .cls = SPR_K_BINARY, .isa = ISA_##isa_, .row_step = 1, .run.binary = FN_##isa_(fn)},
+#define PW_Q8_LINE(cls_, name_, isa_, fn, packing_, ...) \
     {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = SPR_Q8_GROUP, \
-     .run.pw_q8 = HAVE(fn, FN_##isa_(fn)), \
-     .packing_q8 = HAVE(fn, FN_##isa_(&packing_)), .cost = cost_},
-#define FC_Q8(cls_, name_, isa_, fn, packing_) \
-    {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = 16, .run.fc_q8 = HAVE(fn, FN_##isa_(fn)), \
-     .fc_q8 = HAVE(fn, FN_##isa_(&packing_))},
-#define DW_Q8(name_, isa_, fn, traits) \
+     .run.pw_q8 = FN_##isa_(fn), .packing_q8 = FN_##isa_(&packing_), .cost = __VA_ARGS__},
+#define FC_Q8_LINE(cls_, name_, isa_, fn, packing_) \
+    {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = 16, .run.fc_q8 = FN_##isa_(fn), \
+     .fc_q8 = FN_##isa_(&packing_)},
+#define DW_Q8_LINE(name_, isa_, fn, traits) \
     {.name = name_, .cls = SPR_K_DWCONV_Q8, .isa = ISA_##isa_, .row_step = SPR_Q8_GROUP, \
-     .run.dw_q8 = HAVE(fn, FN_##isa_(fn)), \
-     .dw_q8 = HAVE(fn, FN_##isa_(&traits))},
-#define ONE_Q8(cls_, type, name_, isa_, fn) \
-    {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = 1, \
-     .run.type##_q8 = HAVE(fn, FN_##isa_(fn))},
+     .run.dw_q8 = FN_##isa_(fn), .dw_q8 = FN_##isa_(&traits)},
+#define ONE_Q8_LINE(cls_, type, name_, isa_, fn) \
+    {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = 1, .run.type##_q8 = FN_##isa_(fn)},
+
+/* A tailored library has the lines that it keeps only. */
+#define PW(cls_, name_, isa_, fn, packing_, step, cost_) \
+    SPR_KEPT(fn, PW_LINE, NO_LINE)(cls_, name_, isa_, fn, packing_, step, cost_)
+#define FC(cls_, name_, isa_, fn, packing_, step, cost_) \
+    SPR_KEPT(fn, FC_LINE, NO_LINE)(cls_, name_, isa_, fn, packing_, step, cost_)
+#define CONV(cls_, name_, isa_, fn, traits_, step) \
+    SPR_KEPT(fn, CONV_LINE, NO_LINE)(cls_, name_, isa_, fn, traits_, step)
+#define POOL(name_, isa_, fn) SPR_KEPT(fn, POOL_LINE, NO_LINE)(name_, isa_, fn)
+#define UNARY(name_, isa_, fn) SPR_KEPT(fn, UNARY_LINE, NO_LINE)(name_, isa_, fn)
+#define BINARY(name_, isa_, fn) SPR_KEPT(fn, BINARY_LINE, NO_LINE)(name_, isa_, fn)
+#define PW_Q8(cls_, name_, isa_, fn, packing_, cost_) \
+    SPR_KEPT(fn, PW_Q8_LINE, NO_LINE)(cls_, name_, isa_, fn, packing_, cost_)
+#define FC_Q8(cls_, name_, isa_, fn, packing_) SPR_KEPT(fn, FC_Q8_LINE, NO_LINE)(cls_, name_, isa_, fn, packing_)
+#define DW_Q8(name_, isa_, fn, traits) SPR_KEPT(fn, DW_Q8_LINE, NO_LINE)(name_, isa_, fn, traits)
+#define ONE_Q8(cls_, type, name_, isa_, fn) SPR_KEPT(fn, ONE_Q8_LINE, NO_LINE)(cls_, type, name_, isa_, fn)
 
 const spr_kernel spr_kernels[] = {
 #include "kernels/kernels.inc"

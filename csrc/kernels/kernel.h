@@ -284,11 +284,13 @@ typedef struct spr_kernel {
         spr_quantize_q8_fn *quantize_q8;
         spr_dequantize_q8_fn *dequantize_q8;
     } run; /* NULL where the kernel is of another architecture */
-    const spr_pw_packing *packing; /* pw, fc */
-    const spr_conv_traits *conv;   /* conv, dwconv */
-    const spr_pw_q8_packing *packing_q8; /* pw of q8 */
-    const spr_fc_q8_packing *fc_q8;
-    const spr_dw_q8_traits *dw_q8;       /* dwconv of q8 */
+    union {
+        const spr_pw_packing *packing;       /* pw, fc */
+        const spr_conv_traits *conv;         /* conv, dwconv */
+        const spr_pw_q8_packing *packing_q8; /* pw of q8 */
+        const spr_fc_q8_packing *fc_q8;
+        const spr_dw_q8_traits *dw_q8;       /* dwconv of q8 */
+    };
     spr_cost cost;                 /* pw, fc */
 } spr_kernel;
 

@@ -196,6 +196,9 @@ static void read_node(reader *r, int32_t index) {
                      "node '%.200s': operator '%.200s' is not known to this version of the runtime", node->name, op);
         return;
     }
+    node->op = (spr_op)id;
+    r->status = spr_node_check_op(node, r->err);
+    if (r->status) return;
     if (!spr_node_init(r->graph, node, (spr_op)id)) fail_memory(r);
     node->in = get_indices(r, &node->in_count);
     node->out = get_indices(r, &node->out_count);
