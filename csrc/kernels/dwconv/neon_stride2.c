@@ -122,7 +122,7 @@ SPR_INLINE void s2_rows(const int rows, const img_task *t, uint32_t r) {
 ROWS(1) ROWS(4) ROWS(7)
 #undef ROWS
 
-static size_t s2_scratch(const spr_conv_shape *s) { return spr_dwconv_image_scratch(s, S2_OVER); }
+static size_t s2_scratch(const spr_conv_shape *s) { return img_scratch(s, S2_OVER); }
 
 /* Of the last column's taps only the third may stand beyond the right border. */
 static int s2_match(const spr_conv_shape *s) {
@@ -137,7 +137,7 @@ void spr_dwconv_s2_f32_neon(const spr_conv_args *a) {
     /* For the third tap: all lanes if it stands within the image, or if there are vectors behind. */
     const int beyond = 2 * (uint64_t)win->ow == (uint64_t)win->iw + (uint32_t)win->pl;
     const spr_v mask[2] = {spr_vmask_below(SPR_VL - beyond), spr_vmask_below(SPR_VL)};
-    spr_dwconv_image_run(a, &kernel, mask);
+    img_run(a, &kernel, mask);
 }
 
 const spr_conv_traits spr_dwconv_s2_traits_neon = {s2_match, spr_dwconv_size, spr_dwconv_pack, s2_scratch};

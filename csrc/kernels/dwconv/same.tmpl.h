@@ -142,7 +142,7 @@ SPR_INLINE void same_rows(const int k, const int rows, const img_task *t, uint32
 ROWS(3, 1) ROWS(3, 2) ROWS(3, 4) ROWS(3, 7) ROWS(5, 1) ROWS(5, 4) ROWS(5, 7)
 #undef ROWS
 
-static size_t same_scratch(const spr_conv_shape *s) { return spr_dwconv_image_scratch(s, SAME_OVER); }
+static size_t same_scratch(const spr_conv_shape *s) { return img_scratch(s, SAME_OVER); }
 
 static int same_match(const spr_conv_shape *s) {
     const spr_window *w = &s->win;
@@ -159,7 +159,7 @@ void SAME_NAME(spr_dwconv_same_f32)(const spr_conv_args *a) {
     };
     /* For the taps one and two columns right of the middle. */
     const spr_v mask[2] = {spr_vmask_below(SPR_VL - 1), spr_vmask_below(SPR_VL - 2)};
-    spr_dwconv_image_run(a, &kernels[a->shape->win.kh == 5], mask);
+    img_run(a, &kernels[a->shape->win.kh == 5], mask);
 }
 
 const spr_conv_traits SAME_NAME(spr_dwconv_same_traits) = {
