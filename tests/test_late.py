@@ -59,6 +59,28 @@ def test_detector(rewritten, threads):
     assert session.run(["planes"], {"x": np.zeros((1, 3, 12, 5), np.float32)})[0].shape == (1, 16, 12, 5)
 
 
+def test_second_stage():
+    """What is found is cut out of a feature map, and looked at by a second network."""
+    corners = RNG.uniform(0, 8, (1, 20, 2)).astype(np.float32)
+    boxes = np.concatenate([corners, corners + RNG.uniform(2, 6, corners.shape).astype(np.float32)], 2)
+    nodes = [node("Relu", "x", "map"), node("NonMaxSuppression", "boxes scores most iou", "found"),
+             node("Gather", "found two", "which", axis=1), node("Squeeze", "boxes zero", "all"),
+             node("Gather", "all which", "rois"), node("Shape", "which", "count"),
+             node("ConstantOfShape", "count", "images", value=helper.make_tensor("", INT64, [1], [0])),
+             node("RoiAlign", "map rois images", "crops", output_height=3, output_width=3, sampling_ratio=2),
+             node("Conv", "crops w", "c"), node("Flatten", "c", "flat"), node("Gemm", "flat fw", "y")]
+    constants = {"boxes": boxes, "most": np.array([6]), "iou": np.float32([0.3]), "two": np.int64(2),
+                 "zero": np.array([0]), "w": RNG.standard_normal((8, 3, 3, 3)).astype(np.float32),
+                 "fw": RNG.standard_normal((8, 5)).astype(np.float32)}
+    model = make_model(nodes, {"x": (1, 3, 16, 16), "scores": (1, 2, 20)}, ["y"], constants, 16)
+    session = sr.Session(sr.convert(model).data, threads=2)
+    for seed in (0, 1):
+        rng = np.random.default_rng(seed)
+        feeds = {"x": rng.standard_normal((1, 3, 16, 16)).astype(np.float32),
+                 "scores": rng.random((1, 2, 20), np.float32)}
+        assert error(session.run(None, feeds)[0], reference(model, feeds)["y"]) < 1e-5
+
+
 def test_everything_late():
     """Nothing is known of any shape before the run; what is fed may be read by nothing else."""
     model = make_model([node("Range", "start limit delta", "r"), node("Cast", "r", "f", to=FLOAT),
