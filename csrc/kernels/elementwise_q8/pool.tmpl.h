@@ -73,33 +73,34 @@ SPR_INLINE void pool_window(const spr_pool_q8_args *a, const spr_q8 *x, size_t r
     }
 }
 
+/* Groups innermost: where a window lies takes divisions, more work than a small mean. */
 static SPR_NOINLINE void pool_one_by_one(const spr_pool_q8_args *a) {
     const spr_window *w = &a->win;
-    for (uint32_t g = a->group0; g < a->group1; g++)
-        for (uint32_t oy = 0; oy < w->oh; oy++) {
-            const int64_t top = (int64_t)oy * w->sh - w->pt;
-            int64_t ky0, ky1;
-            spr_inside(top, w->dh, w->kh, 0, w->ih, &ky0, &ky1);
-            for (uint32_t ox = 0; ox < w->ow; ox++) {
-                const int64_t left = (int64_t)ox * w->sw - w->pl;
-                int64_t kx0, kx1;
-                spr_inside(left, w->dw, w->kw, 0, w->iw, &kx0, &kx1);
-                const size_t n = (size_t)(kx1 - kx0), rows = (size_t)(ky1 - ky0);
+    for (uint32_t oy = 0; oy < w->oh; oy++) {
+        const int64_t top = (int64_t)oy * w->sh - w->pt;
+        int64_t ky0, ky1;
+        spr_inside(top, w->dh, w->kh, 0, w->ih, &ky0, &ky1);
+        const uint32_t ny = pool_count(a->kind, top, w->dh, w->kh, w->ih, w->pb);
+        for (uint32_t ox = 0; ox < w->ow; ox++) {
+            const int64_t left = (int64_t)ox * w->sw - w->pl;
+            int64_t kx0, kx1;
+            spr_inside(left, w->dw, w->kw, 0, w->iw, &kx0, &kx1);
+            const uint32_t count = ny * pool_count(a->kind, left, w->dw, w->kw, w->iw, w->pr);
+            const size_t n = (size_t)(kx1 - kx0), rows = (size_t)(ky1 - ky0);
+            const size_t from = (size_t)((top + ky0 * w->dh) * w->iw + left + kx0 * w->dw);
+            const int32_t zeros = a->x_zero * (int32_t)(n * rows);
+            for (uint32_t g = a->group0; g < a->group1; g++) {
                 int32_t result[4];
-                pool_window(a,
-                            a->x + (g * a->x_stride + (size_t)((top + ky0 * w->dh) * w->iw + left + kx0 * w->dw)) * 4,
-                            rows, n, result);
-                const int32_t taps = (int32_t)(n * rows);
-                const uint32_t count = pool_count(a->kind, top, w->dh, w->kh, w->ih, w->pb) *
-                                       pool_count(a->kind, left, w->dw, w->kw, w->iw, w->pr);
+                pool_window(a, a->x + (g * a->x_stride + from) * 4, rows, n, result);
                 for (int i = 0; i < 4; i++) {
                     const float v = a->kind == SPR_POOL_MAX ? (float)(result[i] - a->x_zero)
-                                                            : (float)(result[i] - a->x_zero * taps) / (float)count;
+                                                            : (float)(result[i] - zeros) / (float)count;
                     a->y[(g * a->y_stride + (size_t)oy * w->ow + ox) * 4 + (size_t)i] =
                         spr_q8_round(v * a->scale, a->y_zero, a->lo, a->hi);
                 }
             }
         }
+    }
 }
 
 /* ---- lines ---- */
