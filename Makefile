@@ -33,7 +33,9 @@ help:
 	@echo "make test-py    pytest, native             (ARGS=\"-k name\" goes to pytest)"
 	@echo "make test-arm   pytest under the arm64 Python (ARM64_CPU=cortex-a53 chooses the core)"
 	@echo "make test-android  the Java API on this machine's Java, the library for Android, its AAR"
-	@echo "make sanitize   C tests under sanitizers"
+	@echo "make sanitize   C tests under sanitizers, with kernels in plain C"
+	@echo "make sanitize-kernels  C tests, sweep and networks under sanitizers, with all kernels (some minutes)"
+	@echo "make sanitize-arm  the sweep under sanitizers for arm64, under qemu as each of CPUS"
 	@echo "make fuzz       random changes of model files for SECONDS=$(SECONDS)"
 	@echo "make bench      benchmarks                 (ARGS likewise)"
 	@echo "make bench-report  networks on this machine, ours and other runtimes side by side: docs/benchmarks.md"
@@ -102,19 +104,28 @@ build/armv7/build.ninja: $(VENV)/.tools | build/.jdk
 	@$(CMAKE) --log-level=WARNING -S . -B $(@D) -DCMAKE_TOOLCHAIN_FILE=tools/cmake/arm-linux-gnueabihf.cmake \
 		-DSPR_STATIC_EXECUTABLES=ON $(CMAKE_FLAGS)
 
-# In plain C: sanitized, the other kernels take minutes to compile, and the sweep has guard pages around their tensors.
-SANITIZED := -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_FLAGS_RELWITHDEBINFO="-O1 -g" -DSPR_PLAIN_C=ON -DSPR_BUILD_TOOLS=OFF
+SANITIZED := -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_FLAGS_RELWITHDEBINFO="-O1 -g"
+# What CI compiles for sanitizers and fuzzing; `make sanitize-kernels` takes minutes to compile the others.
+SANITIZED_PLAIN := $(SANITIZED) -DSPR_PLAIN_C=ON -DSPR_BUILD_TOOLS=OFF
 
 build/asan/build.ninja: $(VENV)/.tools
+	@$(CMAKE) --log-level=WARNING -S . -B $(@D) $(SANITIZED_PLAIN) -DSPR_SANITIZE=address,undefined
+
+build/asan-kernels/build.ninja: $(VENV)/.tools
 	@$(CMAKE) --log-level=WARNING -S . -B $(@D) $(SANITIZED) -DSPR_SANITIZE=address,undefined
 
+build/asan-aarch64/build.ninja: $(VENV)/.tools
+	sh tools/arm64-python/host-tools.sh
+	@$(CMAKE) --log-level=WARNING -S . -B $(@D) $(SANITIZED) -DSPR_SANITIZE=address,undefined \
+		-DCMAKE_TOOLCHAIN_FILE=tools/cmake/aarch64-linux-gnu.cmake
+
 build/tsan/build.ninja: $(VENV)/.tools
-	@$(CMAKE) --log-level=WARNING -S . -B $(@D) $(SANITIZED) -DSPR_SANITIZE=thread
+	@$(CMAKE) --log-level=WARNING -S . -B $(@D) $(SANITIZED_PLAIN) -DSPR_SANITIZE=thread
 
 build/fuzz/build.ninja: $(VENV)/.tools
 	@command -v clang-19 >/dev/null || sh tools/apt-install.sh clang-19 libclang-rt-19-dev
-	@$(CMAKE) --log-level=WARNING -S . -B $(@D) $(SANITIZED) -DCMAKE_C_COMPILER=clang-19 -DSPR_BUILD_TESTS=OFF \
-		-DSPR_BUILD_FUZZER=ON -DSPR_SANITIZE=fuzzer-no-link,address,undefined
+	@$(CMAKE) --log-level=WARNING -S . -B $(@D) $(SANITIZED_PLAIN) -DCMAKE_C_COMPILER=clang-19 \
+		-DSPR_BUILD_TESTS=OFF -DSPR_BUILD_FUZZER=ON -DSPR_SANITIZE=fuzzer-no-link,address,undefined
 
 core-native: build/native/build.ninja
 	@$(VENV)/bin/cmake --build build/native
@@ -164,11 +175,25 @@ run-arm-%:
 	@set -e; for test in $(C_TESTS); do echo build/aarch64/$$test; $(QEMU) -cpu $* build/aarch64/$$test; done
 	$(QEMU) -cpu $* build/aarch64/spr-check
 
-# C tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer.
+# C tests and sweep of the kernels in plain C under AddressSanitizer and UndefinedBehaviorSanitizer, two tests under
+# ThreadSanitizer.
 sanitize: build/asan/build.ninja build/tsan/build.ninja
-	@$(VENV)/bin/cmake --build build/asan --target $(C_TESTS)
+	@$(VENV)/bin/cmake --build build/asan --target $(C_TESTS) spr-check
 	@$(VENV)/bin/cmake --build build/tsan --target test_threads test_alloc
 	@set -e; for test in $(C_TESTS:%=asan/%) tsan/test_threads tsan/test_alloc; do echo build/$$test; build/$$test; done
+	build/asan/spr-check --quick
+
+# All kernels of this machine's kind under AddressSanitizer and UndefinedBehaviorSanitizer: C tests, sweep, networks.
+sanitize-kernels: build build/asan-kernels/build.ninja
+	@$(VENV)/bin/cmake --build build/asan-kernels --target $(C_TESTS) spr-check spr-bench
+	@set -e; for test in $(C_TESTS) spr-check; do echo build/asan-kernels/$$test; build/asan-kernels/$$test; done
+	PYTHONPATH=$(CURDIR) $(PY) tools/sanitize_networks.py build/asan-kernels/spr-bench build/asan-kernels/networks $(ARGS)
+
+# The same for arm64, the sweep alone, as each of CPUS. Under qemu leaks are not looked for: it cannot trace itself.
+sanitize-arm: build/asan-aarch64/build.ninja
+	@$(VENV)/bin/cmake --build build/asan-aarch64 --target spr-check
+	@set -e; for cpu in $(CPUS); do echo $$cpu; ASAN_OPTIONS=detect_leaks=0 $(QEMU) -cpu $$cpu -L /usr/aarch64-linux-gnu \
+		build/asan-aarch64/spr-check --quick; done
 
 # Random changes of model files: SECONDS of them, from small models of each operator. What it finds is kept in
 # build/fuzz/found.
@@ -209,14 +234,14 @@ test:
 	@MAKE="$(MAKE)" $(PYTHON) tools/test_all.py
 
 clean:
-	rm -rf build/native build/asan build/tsan build/fuzz build/aarch64 build/armv7 build/bench build/lib.* build/temp.* \
+	rm -rf build/native build/asan* build/tsan build/fuzz build/aarch64 build/armv7 build/bench build/lib.* build/temp.* \
 		build/test-logs build/.extension* dist *.egg-info
 	rm -f sparse_runtime/_core.c sparse_runtime/_core*.so
 
 distclean: clean
 	rm -rf build $(VENV)
 
-.PHONY: all help sanitize fuzz extension build core-native core-arm core-armv7 bench-binaries extension-arm demo bench \
-	peers bench-report bench-arm check-c check-arm check-armv7 check-boards check-packages test-py test-arm \
-	test-android test clean distclean
+.PHONY: all help sanitize sanitize-kernels sanitize-arm fuzz extension build core-native core-arm core-armv7 \
+	bench-binaries extension-arm demo bench peers bench-report bench-arm check-c check-arm check-armv7 check-boards \
+	check-packages test-py test-arm test-android test clean distclean
 .DELETE_ON_ERROR:

@@ -61,6 +61,21 @@ void check_part(check_rng *r, uint32_t n, uint32_t step, uint32_t *from, uint32_
 
 /* ---- guarded memory ---- */
 
+/* AddressSanitizer sees reads too, of compiled code: what lies around buffers is poisoned while kernels run. */
+#if defined(__SANITIZE_ADDRESS__)
+#define ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ASAN 1
+#endif
+#endif
+#ifdef ASAN
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, bytes) ((void)(p), (void)(bytes))
+#define ASAN_UNPOISON_MEMORY_REGION(p, bytes) ((void)(p), (void)(bytes))
+#endif
+
 enum { SLOT_BYTES = 16 << 20, GUARD = 1 << 16 /* the largest page */, MARGIN = 512, PATTERN = 0xa5 };
 
 static const char *const slot_names[CHECK_SLOTS] = {"x",     "y",       "z",   "packed", "slope", "scratch",
@@ -88,22 +103,27 @@ void *check_buffer(check_slot slot, size_t bytes, size_t align, check_place plac
     }
     unsigned char *start = s->memory, *end = s->memory + SLOT_BYTES;
     unsigned char *p = place == CHECK_START ? start : start + (SLOT_BYTES - bytes) / align * align;
+    ASAN_UNPOISON_MEMORY_REGION(s->before, s->before_bytes); /* of the buffer that was here */
+    ASAN_UNPOISON_MEMORY_REGION(s->after, s->after_bytes);
     s->before_bytes = place == CHECK_START ? 0 : MARGIN;
     s->after_bytes = place == CHECK_START ? MARGIN : (size_t)(end - (p + bytes));
     s->before = p - s->before_bytes;
     s->after = p + bytes;
     memset(s->before, PATTERN, s->before_bytes);
     memset(s->after, PATTERN, s->after_bytes);
+    ASAN_POISON_MEMORY_REGION(s->before, s->before_bytes);
+    ASAN_POISON_MEMORY_REGION(s->after, s->after_bytes);
     return p;
 }
 
 /* Whether the pattern was whole; afterwards it is. */
 static int mend(unsigned char *p, size_t bytes) {
     size_t i = 0;
+    ASAN_UNPOISON_MEMORY_REGION(p, bytes);
     while (i < bytes && p[i] == PATTERN) i++;
-    if (i == bytes) return 1;
-    memset(p, PATTERN, bytes);
-    return 0;
+    if (i < bytes) memset(p + i, PATTERN, bytes - i);
+    ASAN_POISON_MEMORY_REGION(p, bytes);
+    return i == bytes;
 }
 
 void check_intact(void) {
