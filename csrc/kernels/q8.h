@@ -11,8 +11,8 @@
  * the rest.
  *
  * Arithmetic. Sums are exact in int32. All kernels do the same float operations afterwards (fused multiply-add only
- * within activations, and where it gives the same bits: q8_x86.h), so that they agree bit for bit where no activation is
- * involved. */
+ * within activations, and where it gives the same bits: q8_x86.h), so that they agree bit for bit where no activation
+ * is involved. */
 #ifndef SPR_KERNELS_Q8_H
 #define SPR_KERNELS_Q8_H
 

@@ -23,7 +23,8 @@ def run(*command):
 
 
 def loaded(library):
-    """Bytes of the sections that are in the file and in memory: of the file what does not depend on the size of pages."""
+    """Bytes of the sections that are in the file and in memory: of the file what does not depend on the size of
+    pages."""
     sections = re.findall(r"^(\.\S+)\s+(\d+)\s+(\d+)$", run(CROSS + "size", "-A", library), re.MULTILINE)
     return sum(int(size) for name, size, address in sections if int(address) and name != ".bss")
 

@@ -1,8 +1,8 @@
 /* Depthwise convolution over bands (see conv/band.h), for the vectors of one ISA: any kernel, stride, dilation and
  * number of output channels for each input channel. Bands keep the copied rows in L1. Packed weights: see dwconv.h.
  *
- * Defined before: DW_APART, whether residuals and activations are left to passes over rows that are still in L1, instead
- * of being code of each kind of block. */
+ * Defined before: DW_APART, whether residuals and activations are left to passes over rows that are still in L1,
+ * instead of being code of each kind of block. */
 #include "kernels/conv/band.h"
 #include "kernels/dwconv/dwconv.h"
 

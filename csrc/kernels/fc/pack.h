@@ -41,9 +41,9 @@ SPR_INLINE spr_fc_csr spr_fc_csr_of(const void *packed, uint32_t n) {
 extern const spr_pw_packing spr_pack_fc_csr;
 
 /* CSR of 16 rows side by side, sorted by their numbers of nonzeros, so that step j has the first of them: bias[slices *
-   16], lane[slices * 16] (that of each row), length[slices * 16], begin[slices + 1], w[], col[]. A lane's numbers are in
-   the order of lanes, as is the bias. Steps have as many w and col as lanes have nonzeros left; slice s starts at index
-   begin[s], a multiple of 16. Columns are 16 bits where k allows, as weights come from beyond L2 in every run. */
+   16], lane[slices * 16] (that of each row), length[slices * 16], begin[slices + 1], w[], col[]. A lane's numbers are
+   in the order of lanes, as is the bias. Steps have as many w and col as lanes have nonzeros left; slice s starts at
+   index begin[s], a multiple of 16. Columns are 16 bits where k allows, as weights come from beyond L2 in every run. */
 #define SPR_FC_NARROW_K 65536
 typedef struct spr_fc_lanes {
     const float *bias, *w;
