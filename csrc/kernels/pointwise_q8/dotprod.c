@@ -5,8 +5,7 @@
 #if SPR_AARCH64
 #include <arm_neon.h>
 
-#define ROUND_BY_ADDING
-#include "kernels/pointwise_q8/finish_neon.h"
+#include "kernels/pointwise_q8/finish_dotprod.h"
 
 SPR_TARGET_PUSH("arch=armv8.2-a+dotprod")
 
@@ -16,12 +15,12 @@ enum { SPARSE_VECTORS = 8, DENSE_VECTORS = 4 };
 /* ---- dense ---- */
 
 /* Four rows times v vectors. */
-SPR_INLINE void dense_tile(const int v, const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const finish *call,
-                           uint32_t row, uint32_t px) {
-    const finish own = *call, *const f = &own; /* nothing stored can change it */
+SPR_INLINE void dense_tile(const int v, const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *call, uint32_t row,
+                           uint32_t px) {
+    const ends own = *call, *const e = &own; /* nothing stored can change it */
     int32x4_t sum[4][DENSE_VECTORS];
     SPR_UNROLL for (int r = 0; r < 4; r++)
-        SPR_UNROLL for (int j = 0; j < v; j++) sum[r][j] = vdupq_n_s32(p->bias[row + (uint32_t)r]);
+        SPR_UNROLL for (int j = 0; j < v; j++) sum[r][j] = first_sum(e, p->bias[row + (uint32_t)r]);
     const spr_q8 *const x = a->x + (size_t)px * SPR_Q8_GROUP;
     const int8_t *w = p->w + (size_t)row * p->groups * SPR_Q8_GROUP;
     for (uint32_t g = 0; g < p->groups; g++, w += 16) {
@@ -35,27 +34,25 @@ SPR_INLINE void dense_tile(const int v, const spr_pw_q8_args *a, const spr_pw_q8
             sum[3][j] = vdotq_laneq_s32(sum[3][j], pixels, four, 3);
         }
     }
-    int8_t line[4][LINE_PIXELS];
-    SPR_UNROLL for (uint32_t r = 0; r < 4; r++) finish_row(v, a, f, sum[r], p->scale[row + r], row + r, px, line[r]);
-    store_quad(v, a, row, px, line);
+    end_group(v, a, e, sum[0], sum[1], sum[2], sum[3], p->scale + row, row, px);
 }
 
-#define DENSE_TILE(v)                                                                                                  \
-    static void dense_##v(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const finish *f, uint32_t row,           \
-                          uint32_t px) {                                                                               \
-        dense_tile(v, a, p, f, row, px);                                                                               \
+#define DENSE_TILE(v)                                                                                                         \
+    static void dense_##v(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *e, uint32_t row, uint32_t px) {   \
+        dense_tile(v, a, p, e, row, px);                                                                                      \
     }
 DENSE_TILE(1) DENSE_TILE(2) DENSE_TILE(3) DENSE_TILE(4)
 
 void spr_pw_dense_q8_dotprod(const spr_pw_q8_args *a) {
-    static void (*const tiles[DENSE_VECTORS])(const spr_pw_q8_args *, const spr_pw_q8_packed *, const finish *,
-                                              uint32_t, uint32_t) = {dense_1, dense_2, dense_3, dense_4};
+    static void (*const tiles[DENSE_VECTORS])(const spr_pw_q8_args *, const spr_pw_q8_packed *, const ends *, uint32_t,
+                                              uint32_t) = {dense_1, dense_2, dense_3, dense_4};
     const spr_pw_q8_packed p = spr_pw_q8_packed_of(a->packed);
     const finish f = finish_of(a);
+    const ends e = ends_of(a, &f, p.narrow);
     for (uint32_t px = a->px0; px < a->px1; px += DENSE_VECTORS * LANES) {
         uint32_t v = (a->px1 - px + LANES - 1) / LANES;
         if (v > DENSE_VECTORS) v = DENSE_VECTORS;
-        for (uint32_t row = a->row0; row < a->row1; row += 4) tiles[v - 1](a, &p, &f, row, px);
+        for (uint32_t row = a->row0; row < a->row1; row += 4) tiles[v - 1](a, &p, &e, row, px);
     }
 }
 
@@ -72,16 +69,16 @@ void spr_pw_dense_q8_dotprod(const spr_pw_q8_args *a) {
 #define BLOCK(i) (x + (size_t)p->offset[i] * SPR_Q8_GROUP)
 
 /* All rows of the call, blocks of h rows, times v vectors. */
-SPR_INLINE void sparse_tile(const int h, const int v, const spr_pw_q8_args *a, const spr_pw_q8_packed *p,
-                            const finish *call, uint32_t px) {
-    const finish own = *call, *const f = &own;
+SPR_INLINE void sparse_tile(const int h, const int v, const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *call,
+                            uint32_t px) {
+    const ends own = *call, *const e = &own;
     const spr_q8 *const x = a->x + (size_t)px * SPR_Q8_GROUP, *at;
     for (uint32_t quad_row = a->row0; quad_row < a->row1; quad_row += 4) {
         int8_t line[4][LINE_PIXELS];
         for (uint32_t row = quad_row; row < quad_row + 4; row += (uint32_t)h) {
             int32x4_t sum[2][SPARSE_VECTORS];
             SPR_UNROLL for (int r = 0; r < h; r++)
-                SPR_UNROLL for (int j = 0; j < v; j++) sum[r][j] = vdupq_n_s32(p->bias[row + (uint32_t)r]);
+                SPR_UNROLL for (int j = 0; j < v; j++) sum[r][j] = first_sum(e, p->bias[row + (uint32_t)r]);
             uint32_t i = p->ptr[row / (uint32_t)h];
             const uint32_t end = p->ptr[row / (uint32_t)h + 1];
             const int8_t *w = p->w + (size_t)i * (size_t)h * 4;
@@ -113,18 +110,15 @@ SPR_INLINE void sparse_tile(const int h, const int v, const spr_pw_q8_args *a, c
                     DOT_PAIR(0)
                 }
             }
-            SPR_UNROLL for (int r = 0; r < h; r++)
-                finish_row(v, a, f, sum[r], p->scale[row + (uint32_t)r], row + (uint32_t)r, px,
-                           line[row % 4 + (uint32_t)r]);
+            end_rows(h, v, a, e, sum[0], sum[1], p->scale + row, quad_row, row - quad_row, px, line);
         }
-        store_quad(v, a, quad_row, px, line);
     }
 }
 
-typedef void sparse_fn(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const finish *f, uint32_t px);
+typedef void sparse_fn(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *e, uint32_t px);
 #define SPARSE_TILE(h, v)                                                                                             \
-    static void sparse_##h##x##v(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const finish *f, uint32_t px) {  \
-        sparse_tile(h, v, a, p, f, px);                                                                               \
+    static void sparse_##h##x##v(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *e, uint32_t px) {  \
+        sparse_tile(h, v, a, p, e, px);                                                                               \
     }
 #define SPARSE_TILES(h)                                                                                                \
     SPARSE_TILE(h, 1) SPARSE_TILE(h, 2) SPARSE_TILE(h, 3) SPARSE_TILE(h, 4) SPARSE_TILE(h, 5) SPARSE_TILE(h, 6)        \
@@ -138,10 +132,11 @@ SPARSE_TILES(2)
 SPR_INLINE void sparse_run(const spr_pw_q8_args *a, sparse_fn *const *tiles) {
     const spr_pw_q8_packed p = spr_pw_q8_packed_of(a->packed);
     const finish f = finish_of(a);
+    const ends e = ends_of(a, &f, p.narrow);
     for (uint32_t px = a->px0; px < a->px1; px += SPARSE_VECTORS * LANES) {
         uint32_t v = (a->px1 - px + LANES - 1) / LANES;
         if (v > SPARSE_VECTORS) v = SPARSE_VECTORS;
-        tiles[v - 1](a, &p, &f, px);
+        tiles[v - 1](a, &p, &e, px);
     }
 }
 

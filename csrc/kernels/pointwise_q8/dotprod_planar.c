@@ -5,8 +5,7 @@
 #if SPR_AARCH64
 #include <arm_neon.h>
 
-#define ROUND_BY_ADDING
-#include "kernels/pointwise_q8/finish_neon.h"
+#include "kernels/pointwise_q8/finish_dotprod.h"
 #include "kernels/pointwise_q8/planar.h"
 
 SPR_TARGET_PUSH("arch=armv8.2-a+dotprod")

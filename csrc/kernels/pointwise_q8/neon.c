@@ -108,6 +108,23 @@ SPR_INLINE void add_quad(const int terms, const int h, const int v, int32x4_t (*
     }
 }
 
+typedef finish ends;
+SPR_INLINE ends ends_of(const spr_pw_q8_args *a, const finish *f, uint32_t narrow) {
+    (void)a;
+    (void)narrow;
+    return *f;
+}
+SPR_INLINE int32x4_t first_sum(const ends *e, int32_t bias) {
+    (void)e;
+    return vdupq_n_s32(bias);
+}
+SPR_INLINE void end_rows(const int h, const int v, const spr_pw_q8_args *a, const ends *e, const int32x4_t *sum0,
+                         const int32x4_t *sum1, const float *scale, uint32_t first, uint32_t at, uint32_t px, int8_t (*line)[LINE_PIXELS]) {
+    finish_row(v, a, e, sum0, scale[0], first + at, px, line[at]);
+    if (h == 2) finish_row(v, a, e, sum1, scale[1], first + at + 1, px, line[at + 1]);
+    if (at + (uint32_t)h == SPR_Q8_GROUP) store_quad(v, a, first, px, line);
+}
+
 #define ADD_QUAD(h, v, sum, lines, quad) \
     add_quad(4, h, v, sum, lines, (const uint32_t *)(quad), (const int8_t *)(quad) + 16)
 #define ADD_HALVES(h, v, sum, lines, quad) \

@@ -1,6 +1,7 @@
 /* Packing for the quantized pointwise kernels; the format is in pack.h. */
 #include "kernels/pointwise_q8/pack.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "kernels/q8_x86.h"
@@ -8,7 +9,7 @@
 /* At the start of the packed weights: where the arrays begin, in bytes. */
 typedef struct head {
     uint64_t bias, scale, shift, ptr, offset, w, end;
-    uint32_t groups, starts;
+    uint32_t groups, starts, narrow;
 } head;
 
 /* What is stored, and how. */
@@ -77,12 +78,30 @@ static void pack_rows(const spr_pw_q8_weights *w, head h, char *dst) {
     int32_t *bias = (int32_t *)(dst + h.bias);
     float *scale = (float *)(dst + h.scale), *shift = (float *)(dst + h.shift);
     if (SPR_X86_64) h.starts = spr_pw_q8_rows_start(w);
+    if (SPR_AARCH64) h.narrow = spr_pw_q8_narrow(w);
     memcpy(dst, &h, sizeof h);
     for (uint32_t row = 0; row < rows_of(w); row++) {
         bias[row] = row < w->n ? w->bias[row] : 0;
         scale[row] = row < w->n ? w->scale[row] : 0;
         if (SPR_X86_64) shift[row] = -SPR_Q8_START_VALUE * scale[row];
     }
+}
+
+uint32_t spr_pw_q8_narrow(const spr_pw_q8_weights *w) {
+    uint32_t narrow = SPR_Q8_NARROW_SUMS | SPR_Q8_NARROW_VALUES;
+    const int32_t least = SPR_Q8_MIN, most = SPR_Q8_MAX; /* of x */
+    for (uint32_t row = 0; row < w->n; row++) {
+        const int8_t *const v = w->w + (size_t)row * w->groups * SPR_Q8_GROUP;
+        int64_t low = w->bias[row], high = low;
+        for (size_t i = 0; i < (size_t)w->groups * SPR_Q8_GROUP; i++) {
+            low += v[i] * (v[i] < 0 ? most : least);
+            high += v[i] * (v[i] < 0 ? least : most);
+        }
+        const int64_t size = high > -low ? high : -low;
+        if (size >= 1 << 22) narrow &= ~(uint32_t)SPR_Q8_NARROW_SUMS;
+        if (!((double)size * fabs((double)w->scale[row]) < 32000)) narrow &= ~(uint32_t)SPR_Q8_NARROW_VALUES;
+    }
+    return narrow;
 }
 
 static size_t size(const spr_pw_q8_weights *w, form f) { return (size_t)head_of(w, &f).end; }
@@ -131,6 +150,7 @@ spr_pw_q8_packed spr_pw_q8_packed_of(const void *packed) {
         .ptr = (const uint32_t *)(p + h.ptr),
         .groups = h.groups,
         .starts = h.starts,
+        .narrow = h.narrow,
     };
 }
 

@@ -4,6 +4,11 @@
 
 #include "kernels/kernel.h"
 
+/* What holds for the sums of all rows, bias and all, whatever the input: their magnitudes are below 2^22; with their
+   scale, below 32000. */
+enum { SPR_Q8_NARROW_SUMS = 1, SPR_Q8_NARROW_VALUES = 2 };
+uint32_t spr_pw_q8_narrow(const spr_pw_q8_weights *w);
+
 /* Arrays, each aligned to SPR_LINE, of the rows rounded up to whole groups; rows beyond n have bias, scale, shift and
    weights 0. Dense: offset[groups] and w[quad][groups][4 rows][4]. Sparse, blocks of h rows: blocks
    ptr[i] ... ptr[i + 1] - 1 are those of rows h i ... h i + h - 1, in ascending order of groups; offset[blocks],
@@ -17,6 +22,7 @@ typedef struct spr_pw_q8_packed {
     const uint32_t *ptr; /* sparse only */
     uint32_t groups;     /* of the input */
     uint32_t starts;     /* spr_q8_row_starts holds for all rows */
+    uint32_t narrow;     /* what spr_pw_q8_narrow() says; 64-bit ARM only */
 } spr_pw_q8_packed;
 
 /* Whether spr_q8_row_starts holds for all rows. */

@@ -11,7 +11,7 @@ enum { WIDE = SPR_ARM32 ? 32 : 64, NARROW = WIDE / 2, WIDE_CHANNELS = 512 };
 
 typedef struct head {
     uint64_t bias, scale, offset, line, ptr, quads, end;
-    uint32_t groups, stride;
+    uint32_t groups, stride, narrow;
 } head;
 
 /* What a packing is: rows of a quad, and whether the sum of its weights is bounded. */
@@ -208,12 +208,13 @@ static uint32_t pack_quads(const spr_pw_q8_weights *w, form f, uint32_t row, con
 }
 
 static void pack(const spr_pw_q8_weights *w, form f, void *dst) {
-    const head h = head_of(w, f);
+    head h = head_of(w, f);
     char *const to = dst;
     int32_t *bias = (int32_t *)(to + h.bias);
     float *scale = (float *)(to + h.scale);
     uint32_t *offset = (uint32_t *)(to + h.offset), *line = (uint32_t *)(to + h.line), *ptr = (uint32_t *)(to + h.ptr);
     uint32_t *quad = (uint32_t *)(to + h.quads), count = 0, used = 0;
+    h.narrow = spr_pw_q8_narrow(w);
     memcpy(dst, &h, sizeof h);
     for (uint32_t row = 0; row < rows_of(w); row++) {
         bias[row] = row < w->n ? w->bias[row] : 0;
@@ -237,13 +238,9 @@ spr_pw_q8_planar spr_pw_q8_planar_of(const void *packed) {
     head h;
     memcpy(&h, p, sizeof h);
     return (spr_pw_q8_planar){
-        .bias = (const int32_t *)(p + h.bias),
-        .scale = (const float *)(p + h.scale),
-        .offset = (const uint32_t *)(p + h.offset),
-        .ptr = (const uint32_t *)(p + h.ptr),
-        .quads = p + h.quads,
-        .groups = h.groups,
-        .stride = h.stride,
+        .bias = (const int32_t *)(p + h.bias), .scale = (const float *)(p + h.scale), .offset = (const uint32_t *)(p + h.offset),
+        .ptr = (const uint32_t *)(p + h.ptr), .quads = p + h.quads, .groups = h.groups, .stride = h.stride,
+        .narrow = h.narrow,
     };
 }
 

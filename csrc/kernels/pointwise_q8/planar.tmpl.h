@@ -1,9 +1,12 @@
 /* Quantized pointwise kernels over single weights, NEON: the tiles. Included with ADD_QUAD1 and ADD_QUAD2 defined:
  *
  *   ADD_QUAD(h, v, sum, lines, quad)    adds a quad to the sums of h rows and v times 8 pixels, int32x4_t sum[h][2 v]
- *   ADD_HALVES(h, v, sum, lines, quad)  the same for quads of which only halves are bounded; not defined: there are
- *                           none
- *   KERNEL(x)                                  x with the suffix of the instruction set */
+ *   ADD_HALVES(h, v, sum, lines, quad)  the same for quads of which only halves are bounded; not defined: there are none
+ *   KERNEL(x)                           x with the suffix of the instruction set
+ *   ends, ends_of(a, finish, narrow)    what the ends of rows need of a call
+ *   first_sum(ends, bias)               what a sum begins with
+ *   end_rows(h, v, a, ends, sum0, sum1, scale, first, at, px, line)   finishes v vectors of sums of h rows from first + at on;
+ *                                       outputs wait in `line` for the other rows of a group of channels, which `first` begins */
 
 /* Lines of all channels over 8 `eights` pixels. */
 static void to_lines(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, uint32_t px, uint32_t eights) {
@@ -32,33 +35,30 @@ static void to_lines(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, uint32_
 #endif
 
 /* All rows of the call, h at once, times v times 8 pixels from px on, which begin at `lines`. */
-SPR_INLINE void planar_tile(const int h, const int v, const spr_pw_q8_args *a, const spr_pw_q8_planar *p,
-                            const finish *call, uint32_t px, const int8_t *lines) {
+SPR_INLINE void planar_tile(const int h, const int v, const spr_pw_q8_args *a, const spr_pw_q8_planar *p, const ends *call,
+                            uint32_t px, const int8_t *lines) {
     const size_t size = h == 1 ? sizeof(spr_q8_quad1) : sizeof(spr_q8_quad2);
-    const finish own = *call, *const f = &own; /* nothing stored can change it */
+    const ends own = *call, *const e = &own; /* nothing stored can change it */
     const char *const quads = p->quads, *quad = quads + (size_t)p->ptr[a->row0 / (uint32_t)h * 2] * size;
     for (uint32_t first = a->row0; first < a->row1; first += SPR_Q8_GROUP) {
         int8_t line[SPR_Q8_GROUP][LINE_PIXELS];
         for (uint32_t row = first; row < first + SPR_Q8_GROUP; row += (uint32_t)h) {
             int32x4_t sum[2][16];
             SPR_UNROLL for (int r = 0; r < h; r++)
-                SPR_UNROLL for (int j = 0; j < 2 * v; j++) sum[r][j] = vdupq_n_s32(p->bias[row + (uint32_t)r]);
+                SPR_UNROLL for (int j = 0; j < 2 * v; j++) sum[r][j] = first_sum(e, p->bias[row + (uint32_t)r]);
             for (const char *end = quads + (size_t)p->ptr[row / (uint32_t)h * 2 + 1] * size; quad != end; quad += size)
                 ADD_QUAD(h, v, sum, lines, (const void *)quad);
             HALVES((uint32_t)h)
-            SPR_UNROLL for (uint32_t r = 0; r < (uint32_t)h; r++)
-                finish_row(2 * v, a, f, sum[r], p->scale[row + r], row + r, px, line[row - first + r]);
+            end_rows(h, 2 * v, a, e, sum[0], sum[1], p->scale + row, first, row - first, px, line);
         }
-        store_quad(2 * v, a, first, px, line);
     }
 }
 
-typedef void tile_fn(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, const finish *f, uint32_t px,
-                     const int8_t *lines);
+typedef void tile_fn(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, const ends *e, uint32_t px, const int8_t *lines);
 #define TILE(h, v)                                                                                                  \
-    static void planar_##h##x##v(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, const finish *f, uint32_t px,  \
+    static void planar_##h##x##v(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, const ends *e, uint32_t px,  \
                                  const int8_t *lines) {                                                             \
-        planar_tile(h, v, a, p, f, px, lines);                                                                      \
+        planar_tile(h, v, a, p, e, px, lines);                                                                      \
     }
 TILE(1, 1) TILE(1, 2) TILE(1, 3) TILE(1, 4) TILE(1, 5) TILE(1, 6) TILE(1, 7) TILE(1, 8)
 TILE(2, 1) TILE(2, 2) TILE(2, 3) TILE(2, 4)
@@ -67,6 +67,7 @@ TILE(2, 1) TILE(2, 2) TILE(2, 3) TILE(2, 4)
 SPR_INLINE void run_tiles(const spr_pw_q8_args *a, tile_fn *const *tiles, uint32_t most) {
     const spr_pw_q8_planar p = spr_pw_q8_planar_of(a->packed);
     const finish f = finish_of(a);
+    const ends e = ends_of(a, &f, p.narrow);
     const uint32_t at_once = p.stride / 8;
     uint32_t eights = (a->px1 - a->px0 + 7) / 8, px = a->px0;
     for (uint32_t left = (eights + at_once - 1) / at_once; left > 0; left--) {
@@ -76,7 +77,7 @@ SPR_INLINE void run_tiles(const spr_pw_q8_args *a, tile_fn *const *tiles, uint32
         to_lines(a, &p, px, part);
         for (uint32_t parts = (part + most - 1) / most; parts > 0; parts--) {
             const uint32_t v = (part + parts - 1) / parts;
-            tiles[v - 1](a, &p, &f, px, lines);
+            tiles[v - 1](a, &p, &e, px, lines);
             part -= v;
             px += v * 8;
             lines += v * 8;
