@@ -112,6 +112,7 @@ SPR_INLINE void sparse_tile(const int h, const int v, const spr_pw_q8_args *a, c
             }
             end_rows(h, v, a, e, sum[0], sum[1], p->scale + row, quad_row, row - quad_row, px, line);
         }
+        end_four(h, v, a, e, quad_row, px, line);
     }
 }
 

@@ -96,18 +96,16 @@ SPR_INLINE void store_two(const int v, const spr_pw_q8_args *a, uint32_t row, ui
     SPR_UNROLL for (int j = 0; j < v; j += 2) vst2q_s16(y + j * 8, ((int16x8x2_t){{first[j / 2], second[j / 2]}}));
 }
 
-/* v vectors of sums of h rows from row first + at on; `first` begins a group, whose outputs wait in `line` until all are there. */
+/* v vectors of sums of h rows from row first + at on; `first` begins a group, whose outputs wait in `line`. */
 SPR_INLINE void end_rows(const int h, const int v, const spr_pw_q8_args *a, const ends *e, const int32x4_t *sum0, const int32x4_t *sum1,
                          const float *scale, uint32_t first, uint32_t at, uint32_t px, int8_t (*line)[LINE_PIXELS]) {
-    const int last = at + (uint32_t)h == SPR_Q8_GROUP;
     if (!e->narrow) {
         end_any(h, v, a, e, sum0, sum1, scale, first + at, px, line + at);
-        if (last) store_any(v, a, first, px, line);
     } else if (h == 2) {
         int16x8_t two[8], before[8];
         finish_two(v, e, sum0, sum1, scale, two);
         int16_t *const waiting = (int16_t *)(void *)line;
-        if (last) {
+        if (at) { /* the group is complete */
             SPR_UNROLL for (int j = 0; j < v; j += 2) before[j / 2] = vld1q_s16(waiting + j * 4);
             store_two(v, a, first, px, before, two);
         } else {
@@ -121,8 +119,16 @@ SPR_INLINE void end_rows(const int h, const int v, const spr_pw_q8_args *a, cons
             eight[j / 2] = vuzp1q_s16(rounded(value[j], scale[0]), rounded(value[j + 1 < v ? j + 1 : j], scale[0]));
         SPR_UNROLL for (int j = 0; j < v; j += 4)
             vst1q_s8(line[at] + j * LANES, narrowed(e, eight[j / 2], eight[j + 2 < v ? j / 2 + 1 : j / 2]));
-        if (last) store_quad(v, a, first, px, line);
     }
+}
+
+/* After the rows of a group: stores what waits. */
+SPR_INLINE void end_four(const int h, const int v, const spr_pw_q8_args *a, const ends *e, uint32_t first, uint32_t px,
+                         int8_t (*line)[LINE_PIXELS]) {
+    if (!e->narrow)
+        store_any(v, a, first, px, line);
+    else if (h == 1)
+        store_quad(v, a, first, px, line);
 }
 
 /* v vectors of sums of the four rows of a group. */

@@ -122,7 +122,12 @@ SPR_INLINE void end_rows(const int h, const int v, const spr_pw_q8_args *a, cons
                          const int32x4_t *sum1, const float *scale, uint32_t first, uint32_t at, uint32_t px, int8_t (*line)[LINE_PIXELS]) {
     finish_row(v, a, e, sum0, scale[0], first + at, px, line[at]);
     if (h == 2) finish_row(v, a, e, sum1, scale[1], first + at + 1, px, line[at + 1]);
-    if (at + (uint32_t)h == SPR_Q8_GROUP) store_quad(v, a, first, px, line);
+}
+SPR_INLINE void end_four(const int h, const int v, const spr_pw_q8_args *a, const ends *e, uint32_t first, uint32_t px,
+                         int8_t (*line)[LINE_PIXELS]) {
+    (void)h;
+    (void)e;
+    store_quad(v, a, first, px, line);
 }
 
 #define ADD_QUAD(h, v, sum, lines, quad) \

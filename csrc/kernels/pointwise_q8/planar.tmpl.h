@@ -6,7 +6,8 @@
  *   ends, ends_of(a, finish, narrow)    what the ends of rows need of a call
  *   first_sum(ends, bias)               what a sum begins with
  *   end_rows(h, v, a, ends, sum0, sum1, scale, first, at, px, line)   finishes v vectors of sums of h rows from first + at on;
- *                                       outputs wait in `line` for the other rows of a group of channels, which `first` begins */
+ *                                       outputs may wait in `line` for the other rows of a group of channels, which `first` begins
+ *   end_four(h, v, a, ends, first, px, line)   after the rows of a group: stores what waits */
 
 /* Lines of all channels over 8 `eights` pixels. */
 static void to_lines(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, uint32_t px, uint32_t eights) {
@@ -51,6 +52,7 @@ SPR_INLINE void planar_tile(const int h, const int v, const spr_pw_q8_args *a, c
             HALVES((uint32_t)h)
             end_rows(h, 2 * v, a, e, sum[0], sum[1], p->scale + row, first, row - first, px, line);
         }
+        end_four(h, 2 * v, a, e, first, px, line);
     }
 }
 
