@@ -73,11 +73,18 @@ SPR_INLINE void finish_two(const int v, const ends *e, const int32x4_t *sum0, co
 
 static SPR_NOINLINE void finish_any(int v, const spr_pw_q8_args *a, const finish *f, const int32x4_t *sum, float scale, uint32_t row,
                                     uint32_t px, int8_t *line) {
-    finish_row(v, a, f, sum, scale, row, px, line);
+    for (int j = 0; j < v; j += 4)
+        vst1q_s8(line + j * LANES, finish_four(v - j < 4 ? v - j : 4, a, f, sum + j, scale, row, px + (uint32_t)j * LANES));
 }
 
 static SPR_NOINLINE void store_any(int v, const spr_pw_q8_args *a, uint32_t row, uint32_t px, int8_t (*line)[LINE_PIXELS]) {
-    store_quad(v, a, row, px, line);
+    for (int j = 0; j < v; j += 4) {
+        int8_t(*const from)[LINE_PIXELS] = (int8_t(*)[LINE_PIXELS])(line[0] + j * LANES);
+        if (v - j > 2)
+            store_quad(4, a, row, px + (uint32_t)j * LANES, from);
+        else
+            store_quad(2, a, row, px + (uint32_t)j * LANES, from);
+    }
 }
 
 /* The same for any sums, of h rows from row first + at on. */
