@@ -15,8 +15,8 @@ enum { SPARSE_VECTORS = 8, DENSE_VECTORS = 4 };
 /* ---- dense ---- */
 
 /* Four rows times v vectors. */
-SPR_INLINE void dense_tile(const int v, const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *call, uint32_t row,
-                           uint32_t px) {
+SPR_INLINE void dense_tile(const int v, const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *call,
+                           uint32_t row, uint32_t px) {
     const ends own = *call, *const e = &own; /* nothing stored can change it */
     int32x4_t sum[4][DENSE_VECTORS];
     SPR_UNROLL for (int r = 0; r < 4; r++)
@@ -37,9 +37,10 @@ SPR_INLINE void dense_tile(const int v, const spr_pw_q8_args *a, const spr_pw_q8
     end_group(v, a, e, sum[0], sum[1], sum[2], sum[3], p->scale + row, row, px);
 }
 
-#define DENSE_TILE(v)                                                                                                         \
-    static void dense_##v(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *e, uint32_t row, uint32_t px) {   \
-        dense_tile(v, a, p, e, row, px);                                                                                      \
+#define DENSE_TILE(v)                                                                                                  \
+    static void dense_##v(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *e, uint32_t row,             \
+                          uint32_t px) {                                                                               \
+        dense_tile(v, a, p, e, row, px);                                                                               \
     }
 DENSE_TILE(1) DENSE_TILE(2) DENSE_TILE(3) DENSE_TILE(4)
 
@@ -69,8 +70,8 @@ void spr_pw_dense_q8_dotprod(const spr_pw_q8_args *a) {
 #define BLOCK(i) (x + (size_t)p->offset[i] * SPR_Q8_GROUP)
 
 /* All rows of the call, blocks of h rows, times v vectors. */
-SPR_INLINE void sparse_tile(const int h, const int v, const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *call,
-                            uint32_t px) {
+SPR_INLINE void sparse_tile(const int h, const int v, const spr_pw_q8_args *a, const spr_pw_q8_packed *p,
+                            const ends *call, uint32_t px) {
     const ends own = *call, *const e = &own;
     const spr_q8 *const x = a->x + (size_t)px * SPR_Q8_GROUP, *at;
     for (uint32_t quad_row = a->row0; quad_row < a->row1; quad_row += 4) {
@@ -117,9 +118,9 @@ SPR_INLINE void sparse_tile(const int h, const int v, const spr_pw_q8_args *a, c
 }
 
 typedef void sparse_fn(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *e, uint32_t px);
-#define SPARSE_TILE(h, v)                                                                                             \
-    static void sparse_##h##x##v(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *e, uint32_t px) {  \
-        sparse_tile(h, v, a, p, e, px);                                                                               \
+#define SPARSE_TILE(h, v)                                                                                              \
+    static void sparse_##h##x##v(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *e, uint32_t px) {     \
+        sparse_tile(h, v, a, p, e, px);                                                                                \
     }
 #define SPARSE_TILES(h)                                                                                                \
     SPARSE_TILE(h, 1) SPARSE_TILE(h, 2) SPARSE_TILE(h, 3) SPARSE_TILE(h, 4) SPARSE_TILE(h, 5) SPARSE_TILE(h, 6)        \

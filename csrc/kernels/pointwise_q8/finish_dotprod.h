@@ -1,7 +1,8 @@
-/* From sums of the quantized pointwise kernels to what they store, with dot products: two rows at once where the packing found sums to
- * have narrow values, any others by finish_neon.h. Conversions run on one pipe of the cores that execute out of order, hence none where
- * sums are narrow too: they begin at NARROW_START more than the bias, and are then the bits of a float that is 1.5 * 2^23 more than the
- * sum. The same number, added to the value in quanta, leaves the rounded value in the lower bits. */
+/* From sums of the quantized pointwise kernels to what they store, with dot products: two rows at once where the
+ * packing found values to be narrow, any others by finish_neon.h. Conversions run on one pipe of the cores that execute
+ * out of order, hence none where sums are narrow too: they begin at NARROW_START more than the bias, and are then the
+ * bits of a float that is 1.5 * 2^23 more than the sum. The same number, added to the value in quanta, leaves the
+ * rounded value in the lower bits. */
 #ifndef SPR_KERNELS_POINTWISE_Q8_FINISH_DOTPROD_H
 #define SPR_KERNELS_POINTWISE_Q8_FINISH_DOTPROD_H
 
@@ -59,25 +60,30 @@ SPR_INLINE int8x16_t narrowed(const ends *e, int16x8_t low, int16x8_t high) {
 }
 
 /* v vectors of sums of two rows, narrow values, to pixels of two bytes, two vectors of sums to one of those. */
-SPR_INLINE void finish_two(const int v, const ends *e, const int32x4_t *sum0, const int32x4_t *sum1, const float *scale, int16x8_t *out) {
+SPR_INLINE void finish_two(const int v, const ends *e, const int32x4_t *sum0, const int32x4_t *sum1, const float *scale,
+                           int16x8_t *out) {
     float32x4_t value[2][16];
     to_floats(v, e, sum0, value[0]);
     to_floats(v, e, sum1, value[1]);
     SPR_UNROLL for (int j = 0; j < v; j += 2) {
         const int k = j + 1 < v ? j + 1 : j;
         const int16x8_t low = vtrn1q_s16(rounded(value[0][j], scale[0]), rounded(value[1][j], scale[1]));
-        const int16x8_t high = k == j ? low : vtrn1q_s16(rounded(value[0][k], scale[0]), rounded(value[1][k], scale[1]));
+        const int16x8_t high =
+            k == j ? low : vtrn1q_s16(rounded(value[0][k], scale[0]), rounded(value[1][k], scale[1]));
         out[j / 2] = vreinterpretq_s16_s8(narrowed(e, low, high));
     }
 }
 
-static SPR_NOINLINE void finish_any(int v, const spr_pw_q8_args *a, const finish *f, const int32x4_t *sum, float scale, uint32_t row,
-                                    uint32_t px, int8_t *line) {
+/* v vectors of any sums of a row to its line. */
+static SPR_NOINLINE void finish_any(int v, const spr_pw_q8_args *a, const finish *f, const int32x4_t *sum, float scale,
+                                    uint32_t row, uint32_t px, int8_t *line) {
     for (int j = 0; j < v; j += 4)
-        vst1q_s8(line + j * LANES, finish_four(v - j < 4 ? v - j : 4, a, f, sum + j, scale, row, px + (uint32_t)j * LANES));
+        vst1q_s8(line + j * LANES,
+                 finish_four(v - j < 4 ? v - j : 4, a, f, sum + j, scale, row, px + (uint32_t)j * LANES));
 }
 
-static SPR_NOINLINE void store_any(int v, const spr_pw_q8_args *a, uint32_t row, uint32_t px, int8_t (*line)[LINE_PIXELS]) {
+static SPR_NOINLINE void store_any(int v, const spr_pw_q8_args *a, uint32_t row, uint32_t px,
+                                   int8_t (*line)[LINE_PIXELS]) {
     for (int j = 0; j < v; j += 4) {
         int8_t(*const from)[LINE_PIXELS] = (int8_t(*)[LINE_PIXELS])(line[0] + j * LANES);
         if (v - j > 2)
@@ -87,25 +93,31 @@ static SPR_NOINLINE void store_any(int v, const spr_pw_q8_args *a, uint32_t row,
     }
 }
 
-/* The same for any sums, of h rows from row first + at on. */
-SPR_INLINE void end_any(const int h, const int v, const spr_pw_q8_args *a, const ends *e, const int32x4_t *sum0, const int32x4_t *sum1,
-                        const float *scale, uint32_t row, uint32_t px, int8_t (*line)[LINE_PIXELS]) {
-    int32x4_t memory[2][16]; /* so that sums stay in registers */
+/* The same of h rows, whose sums are in registers. */
+SPR_INLINE void end_any(const int h, const int v, const spr_pw_q8_args *a, const ends *e, const int32x4_t *sum0,
+                        const int32x4_t *sum1, const float *scale, uint32_t row, uint32_t px,
+                        int8_t (*line)[LINE_PIXELS]) {
+    int32x4_t memory[2][16]; /* so that they stay there */
     SPR_UNROLL for (int j = 0; j < v; j++) {
         memory[0][j] = sum0[j];
         if (h == 2) memory[1][j] = sum1[j];
     }
-    for (uint32_t r = 0; r < (uint32_t)h; r++) finish_any(v, a, e->any, memory[r], scale[r], row + r, px, line[r]);
+    for (uint32_t r = 0; r < (uint32_t)h; r++)
+        finish_any(v, a, e->any, memory[r], scale[r], row + r, px, line[r]);
 }
 
-SPR_INLINE void store_two(const int v, const spr_pw_q8_args *a, uint32_t row, uint32_t px, const int16x8_t *first, const int16x8_t *second) {
-    int16_t *const y = (int16_t *)(void *)((spr_q8 *)a->y + ((size_t)(row / SPR_Q8_GROUP) * a->y_stride + px) * SPR_Q8_GROUP);
-    SPR_UNROLL for (int j = 0; j < v; j += 2) vst2q_s16(y + j * 8, ((int16x8x2_t){{first[j / 2], second[j / 2]}}));
+/* Pixels of two bytes of the first and of the last two rows of a group, which `row` begins, to memory. */
+SPR_INLINE void store_two(const int v, const spr_pw_q8_args *a, uint32_t row, uint32_t px, const int16x8_t *first,
+                          const int16x8_t *last) {
+    spr_q8 *const y = (spr_q8 *)a->y + ((size_t)(row / SPR_Q8_GROUP) * a->y_stride + px) * SPR_Q8_GROUP;
+    SPR_UNROLL for (int j = 0; j < v; j += 2)
+        vst2q_s16((int16_t *)(void *)(y + j * 16), ((int16x8x2_t){{first[j / 2], last[j / 2]}}));
 }
 
 /* v vectors of sums of h rows from row first + at on; `first` begins a group, whose outputs wait in `line`. */
-SPR_INLINE void end_rows(const int h, const int v, const spr_pw_q8_args *a, const ends *e, const int32x4_t *sum0, const int32x4_t *sum1,
-                         const float *scale, uint32_t first, uint32_t at, uint32_t px, int8_t (*line)[LINE_PIXELS]) {
+SPR_INLINE void end_rows(const int h, const int v, const spr_pw_q8_args *a, const ends *e, const int32x4_t *sum0,
+                         const int32x4_t *sum1, const float *scale, uint32_t first, uint32_t at, uint32_t px,
+                         int8_t (*line)[LINE_PIXELS]) {
     if (!e->narrow) {
         end_any(h, v, a, e, sum0, sum1, scale, first + at, px, line + at);
     } else if (h == 2) {
@@ -139,8 +151,9 @@ SPR_INLINE void end_four(const int h, const int v, const spr_pw_q8_args *a, cons
 }
 
 /* v vectors of sums of the four rows of a group. */
-SPR_INLINE void end_group(const int v, const spr_pw_q8_args *a, const ends *e, const int32x4_t *sum0, const int32x4_t *sum1,
-                          const int32x4_t *sum2, const int32x4_t *sum3, const float *scale, uint32_t row, uint32_t px) {
+SPR_INLINE void end_group(const int v, const spr_pw_q8_args *a, const ends *e, const int32x4_t *sum0,
+                          const int32x4_t *sum1, const int32x4_t *sum2, const int32x4_t *sum3, const float *scale,
+                          uint32_t row, uint32_t px) {
     if (!e->narrow) {
         int8_t line[SPR_Q8_GROUP][LINE_PIXELS];
         end_any(2, v, a, e, sum0, sum1, scale, row, px, line);

@@ -119,7 +119,8 @@ SPR_INLINE int32x4_t first_sum(const ends *e, int32_t bias) {
     return vdupq_n_s32(bias);
 }
 SPR_INLINE void end_rows(const int h, const int v, const spr_pw_q8_args *a, const ends *e, const int32x4_t *sum0,
-                         const int32x4_t *sum1, const float *scale, uint32_t first, uint32_t at, uint32_t px, int8_t (*line)[LINE_PIXELS]) {
+                         const int32x4_t *sum1, const float *scale, uint32_t first, uint32_t at, uint32_t px,
+                         int8_t (*line)[LINE_PIXELS]) {
     finish_row(v, a, e, sum0, scale[0], first + at, px, line[at]);
     if (h == 2) finish_row(v, a, e, sum1, scale[1], first + at + 1, px, line[at + 1]);
 }

@@ -238,8 +238,13 @@ spr_pw_q8_planar spr_pw_q8_planar_of(const void *packed) {
     head h;
     memcpy(&h, p, sizeof h);
     return (spr_pw_q8_planar){
-        .bias = (const int32_t *)(p + h.bias), .scale = (const float *)(p + h.scale), .offset = (const uint32_t *)(p + h.offset),
-        .ptr = (const uint32_t *)(p + h.ptr), .quads = p + h.quads, .groups = h.groups, .stride = h.stride,
+        .bias = (const int32_t *)(p + h.bias),
+        .scale = (const float *)(p + h.scale),
+        .offset = (const uint32_t *)(p + h.offset),
+        .ptr = (const uint32_t *)(p + h.ptr),
+        .quads = p + h.quads,
+        .groups = h.groups,
+        .stride = h.stride,
         .narrow = h.narrow,
     };
 }

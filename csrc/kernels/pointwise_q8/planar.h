@@ -18,10 +18,11 @@ typedef struct spr_q8_quad2 {
     int8_t w[8]; /* those of the first row first */
 } spr_q8_quad2;
 
-/* Arrays, each aligned to SPR_LINE, of the rows rounded up to whole groups of channels. Quads ptr[2 i] ... ptr[2 i + 2] - 1 are those
-   of rows h i ... h i + h - 1. In bounded packings the magnitudes of the weights of a quad add up to at most SPR_Q8_BOUND in each row,
-   so that the sum of its products fits 16 bits; from ptr[2 i + 1] on only those of its first and of its second half do. Line 4 g + i is channel i of the group at offset[g], g < groups: those that
-   any weight asks for. narrow: what spr_pw_q8_narrow() says. */
+/* Arrays, each aligned to SPR_LINE, of the rows rounded up to whole groups of channels. Quads ptr[2 i] ... ptr[2 i + 2]
+   - 1 are those of rows h i ... h i + h - 1. In bounded packings the magnitudes of the weights of a quad add up to at
+   most SPR_Q8_BOUND in each row, so that the sum of its products fits 16 bits; from ptr[2 i + 1] on only those of its
+   first and of its second half do. Line 4 g + i is channel i of the group at offset[g], g < groups: those that any
+   weight asks for. narrow: what spr_pw_q8_narrow() says. */
 typedef struct spr_pw_q8_planar {
     const int32_t *bias;
     const float *scale;

@@ -1,12 +1,14 @@
 /* Quantized pointwise kernels over single weights, NEON: the tiles. Included with ADD_QUAD1 and ADD_QUAD2 defined:
  *
  *   ADD_QUAD(h, v, sum, lines, quad)    adds a quad to the sums of h rows and v times 8 pixels, int32x4_t sum[h][2 v]
- *   ADD_HALVES(h, v, sum, lines, quad)  the same for quads of which only halves are bounded; not defined: there are none
+ *   ADD_HALVES(h, v, sum, lines, quad)  the same for quads of which only halves are bounded; not defined: there are
+ *                                       none
  *   KERNEL(x)                           x with the suffix of the instruction set
  *   ends, ends_of(a, finish, narrow)    what the ends of rows need of a call
  *   first_sum(ends, bias)               what a sum begins with
- *   end_rows(h, v, a, ends, sum0, sum1, scale, first, at, px, line)   finishes v vectors of sums of h rows from first + at on;
- *                                       outputs may wait in `line` for the other rows of a group of channels, which `first` begins
+ *   end_rows(h, v, a, ends, sum0, sum1, scale, first, at, px, line)   finishes v vectors of sums of h rows from
+ *                                       first + at on; outputs may wait in `line` for the other rows of a group of
+ *                                       channels, which `first` begins
  *   end_four(h, v, a, ends, first, px, line)   after the rows of a group: stores what waits */
 
 /* Lines of all channels over 8 `eights` pixels. */
@@ -36,8 +38,8 @@ static void to_lines(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, uint32_
 #endif
 
 /* All rows of the call, h at once, times v times 8 pixels from px on, which begin at `lines`. */
-SPR_INLINE void planar_tile(const int h, const int v, const spr_pw_q8_args *a, const spr_pw_q8_planar *p, const ends *call,
-                            uint32_t px, const int8_t *lines) {
+SPR_INLINE void planar_tile(const int h, const int v, const spr_pw_q8_args *a, const spr_pw_q8_planar *p,
+                            const ends *call, uint32_t px, const int8_t *lines) {
     const size_t size = h == 1 ? sizeof(spr_q8_quad1) : sizeof(spr_q8_quad2);
     const ends own = *call, *const e = &own; /* nothing stored can change it */
     const char *const quads = p->quads, *quad = quads + (size_t)p->ptr[a->row0 / (uint32_t)h * 2] * size;
@@ -56,9 +58,10 @@ SPR_INLINE void planar_tile(const int h, const int v, const spr_pw_q8_args *a, c
     }
 }
 
-typedef void tile_fn(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, const ends *e, uint32_t px, const int8_t *lines);
+typedef void tile_fn(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, const ends *e, uint32_t px,
+                     const int8_t *lines);
 #define TILE(h, v)                                                                                                  \
-    static void planar_##h##x##v(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, const ends *e, uint32_t px,  \
+    static void planar_##h##x##v(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, const ends *e, uint32_t px,    \
                                  const int8_t *lines) {                                                             \
         planar_tile(h, v, a, p, e, px, lines);                                                                      \
     }
