@@ -137,7 +137,7 @@ static spr_status dequantize_plan(spr_plan_ctx *ctx, spr_step *step) {
     return quant_plan(ctx, step, SPR_ATTR_OF(step, DequantizeLinear, axis)->i, step->in[0].desc.dtype);
 }
 
-/* Both directions, element by element: no network spends time here before it runs in integers. */
+/* Both directions, element by element. */
 static void quant_run(const spr_run_ctx *ctx, const spr_step *step) {
     (void)ctx;
     const quant_state *state = step->state;
@@ -164,6 +164,42 @@ static void quant_run(const spr_run_ctx *ctx, const spr_step *step) {
             put -= y->stride[i] * y->desc.dim[i];
             index[i] = 0;
         }
+    }
+    spr_view_zero_padding(y);
+}
+
+/* n bytes one behind the other; whole loops of one type, so that compilers make vectors of them. */
+static void dequantize_bytes(const void *x, spr_dtype dtype, int32_t zero, float scale, float *restrict y, int64_t n) {
+    const int8_t *s = x;
+    const uint8_t *u = x;
+    if (dtype == SPR_INT8)
+        for (int64_t i = 0; i < n; i++) y[i] = (float)(s[i] - zero) * scale;
+    else
+        for (int64_t i = 0; i < n; i++) y[i] = (float)(u[i] - zero) * scale;
+}
+
+/* Row by row where a row is bytes with one scale, as those are that go behind a network in integers. */
+static void dequantize_run(const spr_run_ctx *ctx, const spr_step *step) {
+    const quant_state *state = step->state;
+    const spr_view *x = &step->in[0], *y = &step->out[0];
+    const int last = y->desc.rank - 1;
+    if (last < 0 || state->axis == last || x->stride[last] != 1 || y->stride[last] != 1 ||
+        spr_dtype_size(x->desc.dtype) != 1) {
+        quant_run(ctx, step);
+        return;
+    }
+    const int64_t columns = y->desc.dim[last], rows = columns ? spr_desc_count(&y->desc) / columns : 0;
+    int64_t index[SPR_MAX_RANK] = {0};
+    for (int64_t row = 0; row < rows; row++) {
+        int64_t at = 0, put = 0, s = state->axis < 0 ? 0 : index[state->axis];
+        for (int i = 0; i < last; i++) {
+            at += index[i] * x->stride[i];
+            put += index[i] * y->stride[i];
+        }
+        int64_t zero = spr_step_has(step, 2) ? (int64_t)load(step->in[2].data, step->in[2].desc.dtype, s).i : 0;
+        dequantize_bytes((const char *)x->data + at, x->desc.dtype, (int32_t)zero, ((const float *)step->in[1].data)[s],
+                         (float *)y->data + put, columns);
+        for (int i = last - 1; i >= 0 && ++index[i] == y->desc.dim[i]; i--) index[i] = 0;
     }
     spr_view_zero_padding(y);
 }
@@ -206,6 +242,6 @@ static void range_run(const spr_run_ctx *ctx, const spr_step *step) {
 const spr_exec spr_exec_Range = {.run = range_run};
 const spr_exec spr_exec_Cast = {.run = cast_run};
 const spr_exec spr_exec_QuantizeLinear = {.plan = quantize_plan, .run = quant_run};
-const spr_exec spr_exec_DequantizeLinear = {.plan = dequantize_plan, .run = quant_run};
+const spr_exec spr_exec_DequantizeLinear = {.plan = dequantize_plan, .run = dequantize_run};
 const spr_exec spr_exec_Shape = {.run = shape_run};
 const spr_exec spr_exec_ConstantOfShape = {.run = constant_of_shape_run};
