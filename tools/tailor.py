@@ -2,9 +2,10 @@
 """Which operators and kernels models need, and a C library that has only those.
 
     python tools/tailor.py MODEL.spr...                       lists them
-    python tools/tailor.py MODEL.spr... --header tailored.h   writes the header for -DSPR_TAILOR (CMake, or the
-    amalgamation) python tools/tailor.py MODEL.spr... --build FOLDER [--toolchain FILE]   builds the library, and tells
-    how large it is, stripped
+    python tools/tailor.py MODEL.spr... --header tailored.h   writes the header for -DSPR_TAILOR, which CMake and the
+                                                              amalgamation take
+    python tools/tailor.py MODEL.spr... --build FOLDER        builds the library, and tells how large it is, stripped;
+                                                              [--toolchain FILE] for another architecture
 
 Kernels are kept by class: a class that one of the models may use on some CPU is kept for all CPUs of the architecture;
 --isa neon,dotprod keeps only what those features run. Plain C is kept of these classes and of those that stand in for

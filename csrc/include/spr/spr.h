@@ -15,26 +15,24 @@
  * docs/c-api.md says how to build one. This file needs C99 or C++11; link libsparse_runtime, libm and pthreads.
  *
  * ORDER OF CALLS   spr_model_open*, spr_session_create, (spr_session_set_input_shape, spr_session_prepare,) for each
- *                  input
- * spr_session_set_input, spr_session_run, for each output spr_session_get_output. Inputs stay as they are until they
- * are set anew or the shape changes, so that only what changed has to be set before the next run; inputs never set hold
- * zeros.
+ * input spr_session_set_input, spr_session_run, for each output spr_session_get_output. Inputs stay as they are until
+ * they are set anew or the shape changes, so that only what changed has to be set before the next run; inputs never
+ * set hold zeros.
  *
- * TENSORS go in and out as contiguous row-major arrays in the type and shape that spr_session_input and _output tell;
- * images are [batch, channel, row, column] unless the model was exported otherwise. Nothing is scaled or converted:
- * what the network was trained on (mean, deviation, order of the channels) is what it has to be given.
+ * TENSORS   go in and out as contiguous row-major arrays in the type and shape that spr_session_input and _output
+ * tell; images are [batch, channel, row, column] unless the model was exported otherwise. Nothing is scaled or
+ * converted: what the network was trained on (mean, deviation, order of the channels) is what it has to be given.
  *
  * ERRORS   Functions that can fail return a spr_status, SPR_OK being 0; where they take `err` and it is not NULL, it
- *          gets the status
- * and a message naming the node, tensor and value at fault. `err` is only written when something fails. A call that
- * fails changes nothing, except that outputs of a failed run are undefined; results by pointer (`model`, `session`) are
- * then NULL. No model file, input or argument in its range makes the library abort, exit or print. Handles and pointers
- * must be valid and not NULL where it is not said otherwise; the functions that free take NULL.
+ * gets the status and a message naming the node, tensor and value at fault. `err` is only written when something
+ * fails. A call that fails changes nothing, except that outputs of a failed run are undefined; results by pointer
+ * (`model`, `session`) are then NULL. No model file, input or argument in its range makes the library abort, exit or
+ * print. Handles and pointers must be valid and not NULL where it is not said otherwise; the functions that free take
+ * NULL.
  *
- * THREADS   There is no global state. A model does not change: any number of threads may use it and make sessions of it
- *           at the same
- * time. A session belongs to one thread at a time; different sessions, of one model or of several, are independent. At
- * every function stands one of
+ * THREADS   There is no global state. A model does not change: any number of threads may use it and make sessions of
+ * it at the same time. A session belongs to one thread at a time; different sessions, of one model or of several, are
+ * independent. At every function stands one of
  *     [any thread]       may be called at any time from anywhere
  *     [one at a time]    not while another call with the same session, not marked [any thread], runs
  *     [last]             no other call with this handle may be running or follow
@@ -42,15 +40,13 @@
  * same, bit for bit, for any number. fork() keeps none of them: make sessions after it.
  *
  * MEMORY   All comes from spr_model_options.allocator, else from malloc and, in large blocks, mmap. Planning
- *          (spr_session_create or
- * _prepare) allocates all that a session needs; spr_session_run allocates only in networks with outputs whose shape
- * depends on what is computed. A model opened from a path or descriptor is mapped and must not be changed or shortened
- * meanwhile; one opened from memory borrows the caller's bytes, which must stay until it is closed. Names in the
- * results live as long as the model.
+ * (spr_session_create or _prepare) allocates all that a session needs; spr_session_run allocates only in networks with
+ * outputs whose shape depends on what is computed. A model opened from a path or descriptor is mapped and must not be
+ * changed or shortened meanwhile; one opened from memory borrows the caller's bytes, which must stay until it is
+ * closed. Names in the results live as long as the model.
  *
  * VERSIONS   Programs built with an older header run with a newer library of the same major and minor version. Structs
- *            that begin
- * with struct_size may grow at their end; the others never change. */
+ * that begin with struct_size may grow at their end; the others never change. */
 #ifndef SPR_SPR_H
 #define SPR_SPR_H
 
