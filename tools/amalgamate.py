@@ -26,7 +26,7 @@ TOKEN = re.compile(
 DIRECTIVE = re.compile(r"^[ \t]*#(?:[^\n\\]|\\.|\\\n)*", re.MULTILINE)
 
 # CMakeLists.txt leaves out the same with SPR_PLAIN_C.
-FOR_ONE_CPU = re.compile(r"^kernels/\w+/(neon|avx|x86|vnni|vbmi|amx|dotprod)\w*\.c$")
+FOR_ONE_CPU = re.compile(r"^kernels/\w+/(neon|avx|x86|vnni|vbmi|amx|dotprod|i8mm)\w*\.c$")
 FEATURES = {"_GNU_SOURCE", "_FILE_OFFSET_BITS"}  # set once, at the top
 
 HEAD = """/* sparse-runtime {version}, the C library in one file, put together by tools/amalgamate.py: change the

@@ -194,6 +194,36 @@ static void paired_pack(const spr_pw_q8_weights *w, void *dst) {
 
 const spr_pw_q8_packing spr_pack_pw_dense_q8_paired = {paired_size, paired_pack, NULL};
 
+/* ---- dense, in pairs of groups for SMMLA */
+
+static head eights_head(const spr_pw_q8_weights *w) {
+    spr_pw_q8_weights even = *w;
+    even.groups += even.groups % 2;
+    return head_of(&even, &(form){.bytes = SPR_Q8_GROUP});
+}
+
+static size_t eights_size(const spr_pw_q8_weights *w) { return (size_t)eights_head(w).end; }
+
+static size_t eights_scratch(const spr_pw_q8_weights *w) {
+    const uint32_t groups = w->groups + w->groups % 2;
+    return (size_t)spr_pw_q8_eights_pixels(groups) * groups * SPR_Q8_GROUP;
+}
+
+static void eights_pack(const spr_pw_q8_weights *w, void *dst) {
+    const head h = eights_head(w);
+    pack_rows(w, h, dst);
+    uint32_t *offset = (uint32_t *)((char *)dst + h.offset);
+    for (uint32_t g = 0; g < h.groups; g++) offset[g] = w->offset[g < w->groups ? g : 0];
+    char *out = (char *)dst + h.w;
+    for (uint32_t row = 0; row < rows_of(w); row += SPR_Q8_GROUP)
+        for (uint32_t first = 0; first < h.groups; first += 2)
+            for (uint32_t r = 0; r < SPR_Q8_GROUP; r++)
+                for (uint32_t g = first; g < first + 2; g++, out += SPR_Q8_GROUP)
+                    memcpy(out, weights_at(w, g < w->groups ? row + r : w->n, g), SPR_Q8_GROUP);
+}
+
+const spr_pw_q8_packing spr_pack_pw_dense_q8_eights = {eights_size, eights_pack, eights_scratch};
+
 #define PACKING(name, pack, ...)                                                                             \
     static size_t size_##name(const spr_pw_q8_weights *w) { return size(w, (form){__VA_ARGS__}); }            \
     static void pack_##name(const spr_pw_q8_weights *w, void *dst) { pack(w, (form){__VA_ARGS__}, dst); }     \

@@ -25,6 +25,14 @@ typedef struct spr_pw_q8_packed {
     uint32_t narrow;     /* what spr_pw_q8_narrow() says; 64-bit ARM only */
 } spr_pw_q8_packed;
 
+/* SMMLA: dense, an even number of groups, w[quad][groups / 2][4 rows][8]. Pixels are zipped in tiles of 8, as many at a
+   time as leave room in L1 beside the weights of 8 rows: a multiple of 8. */
+enum { SPR_Q8_EIGHTS_TILE = 8, SPR_Q8_EIGHTS_BYTES = 24 << 10, SPR_Q8_EIGHTS_PIXELS = 64 };
+SPR_INLINE uint32_t spr_pw_q8_eights_pixels(uint32_t groups) {
+    const uint32_t fit = SPR_Q8_EIGHTS_BYTES / (groups * SPR_Q8_GROUP) / SPR_Q8_EIGHTS_TILE * SPR_Q8_EIGHTS_TILE;
+    return fit < SPR_Q8_EIGHTS_TILE ? SPR_Q8_EIGHTS_TILE : fit < SPR_Q8_EIGHTS_PIXELS ? fit : SPR_Q8_EIGHTS_PIXELS;
+}
+
 /* Whether spr_q8_row_starts holds for all rows. */
 uint32_t spr_pw_q8_rows_start(const spr_pw_q8_weights *w);
 
