@@ -27,12 +27,10 @@ SPR_INLINE void zip_tile(const int v, const spr_pw_q8_packed *p, const spr_q8 *x
     }
 }
 
-/* The biases of two rows, for two pixels; in assembly for the reason of first_sum. */
+/* Two sums of each of two pixels, with the biases of both rows. */
 SPR_INLINE int32x4_t first_sums(const ends *e, const int32_t *bias) {
-    const uint64_t two = (uint32_t)(bias[0] + e->start) | (uint64_t)(uint32_t)(bias[1] + e->start) << 32;
-    int32x4_t sums;
-    __asm__ volatile("dup %0.2d, %x1" : "=w"(sums) : "r"(two));
-    return sums;
+    const int32x2_t two = vadd_s32(vld1_s32(bias), vdup_n_s32(e->start));
+    return vcombine_s32(two, two);
 }
 
 /* v vectors of pixels of two rows, narrow values, to pixels of two bytes. sum[i]: of pixels 2 i and 2 i + 1, of each
@@ -72,8 +70,10 @@ SPR_INLINE void tile(const int h, const int v, const spr_pw_q8_args *a, const sp
                      const int8_t *x, uint32_t row, uint32_t px) {
     const ends own = *call, *const e = &own; /* nothing stored can change it */
     int32x4_t sum[4][TILE / 2];
-    SPR_UNROLL for (int r = 0; r < 2 * h; r++)
-        SPR_UNROLL for (int j = 0; j < 2 * v; j++) sum[r][j] = first_sums(e, p->bias + row + 2 * r);
+    SPR_UNROLL for (int r = 0; r < 2 * h; r++) {
+        const int32x4_t first = first_sums(e, p->bias + row + 2 * r);
+        SPR_UNROLL for (int j = 0; j < 2 * v; j++) sum[r][j] = first;
+    }
     const int8_t *w = p->w + (size_t)row * p->groups * SPR_Q8_GROUP;
     const size_t next = (size_t)p->groups * SPR_Q8_GROUP * SPR_Q8_GROUP; /* group of rows */
     for (uint32_t g = 0; g < p->groups; g += 2, w += 32, x += PAIR) {
