@@ -90,10 +90,10 @@ SPR_INLINE void tile(const int h, const int v, const spr_pw_q8_args *a, const sp
 
 typedef void tile_fn(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *e, const int8_t *x, uint32_t row,
                      uint32_t px);
-#define TILE_FN(h, v)                                                                                                  \
-    static void tile_##h##x##v(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *e, const int8_t *x,      \
-                               uint32_t row, uint32_t px) {                                                            \
-        tile(h, v, a, p, e, x, row, px);                                                                               \
+#define TILE_FN(h, v)                                                                                                 \
+    static void tile_##h##x##v(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *e, const int8_t *x,     \
+                               uint32_t row, uint32_t px) {                                                           \
+        tile(h, v, a, p, e, x, row, px);                                                                              \
     }
 TILE_FN(1, 1) TILE_FN(1, 2) TILE_FN(2, 1) TILE_FN(2, 2)
 
