@@ -23,7 +23,12 @@ CORE = Path("csrc")
 WHEEL = "bdist_wheel" in sys.argv
 ABI3 = WHEEL and sys.version_info >= (3, 11) and not sysconfig.get_config_var("Py_GIL_DISABLED")
 LIMITED_API = "-DPy_LIMITED_API=0x030b0000"
-SMALL = (str(CORE / "graph"), "sparse_runtime")  # runs once per plan or call, so size counts, not speed
+# What runs once per plan or call, or hardly ever: there size counts, not speed.
+SMALL = (
+    *(str(CORE / p) for p in ("graph", "runtime/plan", "runtime/layout", "runtime/explain", "runtime/tune")),
+    *(str(CORE / p) for p in ("runtime/ops/compare", "model/write")),
+    "sparse_runtime",
+)
 STRIP = ["-Wl,-x" if sys.platform == "darwin" else "-Wl,--strip-all"] if WHEEL else []
 NOT_IN_LIBRARY = {"tests", "tools", "jni"}  # CMakeLists.txt leaves out the same folders of csrc/
 
