@@ -164,8 +164,7 @@ def test_other_sizes_and_batches():
         np.testing.assert_array_equal(session.run(None, {"x": feeds["x"][i : i + 1]})[0][0], together[i])
 
 
-# ---- QLinear operators, one by one, between conversions of their own
-# ---------------------------------------------------
+# ---- QLinear operators, one by one, between conversions of their own ------------------------------------------------
 
 
 class QNet(Net):

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 import sparse_runtime as sr
 from sparse_runtime import passes
@@ -229,6 +230,29 @@ def test_own_quantization_runs_in_integers():
         kinds = [layer.op for layer in session._layers()]
     assert kinds.count("QConv") == 3 and "Conv" not in kinds
     assert np.abs(found - expected).std() < 0.05 * expected.std()
+
+
+@pytest.mark.parametrize("isa", [None, "ref"])
+@pytest.mark.parametrize("shape, attrs", CONVS.values(), ids=CONVS)
+def test_outputs_too_fine_for_a_float(shape, attrs, isa):
+    """Scales of sums beyond float32: a sum of 0 is 0, all others are out of range."""
+    net = Net("int8", seed=len(shape))
+    channels = shape[1] * attrs.get("group", 1)
+    w = net.weights(shape, 1e17)
+    y = net.qdq(net.node("Conv", net.qdq("x", 1e20, 0), w, **attrs), 1e-20, 3)
+    quanta = net.rng.integers(-3, 4, (2, channels, 9, 10))
+    quanta[:, :, :, 5:] = 0
+    data = sr.convert(net.model({"x": [2, channels, 9, 10]}, [y])).data
+    with sr.Session(data, isa=isa) as session:
+        found = session.run(None, {"x": (quanta * 1e20).astype(np.float32)})[0]
+        assert "QConv" in [layer.op for layer in session._layers()]
+    exact = Net("int8")
+    weights = next(numpy_helper.to_array(c) for c in net.constants if len(c.dims) == 4)
+    exact.constants.append(numpy_helper.from_array(weights.astype(np.float64), "w"))
+    model = exact.model({}, [exact.node("Conv", "x", "w", **attrs)])
+    model.graph.input.append(helper.make_tensor_value_info("x", TensorProto.DOUBLE, quanta.shape))
+    sums = ReferenceEvaluator(model).run(None, {"x": quanta.astype(np.float64)})[0]
+    np.testing.assert_array_equal(np.rint(found / 1e-20), np.select([sums > 0, sums < 0], [127 - 3, -128 - 3], 0))
 
 
 def test_bad_scales_are_refused():

@@ -69,13 +69,37 @@ def layers():
     yield "layers_int8", model, {"sparse": "always", "int8": True, "calibration": data, "int8_min_sqnr": None}
 
 
+def extremes():
+    """Convolutions of one pixel, and ones whose scales make infinities and what is no number of them."""
+    weights = np.arange(-8, 8, dtype=np.int8).reshape(4, 4, 1, 1)
+    constants = {"w": weights, "f": weights.astype(np.float32), "huge": np.float32(1e20), "large": np.float32(3e18),
+                 "product": np.float32(1e20) * np.float32(3e18), "fine": np.float32(1e-20), "zero": np.int8(0),
+                 "bias": np.full(4, -5, np.int32), "none": np.int32(0)}
+    nodes = [helper.make_node("Conv", ["x", "f"], ["one"]),
+             helper.make_node("QuantizeLinear", ["x", "huge", "zero"], ["xq"]),
+             helper.make_node("DequantizeLinear", ["xq", "huge", "zero"], ["xd"]),
+             helper.make_node("DequantizeLinear", ["w", "large", "zero"], ["wd"]),
+             helper.make_node("DequantizeLinear", ["bias", "product", "none"], ["bd"]),
+             helper.make_node("Conv", ["xd", "wd", "bd"], ["a"]),
+             helper.make_node("HardSwish", ["a"], ["b"]),
+             helper.make_node("QuantizeLinear", ["b", "fine", "zero"], ["q"]),
+             helper.make_node("DequantizeLinear", ["q", "fine", "zero"], ["y"])]
+    for name, kept, size in (("one_pixel", slice(0, 1), 1), ("infinities", slice(1, None), 5)):
+        graph = helper.make_graph(
+            nodes[kept], name, [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 4, size, size])],
+            [helper.make_tensor_value_info(nodes[kept][-1].output[0], TensorProto.FLOAT, None)],
+            [numpy_helper.from_array(np.asarray(value), key) for key, value in constants.items()])
+        yield name, helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), {}
+
+
 def main():
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     written = 0
-    for name, model, options in [*layers(), *node_cases()]:
+    for name, model, options in [*layers(), *extremes(), *node_cases()]:
         try:
-            data = sr.convert(model, **options).data
+            with np.errstate(over="ignore"):  # of the infinities
+                data = sr.convert(model, **options).data
         except (sr.SparseRuntimeError, onnx.checker.ValidationError) as problem:
             if name.startswith("layers"):
                 raise

@@ -4,9 +4,10 @@
 
 #include "kernels/unary/act.h"
 
-/* clamp(round(v), lo - zero, hi - zero) + zero; v is a number. */
+/* clamp(round(v), lo - zero, hi - zero) + zero; lo where v is no number, as differences of infinities are. */
 SPR_INLINE spr_q8 spr_q8_round(float v, int32_t zero, int32_t lo, int32_t hi) {
-    return (spr_q8)((int32_t)rintf(spr_clip(v, (float)(lo - zero), (float)(hi - zero))) + zero);
+    const float least = (float)(lo - zero), most = (float)(hi - zero);
+    return (spr_q8)((int32_t)rintf(v > least ? v < most ? v : most : least) + zero);
 }
 
 /* The number that is added to scaled a and b; see spr_binary_q8. */

@@ -68,7 +68,7 @@ void spr_quantize_q8_ref(const float *const x[4], spr_q8 *y, size_t n, float sca
     for (size_t p = 0; p < n; p++)
         for (int i = 0; i < 4; i++) {
             const float v = x[i] ? x[i][p] / scale : 0;
-            y[4 * p + (size_t)i] = v != v ? SPR_Q8_MIN : spr_q8_round(v, zero, SPR_Q8_MIN, SPR_Q8_MAX);
+            y[4 * p + (size_t)i] = spr_q8_round(v, zero, SPR_Q8_MIN, SPR_Q8_MAX);
         }
 }
 

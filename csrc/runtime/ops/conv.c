@@ -252,7 +252,8 @@ static void run(const spr_run_ctx *ctx, const spr_step *step) {
         .y = {.data = y->data, .row = (size_t)y->stride[0]},
     };
     if (z) rows.z = (spr_fc_side){.data = z->data, .row = (size_t)z->stride[0]};
-    spr_pointwise_run_fc(ctx, &state->pw, &rows, (char *)step->workspace + state->gathered_bytes);
+    char *workspace = step->workspace;
+    spr_pointwise_run_fc(ctx, &state->pw, &rows, workspace ? workspace + state->gathered_bytes : NULL);
 }
 
 const spr_exec spr_exec_Conv = {.in_place = 1u << 3, .plan = plan, .run = run};

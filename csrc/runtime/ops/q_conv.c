@@ -1,6 +1,7 @@
 /* QConv. 1x1 layers go to the pointwise kernels as they lie in memory; other windows too, on a band of the padded input
    in scratch memory; depthwise layers have kernels of their own, and so have images of one pixel, which are fully
    connected layers. Grouped layers are such with many zeros. */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,7 +68,8 @@ static spr_status plan_rows(spr_plan_ctx *ctx, const spr_step *step, const spr_q
                                                             : "the scale is not a positive number");
         bias[row] = (int32_t)sum;
         scale[row] = (float)quantum;
-        if (in_quanta) scale[row] /= (float)y.scale;
+        /* an infinite scale would make no number of a sum of 0 */
+        if (in_quanta) scale[row] = fminf(scale[row] / (float)y.scale, FLT_MAX);
     }
     return SPR_OK;
 }
