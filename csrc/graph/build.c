@@ -17,8 +17,8 @@ int spr_desc_valid(const spr_desc *desc) {
     for (int i = 0; i < desc->rank; i++) {
         int64_t dim = desc->dim[i];
         if (dim < 0 || dim > INT32_MAX) return 0;
-        count *= dim ? dim : 1;
-        if (count > SPR_MAX_ELEMENTS) return 0;
+        if (dim && count > SPR_MAX_ELEMENTS / dim) return 0; /* before the product, which may exceed 64 bits */
+        if (dim) count *= dim;
     }
     return 1;
 }

@@ -683,6 +683,25 @@ static void test_slice_arithmetic(void) {
           spr_normalize_axis(-5, 4) == -1 && spr_normalize_axis(0, 0) == -1 && spr_normalize_axis(INT64_MIN, 4) == -1);
 }
 
+/* Products that are small again modulo 2^64 too. */
+static void test_sizes(void) {
+    static const struct {
+        int64_t dim[4];
+        int valid;
+    } cases[] = {
+        {{1 << 18, 1 << 19, 1, 1}, 1},          {{1 << 18, 1 << 19, 2, 1}, 0},
+        {{0, 1 << 18, 1 << 19, 1}, 1},          {{1 << 18, 1 << 18, 1 << 28, 1}, 0},
+        {{1 << 18, 1 << 18, 1 << 28, 0}, 0},    {{1 << 18, 1 << 19, (1 << 27) + 1, 1}, 0},
+        {{INT32_MAX, 64, INT32_MAX, 1}, 0},     {{INT32_MAX, 64, 1, 1}, 1},
+        {{(int64_t)INT32_MAX + 1, 1, 1, 1}, 0}, {{-1, 1, 1, 1}, 0},
+    };
+    for (size_t i = 0; i < SPR_COUNTOF(cases); i++) {
+        spr_desc desc = {.dtype = SPR_FLOAT32, .rank = 4};
+        memcpy(desc.dim, cases[i].dim, sizeof cases[i].dim);
+        CHECK(spr_desc_valid(&desc) == cases[i].valid);
+    }
+}
+
 int main(void) {
     test_conv();
     test_windows();
@@ -696,6 +715,7 @@ int main(void) {
     test_indexing();
     test_recurrent();
     test_slice_arithmetic();
+    test_sizes();
     spr_graph_free(graph);
     return test_result();
 }
