@@ -137,35 +137,27 @@ static spr_status dequantize_plan(spr_plan_ctx *ctx, spr_step *step) {
     return quant_plan(ctx, step, SPR_ATTR_OF(step, DequantizeLinear, axis)->i, step->in[0].desc.dtype);
 }
 
-/* Both directions, element by element. */
-static void quant_run(const spr_run_ctx *ctx, const spr_step *step) {
-    (void)ctx;
+static int64_t zero_of(const spr_step *step, int64_t s) {
+    return spr_step_has(step, 2) ? (int64_t)load(step->in[2].data, step->in[2].desc.dtype, s).i : 0;
+}
+
+/* A row: n elements from `at` of the input and `put` of the output on, whose scales begin with number s. */
+typedef struct quant_row {
+    int64_t at, put, s, n;
+    int64_t x_step, y_step, s_step; /* from one element to the next */
+} quant_row;
+
+static void quantize_row(const spr_step *step, const quant_row *row) {
     const quant_state *state = step->state;
-    const spr_view *x = &step->in[0], *y = &step->out[0];
-    const float *scale = step->in[1].data;
-    int64_t index[SPR_MAX_RANK] = {0}, count = spr_desc_count(&y->desc), at = 0, put = 0;
-    for (int64_t n = 0; n < count; n++) {
-        int64_t s = state->axis < 0 ? 0 : index[state->axis];
-        int64_t zero = spr_step_has(step, 2) ? (int64_t)load(step->in[2].data, step->in[2].desc.dtype, s).i : 0;
-        if (step->node->op == SPR_OP_QuantizeLinear) {
-            double q = (double)nearbyintf(((const float *)x->data)[at] / scale[s]) + (double)zero;
-            /* NaN: low */
-            q = !(q > (double)state->low) ? (double)state->low : q > (double)state->high ? (double)state->high : q;
-            store(y->data, y->desc.dtype, put, (number){0, 0, (uint64_t)(int64_t)q}, 0);
-        } else {
-            int64_t q = (int64_t)load(x->data, x->desc.dtype, at).i;
-            ((float *)y->data)[put] = (float)(q - zero) * scale[s];
-        }
-        for (int i = y->desc.rank - 1; i >= 0; i--) {
-            at += x->stride[i];
-            put += y->stride[i];
-            if (++index[i] < y->desc.dim[i]) break;
-            at -= x->stride[i] * y->desc.dim[i];
-            put -= y->stride[i] * y->desc.dim[i];
-            index[i] = 0;
-        }
+    const float *x = (const float *)step->in[0].data + row->at, *scale = step->in[1].data;
+    for (int64_t i = 0; i < row->n; i++) {
+        int64_t s = row->s + i * row->s_step;
+        double q = (double)nearbyintf(x[i * row->x_step] / scale[s]) + (double)zero_of(step, s);
+        /* NaN: low */
+        q = !(q > (double)state->low) ? (double)state->low : q > (double)state->high ? (double)state->high : q;
+        store(step->out[0].data, step->out[0].desc.dtype, row->put + i * row->y_step,
+              (number){0, 0, (uint64_t)(int64_t)q}, 0);
     }
-    spr_view_zero_padding(y);
 }
 
 /* n bytes one behind the other; whole loops of one type, so that compilers make vectors of them. */
@@ -178,28 +170,44 @@ static void dequantize_bytes(const void *x, spr_dtype dtype, int32_t zero, float
         for (int64_t i = 0; i < n; i++) y[i] = (float)(u[i] - zero) * scale;
 }
 
-/* Row by row where a row is bytes with one scale, as those are that go behind a network in integers. */
-static void dequantize_run(const spr_run_ctx *ctx, const spr_step *step) {
-    const quant_state *state = step->state;
-    const spr_view *x = &step->in[0], *y = &step->out[0];
-    const int last = y->desc.rank - 1;
-    if (last < 0 || state->axis == last || x->stride[last] != 1 || y->stride[last] != 1 ||
-        spr_dtype_size(x->desc.dtype) != 1) {
-        quant_run(ctx, step);
+static void dequantize_row(const spr_step *step, const quant_row *row) {
+    const spr_view *x = &step->in[0];
+    const float *scale = step->in[1].data;
+    float *y = (float *)step->out[0].data + row->put;
+    if (spr_dtype_size(x->desc.dtype) == 1 && row->x_step == 1 && row->y_step == 1 && !row->s_step) {
+        dequantize_bytes((const char *)x->data + row->at, x->desc.dtype, (int32_t)zero_of(step, row->s),
+                         scale[row->s], y, row->n);
         return;
     }
-    const int64_t columns = y->desc.dim[last], rows = columns ? spr_desc_count(&y->desc) / columns : 0;
-    int64_t index[SPR_MAX_RANK] = {0};
-    for (int64_t row = 0; row < rows; row++) {
-        int64_t at = 0, put = 0, s = state->axis < 0 ? 0 : index[state->axis];
-        for (int i = 0; i < last; i++) {
-            at += index[i] * x->stride[i];
-            put += index[i] * y->stride[i];
+    for (int64_t i = 0; i < row->n; i++) {
+        int64_t s = row->s + i * row->s_step, q = (int64_t)load(x->data, x->desc.dtype, row->at + i * row->x_step).i;
+        y[i * row->y_step] = (float)(q - zero_of(step, s)) * scale[s];
+    }
+}
+
+/* Both directions, row by row. */
+static void quant_run(const spr_run_ctx *ctx, const spr_step *step) {
+    (void)ctx;
+    const int axis = ((const quant_state *)step->state)->axis, quantize = step->node->op == SPR_OP_QuantizeLinear;
+    const spr_view *x = &step->in[0], *y = &step->out[0];
+    const int last = y->desc.rank - 1;
+    quant_row row = {.n = 1};
+    if (last >= 0)
+        row = (quant_row){.n = y->desc.dim[last], .x_step = x->stride[last], .y_step = y->stride[last],
+                          .s_step = axis == last};
+    int64_t index[SPR_MAX_RANK] = {0}, rows = row.n ? spr_desc_count(&y->desc) / row.n : 0;
+    for (int64_t n = 0; n < rows; n++) {
+        row.s = axis < 0 || axis == last ? 0 : index[axis];
+        if (quantize) quantize_row(step, &row);
+        else dequantize_row(step, &row);
+        for (int i = last - 1; i >= 0; i--) {
+            row.at += x->stride[i];
+            row.put += y->stride[i];
+            if (++index[i] < y->desc.dim[i]) break;
+            row.at -= x->stride[i] * y->desc.dim[i];
+            row.put -= y->stride[i] * y->desc.dim[i];
+            index[i] = 0;
         }
-        int64_t zero = spr_step_has(step, 2) ? (int64_t)load(step->in[2].data, step->in[2].desc.dtype, s).i : 0;
-        dequantize_bytes((const char *)x->data + at, x->desc.dtype, (int32_t)zero, ((const float *)step->in[1].data)[s],
-                         (float *)y->data + put, columns);
-        for (int i = last - 1; i >= 0 && ++index[i] == y->desc.dim[i]; i--) index[i] = 0;
     }
     spr_view_zero_padding(y);
 }
@@ -242,6 +250,6 @@ static void range_run(const spr_run_ctx *ctx, const spr_step *step) {
 const spr_exec spr_exec_Range = {.run = range_run};
 const spr_exec spr_exec_Cast = {.run = cast_run};
 const spr_exec spr_exec_QuantizeLinear = {.plan = quantize_plan, .run = quant_run};
-const spr_exec spr_exec_DequantizeLinear = {.plan = dequantize_plan, .run = dequantize_run};
+const spr_exec spr_exec_DequantizeLinear = {.plan = dequantize_plan, .run = quant_run};
 const spr_exec spr_exec_Shape = {.run = shape_run};
 const spr_exec spr_exec_ConstantOfShape = {.run = constant_of_shape_run};
