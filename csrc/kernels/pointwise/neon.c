@@ -9,6 +9,7 @@
 #if SPR_AARCH64
 
 #include "kernels/pointwise/neon_asm.h"
+#include "kernels/pointwise/neon_sparse.h"
 
 #define T0 "16"
 #define T1 "17"
@@ -72,9 +73,25 @@
     "b.ne 1b\n"
 #define PAIR_ASM(V) __asm__ volatile(SPR_2X1_ROWS(V, "", PAIR_LOOP(V)) : : [rows] "r"(rows) : SPR_CLOBBERS)
 
-#define TOUCH_LEAST (1024 << 8)
-#define PAIR_NARROW 12
-#define VARIANT(x) x##_neon
-#include "kernels/pointwise/neon_sparse.tmpl.h"
+#define CSR(V) \
+    static SPR_NOINLINE void csr##V(const spr_neon_rows *rows) { CSR_ASM(V); }
+#define PAIRS(V) \
+    static SPR_NOINLINE void pairs##V(const spr_neon_rows *rows) { PAIR_ASM(V); }
+CSR(4)
+CSR(7)
+CSR(8)
+CSR(12)
+CSR(13)
+PAIRS(4)
+PAIRS(5)
+PAIRS(7)
+PAIRS(8)
+PAIRS(12)
+
+static const spr_neon_core core = {
+    {csr4, csr7, csr8, csr12, csr13}, {pairs4, pairs5, pairs7, pairs8, pairs12}, 1024 << 8};
+
+void spr_pw_csr_f32_neon(const spr_pw_args *args) { spr_neon_csr_run(&core, args); }
+void spr_pw_2x1_f32_neon(const spr_pw_args *args) { spr_neon_2x1_run(&core, args); }
 
 #endif

@@ -22,34 +22,20 @@
 
 /* F(j) for every vector of a tile. Lines of three or more come in the order 0, 2, 1, 3: three in a row would start
    prefetchers on a stream, whose next lines belong to another tile and push this one's out of L1. */
-#define SPR_REP1(F) F(0)
-#define SPR_REP2(F) SPR_REP1(F) F(1)
-#define SPR_REP3(F) SPR_REP2(F) F(2)
-#define SPR_REP4(F) SPR_REP3(F) F(3)
+#define SPR_REP4(F) F(0) F(1) F(2) F(3)
 #define SPR_REP5(F) SPR_REP4(F) F(4)
-#define SPR_REP6(F) SPR_REP5(F) F(5)
-#define SPR_REP7(F) SPR_REP6(F) F(6)
+#define SPR_REP7(F) SPR_REP5(F) F(5) F(6)
 #define SPR_SECOND_LINE(F) F(4) F(5) F(6) F(7)
 #define SPR_REP8(F) SPR_REP4(F) SPR_SECOND_LINE(F)
-#define SPR_REP9(F) SPR_REP4(F) F(8) SPR_SECOND_LINE(F)
-#define SPR_REP10(F) SPR_REP4(F) F(8) F(9) SPR_SECOND_LINE(F)
-#define SPR_REP11(F) SPR_REP4(F) F(8) F(9) F(10) SPR_SECOND_LINE(F)
 #define SPR_REP12(F) SPR_REP4(F) F(8) F(9) F(10) F(11) SPR_SECOND_LINE(F)
 #define SPR_REP13(F) SPR_REP12(F) F(12)
 
 /* The same by pairs: F2(j, j + 1), and F1(j) for the odd one at the end. */
-#define SPR_PAIRS1(F1, F2) F1(0)
-#define SPR_PAIRS2(F1, F2) F2(0, 1)
-#define SPR_PAIRS3(F1, F2) SPR_PAIRS2(F1, F2) F1(2)
-#define SPR_PAIRS4(F1, F2) SPR_PAIRS2(F1, F2) F2(2, 3)
+#define SPR_PAIRS4(F1, F2) F2(0, 1) F2(2, 3)
 #define SPR_PAIRS5(F1, F2) SPR_PAIRS4(F1, F2) F1(4)
-#define SPR_PAIRS6(F1, F2) SPR_PAIRS4(F1, F2) F2(4, 5)
-#define SPR_PAIRS7(F1, F2) SPR_PAIRS6(F1, F2) F1(6)
+#define SPR_PAIRS7(F1, F2) SPR_PAIRS4(F1, F2) F2(4, 5) F1(6)
 #define SPR_SECOND_LINE_PAIRS(F2) F2(4, 5) F2(6, 7)
 #define SPR_PAIRS8(F1, F2) SPR_PAIRS4(F1, F2) SPR_SECOND_LINE_PAIRS(F2)
-#define SPR_PAIRS9(F1, F2) SPR_PAIRS4(F1, F2) F1(8) SPR_SECOND_LINE_PAIRS(F2)
-#define SPR_PAIRS10(F1, F2) SPR_PAIRS4(F1, F2) F2(8, 9) SPR_SECOND_LINE_PAIRS(F2)
-#define SPR_PAIRS11(F1, F2) SPR_PAIRS4(F1, F2) F2(8, 9) F1(10) SPR_SECOND_LINE_PAIRS(F2)
 #define SPR_PAIRS12(F1, F2) SPR_PAIRS4(F1, F2) F2(8, 9) F2(10, 11) SPR_SECOND_LINE_PAIRS(F2)
 #define SPR_PAIRS13(F1, F2) SPR_PAIRS12(F1, F2) F1(12)
 
@@ -106,17 +92,10 @@
     "subs x21, x21, #1\n"   \
     "b.ne 14b\n"            \
     "15:\n"
-#define SPR_TOUCH1
-#define SPR_TOUCH2
-#define SPR_TOUCH3
 #define SPR_TOUCH4
 #define SPR_TOUCH5
-#define SPR_TOUCH6
 #define SPR_TOUCH7
 #define SPR_TOUCH8
-#define SPR_TOUCH9
-#define SPR_TOUCH10
-#define SPR_TOUCH11
 #define SPR_TOUCH12 SPR_TOUCH
 #define SPR_TOUCH13 SPR_TOUCH
 

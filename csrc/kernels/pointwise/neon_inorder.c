@@ -26,9 +26,25 @@
 #define PAIR_LOOP8 ROUND_LOOP(8)
 #define PAIR_LOOP12 ROUND_LOOP(12)
 
-#define TOUCH_LEAST (256 << 8)
-#define PAIR_NARROW 8
-#define VARIANT(x) x##_neon_inorder
-#include "kernels/pointwise/neon_sparse.tmpl.h"
+#define CSR(V) \
+    void spr_neon_inorder_csr##V(const spr_neon_rows *rows) { CSR_ASM(V); }
+#define PAIRS(V) \
+    void spr_neon_inorder_pairs##V(const spr_neon_rows *rows) { PAIR_ASM(V); }
+CSR(4)
+CSR(7)
+CSR(8)
+CSR(12)
+CSR(13)
+PAIRS(4)
+PAIRS(5)
+PAIRS(7)
+static SPR_NOINLINE void pairs8(const spr_neon_rows *rows) { PAIR_ASM(8); }
+static SPR_NOINLINE void pairs12(const spr_neon_rows *rows) { PAIR_ASM(12); }
+
+static const spr_neon_core core = {
+    SPR_NEON_INORDER_CSR, {SPR_NEON_INORDER_PAIRS, pairs8, pairs12}, 256 << 8};
+
+void spr_pw_csr_f32_neon_inorder(const spr_pw_args *args) { spr_neon_csr_run(&core, args); }
+void spr_pw_2x1_f32_neon_inorder(const spr_pw_args *args) { spr_neon_2x1_run(&core, args); }
 
 #endif

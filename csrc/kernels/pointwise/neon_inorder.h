@@ -12,6 +12,7 @@
 #define SPR_KERNELS_POINTWISE_NEON_INORDER_H
 
 #include "kernels/pointwise/neon_inorder_rows.h"
+#include "kernels/pointwise/neon_sparse.h"
 
 /* Input j of kind R is in register R<j>; R_AT(j) is where its successor is. */
 #define LOWER(R, j) "ldr d" R##j ", " R##_AT(j) "]\n"
@@ -60,27 +61,13 @@
 
 /* A round does M to all sums in turn and replaces every input thereafter. P and Q join the last two inputs of the
    round before; those of this one, V - 2 and V - 1, are left to the next. Up to three inputs are loaded whole. */
-#define ROUND1(M, P, Q) M(0) WHOLE(T, 0)
-#define ROUND2(M, P, Q) M(0) M(1) WHOLE(T, 0) WHOLE(T, 1)
-#define ROUND3(M, P, Q) M(0) M(1) M(2) WHOLE(T, 0) WHOLE(T, 1) WHOLE(T, 2)
 #define STEPS3(M, P, Q) M(0) LOWER(T, 0) P UPPER(T, 0, X0) M(1) LOWER(T, 1) Q UPPER(T, 1, X1) M(2) STEP(M, 2, 0, 3)
 #define STEPS4(M, P, Q, m) STEPS3(M, P, Q) STEP(M, 3, 1, m)
 #define ROUND4(M, P, Q) STEPS3(M, P, Q) STEP(NOTHING, 3, 1, )
-#define ROUND5(M, P, Q) STEPS4(M, P, Q, 4) STEP(NOTHING, 4, 2, )
-#define ROUND6(M, P, Q) STEPS4(M, P, Q, 4) STEP(M, 4, 2, 5) STEP(NOTHING, 5, 3, )
 #define ROUND7(M, P, Q) STEPS4(M, P, Q, 4) \
     STEP(M, 4, 2, 5) STEP(M, 5, 3, 6) STEP(NOTHING, 6, 4, )
 #define ROUND8(M, P, Q) STEPS4(M, P, Q, 4) \
     STEP(M, 4, 2, 5) STEP(M, 5, 3, 6) STEP(M, 6, 4, 7) STEP(NOTHING, 7, 5, )
-#define ROUND9(M, P, Q) STEPS4(M, P, Q, 8)                              \
-    STEP(M, 8, 2, 4) STEP(M, 4, 3, 5) STEP(M, 5, 8, 6) STEP(M, 6, 4, 7) \
-    STEP(NOTHING, 7, 5, )
-#define ROUND10(M, P, Q) STEPS4(M, P, Q, 8)                             \
-    STEP(M, 8, 2, 9) STEP(M, 9, 3, 4) STEP(M, 4, 8, 5) STEP(M, 5, 9, 6) \
-    STEP(M, 6, 4, 7) STEP(NOTHING, 7, 5, )
-#define ROUND11(M, P, Q) STEPS4(M, P, Q, 8)                               \
-    STEP(M, 8, 2, 9) STEP(M, 9, 3, 10) STEP(M, 10, 8, 4) STEP(M, 4, 9, 5) \
-    STEP(M, 5, 10, 6) STEP(M, 6, 4, 7) STEP(NOTHING, 7, 5, )
 #define STEPS11(M, P, Q)                                                    \
     STEPS4(M, P, Q, 8)                                                      \
     STEP(M, 8, 2, 9) STEP(M, 9, 3, 10) STEP(M, 10, 8, 11) STEP(M, 11, 9, 4) \
@@ -89,28 +76,12 @@
 #define ROUND13(M, P, Q) STEPS11(M, P, Q) STEP(M, 7, 5, 12) STEP(NOTHING, 12, 6, )
 
 /* P and Q of V inputs. */
-#define P1
-#define Q1
-#define P2
-#define Q2
-#define P3
-#define Q3
 #define P4 JOIN(T, 2, X2)
 #define Q4 JOIN(T, 3, X3)
-#define P5 JOIN(T, 3, X3)
-#define Q5 JOIN(T, 4, X4)
-#define P6 JOIN(T, 4, X4)
-#define Q6 JOIN(T, 5, X5)
 #define P7 JOIN(T, 5, X5)
 #define Q7 JOIN(T, 6, X6)
 #define P8 JOIN(T, 6, X6)
 #define Q8 JOIN(T, 7, X7)
-#define P9 JOIN(T, 6, X6)
-#define Q9 JOIN(T, 7, X7)
-#define P10 JOIN(T, 6, X6)
-#define Q10 JOIN(T, 7, X7)
-#define P11 JOIN(T, 6, X6)
-#define Q11 JOIN(T, 7, X7)
 #define P12 JOIN(T, 6, X6)
 #define Q12 JOIN(T, 7, X7)
 #define P13 JOIN(T, 7, X7)
@@ -250,54 +221,42 @@
 #define PLANE "add x4, x3, x9\n"
 
 /* A round over both rows; J, K, L1 and L2 are what the round before left to join. */
-#define PAIR_ROUND1(A, B, J, K, L1, L2) OFFSET VALUES A(N, 0) B(N, 0) WEIGHTS WHOLE(N, 0) COUNT PLANE
-#define PAIR_ROUND2(A, B, J, K, L1, L2) \
-    A(N, 0) OFFSET B(N, 0) VALUES A(N, 1) B(N, 1) WEIGHTS WHOLE(N, 0) WHOLE(N, 1) COUNT PLANE
-#define PAIR_ROUND3(A, B, J, K, L1, L2)                                   \
-    A(N, 0) OFFSET B(N, 0) VALUES A(N, 1) B(N, 1) A(N, 2) B(N, 2) WEIGHTS \
-    WHOLE(N, 0) WHOLE(N, 1) WHOLE(N, 2) COUNT PLANE
 #define PAIR_ROUND4(A, B, J, K, L1, L2) \
     A(N, 0) B(N, 0) GROUP(N, A, B, J, K, L1, L2, 0, 1, 2, 3, WEIGHTS, COUNT, OFFSET, VALUES) PLANE
 #define FIRST_FOUR(R, A, B, J, K, L1, L2) \
     A(R, 0) B(R, 0) GROUP(R, A, B, J, K, L1, L2, 0, 1, 2, 3, A(R, 4), B(R, 4), OFFSET, VALUES_##R)
 #define PAIR_ROUND5(A, B, ...) FIRST_FOUR(N, A, B, __VA_ARGS__) WEIGHTS WHOLE(N, 4) COUNT PLANE
-#define PAIR_ROUND6(A, B, ...) \
-    FIRST_FOUR(N, A, B, __VA_ARGS__) A(N, 5) B(N, 5) WEIGHTS WHOLE(N, 4) WHOLE(N, 5) COUNT PLANE
 #define PAIR_ROUND7(A, B, ...)                                       \
     FIRST_FOUR(N, A, B, __VA_ARGS__) A(N, 5) B(N, 5) A(N, 6) B(N, 6) \
     WEIGHTS WHOLE(N, 4) WHOLE(N, 5) WHOLE(N, 6) COUNT PLANE
 #define PAIR_ROUND(V, ...) PAIR_ROUND##V(__VA_ARGS__)
 
 /* The joins that V inputs leave. */
-#define LEFT1 NO_JOINS
-#define LEFT2 NO_JOINS
-#define LEFT3 NO_JOINS
 #define LEFT4 JOINS(N, 1, 2, 3)
 #define LEFT5 JOINS(N, 1, 2, 3)
-#define LEFT6 JOINS(N, 1, 2, 3)
 #define LEFT7 JOINS(N, 1, 2, 3)
 
 /* Up to eight vectors: a round without sums. Twelve: inputs 0 to 5, the last three as a group leaves them. */
-#define PAIR_FIRST1 PAIR_ROUND(1, NONE, NONE, NO_JOINS)
-#define PAIR_FIRST2 PAIR_ROUND(2, NONE, NONE, NO_JOINS)
-#define PAIR_FIRST3 PAIR_ROUND(3, NONE, NONE, NO_JOINS)
 #define PAIR_FIRST4 PAIR_ROUND(4, NONE, NONE, NO_JOINS)
 #define PAIR_FIRST5 PAIR_ROUND(5, NONE, NONE, NO_JOINS)
-#define PAIR_FIRST6 PAIR_ROUND(6, NONE, NONE, NO_JOINS)
 #define PAIR_FIRST7 PAIR_ROUND(7, NONE, NONE, NO_JOINS)
 
 #define ROUND_LOOP(V) "1:\n" PAIR_ROUND(V, MUL_A, MUL_B, LEFT##V) "b.ne 1b\n"
-#define PAIR_LOOP1 ROUND_LOOP(1)
-#define PAIR_LOOP2 ROUND_LOOP(2)
-#define PAIR_LOOP3 ROUND_LOOP(3)
 #define PAIR_LOOP4 ROUND_LOOP(4)
 #define PAIR_LOOP5 ROUND_LOOP(5)
-#define PAIR_LOOP6 ROUND_LOOP(6)
 #define PAIR_LOOP7 ROUND_LOOP(7)
 
 #define CSR_ASM(V) \
     __asm__ volatile(SPR_INORDER_CSR_ROWS(V, CSR_FIRST(V), CSR_LOOP(V)) : : [rows] "r"(rows) : SPR_CLOBBERS)
 #define PAIR_ASM(V) \
     __asm__ volatile(SPR_INORDER_2X1_ROWS(V, PAIR_FIRST##V, PAIR_LOOP##V) : : [rows] "r"(rows) : SPR_CLOBBERS)
+
+/* What all such cores have in common, in neon_inorder.c. */
+spr_neon_rows_fn spr_neon_inorder_csr4, spr_neon_inorder_csr7, spr_neon_inorder_csr8, spr_neon_inorder_csr12,
+    spr_neon_inorder_csr13, spr_neon_inorder_pairs4, spr_neon_inorder_pairs5, spr_neon_inorder_pairs7;
+#define SPR_NEON_INORDER_CSR                                                                                     \
+    {spr_neon_inorder_csr4, spr_neon_inorder_csr7, spr_neon_inorder_csr8, spr_neon_inorder_csr12, \
+     spr_neon_inorder_csr13}
+#define SPR_NEON_INORDER_PAIRS spr_neon_inorder_pairs4, spr_neon_inorder_pairs5, spr_neon_inorder_pairs7
 
 #endif

@@ -1,6 +1,8 @@
 /* Sparse pointwise kernels for NEON on cores that issue in order and pair 64-bit vector loads with arithmetic (A55 and
  * A510, told from the A53 by their dot product).
  *
+ * Pairs of rows in wide tiles; all else is that of the A53.
+ *
  * Two FMAs a vector leave room for its two loads, and two vectors' joins make a cycle: five cycles for four FMAs. */
 #include "base/compiler.h"
 
@@ -60,9 +62,12 @@
     "ldp q24, q25, [x4]\n" \
     "ldp q26, q27, [x4, #32]\n" LOWER(U, 10) UPPER(U, 10, "x12")
 
-#define TOUCH_LEAST (512 << 8)
-#define PAIR_NARROW 8
-#define VARIANT(x) x##_neon_inorder_dotprod
-#include "kernels/pointwise/neon_sparse.tmpl.h"
+static SPR_NOINLINE void pairs8(const spr_neon_rows *rows) { PAIR_ASM(8); }
+static SPR_NOINLINE void pairs12(const spr_neon_rows *rows) { PAIR_ASM(12); }
+
+static const spr_neon_core core = {SPR_NEON_INORDER_CSR, {SPR_NEON_INORDER_PAIRS, pairs8, pairs12}, 512 << 8};
+
+void spr_pw_csr_f32_neon_inorder_dotprod(const spr_pw_args *args) { spr_neon_csr_run(&core, args); }
+void spr_pw_2x1_f32_neon_inorder_dotprod(const spr_pw_args *args) { spr_neon_2x1_run(&core, args); }
 
 #endif

@@ -28,27 +28,14 @@
 #define RENEW2(X, j, k) KEEP2(X, j, k) BEGIN(X, j) BEGIN(X, k)
 
 /* The end of row X of V vectors: sums are bounded, those of two pairs before S, KEEP or RENEW, stores the first. */
-#define SPR_END1(X, S) BOUND1(X, 0) S##1(X, 0)
-#define SPR_END2(X, S) BOUND2(X, 0, 1) S##2(X, 0, 1)
-#define SPR_END3(X, S) BOUND2(X, 0, 1) BOUND1(X, 2) S##2(X, 0, 1) S##1(X, 2)
 #define SPR_END4(X, S) BOUND2(X, 0, 1) BOUND2(X, 2, 3) S##2(X, 0, 1) S##2(X, 2, 3)
 #define SPR_END5(X, S) BOUND2(X, 0, 1) BOUND2(X, 2, 3) S##2(X, 0, 1) BOUND1(X, 4) S##2(X, 2, 3) S##1(X, 4)
-#define SPR_END6(X, S) BOUND2(X, 0, 1) BOUND2(X, 2, 3) S##2(X, 0, 1) BOUND2(X, 4, 5) S##2(X, 2, 3) S##2(X, 4, 5)
 #define SPR_END7(X, S)                                                                                     \
     BOUND2(X, 0, 1) BOUND2(X, 2, 3) S##2(X, 0, 1) BOUND2(X, 4, 5) S##2(X, 2, 3) BOUND1(X, 6) S##2(X, 4, 5) \
     S##1(X, 6)
 #define SPR_END8(X, S)                                                                                        \
     BOUND2(X, 0, 1) BOUND2(X, 2, 3) S##2(X, 0, 1) BOUND2(X, 4, 5) S##2(X, 2, 3) BOUND2(X, 6, 7) S##2(X, 4, 5) \
     S##2(X, 6, 7)
-#define SPR_END9(X, S)                                                                                  \
-    BOUND2(X, 0, 1) BOUND2(X, 2, 3) S##2(X, 0, 1) BOUND1(X, 8) S##2(X, 2, 3) BOUND2(X, 4, 5) S##1(X, 8) \
-    BOUND2(X, 6, 7) S##2(X, 4, 5) S##2(X, 6, 7)
-#define SPR_END10(X, S)                                                                                       \
-    BOUND2(X, 0, 1) BOUND2(X, 2, 3) S##2(X, 0, 1) BOUND2(X, 8, 9) S##2(X, 2, 3) BOUND2(X, 4, 5) S##2(X, 8, 9) \
-    BOUND2(X, 6, 7) S##2(X, 4, 5) S##2(X, 6, 7)
-#define SPR_END11(X, S)                                                                                     \
-    BOUND2(X, 0, 1) BOUND2(X, 2, 3) S##2(X, 0, 1) BOUND2(X, 8, 9) S##2(X, 2, 3) BOUND1(X, 10) S##2(X, 8, 9) \
-    BOUND2(X, 4, 5) S##1(X, 10) BOUND2(X, 6, 7) S##2(X, 4, 5) S##2(X, 6, 7)
 #define SPR_END12(X, S)                                                                                         \
     BOUND2(X, 0, 1) BOUND2(X, 2, 3) S##2(X, 0, 1) BOUND2(X, 8, 9) S##2(X, 2, 3) BOUND2(X, 10, 11) S##2(X, 8, 9) \
     BOUND2(X, 4, 5) S##2(X, 10, 11) BOUND2(X, 6, 7) S##2(X, 4, 5) S##2(X, 6, 7)
@@ -67,19 +54,12 @@
     "ldr " r ", [" X##_NEXT ", #16*" #j "+8]\n"
 #define SWAP1(X, j, r, J) KEEP1(X, j) FETCH(X, j, r) J
 #define SWAP2(X, j, k, r, s, J) KEEP2(X, j, k) FETCH(X, j, r) J FETCH(X, k, s)
-#define SPR_SWAP1(X) SWAP1(X, 0, "x9", ) JOINED1(X, 0, "x9")
-#define SPR_SWAP2(X) SWAP2(X, 0, 1, "x9", "x10", ) JOINED2(X, 0, 1, "x9", "x10")
-#define SPR_SWAP3(X) \
-    SWAP2(X, 0, 1, "x9", "x10", ) SWAP1(X, 2, "x15", JOINED2(X, 0, 1, "x9", "x10")) JOINED1(X, 2, "x15")
 #define SPR_SWAP4(X)                                                                          \
     SWAP2(X, 0, 1, "x9", "x10", ) SWAP2(X, 2, 3, "x15", "x22", JOINED2(X, 0, 1, "x9", "x10")) \
     JOINED2(X, 2, 3, "x15", "x22")
 #define SPR_SWAP5(X)                                                                          \
     SWAP2(X, 0, 1, "x9", "x10", ) SWAP2(X, 2, 3, "x15", "x22", JOINED2(X, 0, 1, "x9", "x10")) \
     SWAP1(X, 4, "x9", JOINED2(X, 2, 3, "x15", "x22")) JOINED1(X, 4, "x9")
-#define SPR_SWAP6(X)                                                                          \
-    SWAP2(X, 0, 1, "x9", "x10", ) SWAP2(X, 2, 3, "x15", "x22", JOINED2(X, 0, 1, "x9", "x10")) \
-    SWAP2(X, 4, 5, "x9", "x10", JOINED2(X, 2, 3, "x15", "x22")) JOINED2(X, 4, 5, "x9", "x10")
 #define SPR_SWAP7(X)                                                                          \
     SWAP2(X, 0, 1, "x9", "x10", ) SWAP2(X, 2, 3, "x15", "x22", JOINED2(X, 0, 1, "x9", "x10")) \
     SWAP2(X, 4, 5, "x9", "x10", JOINED2(X, 2, 3, "x15", "x22"))                               \
@@ -87,20 +67,6 @@
 #define SPR_SWAP8(X)                                                                          \
     SWAP2(X, 0, 1, "x9", "x10", ) SWAP2(X, 2, 3, "x15", "x22", JOINED2(X, 0, 1, "x9", "x10")) \
     SWAP2(X, 4, 5, "x9", "x10", JOINED2(X, 2, 3, "x15", "x22"))                               \
-    SWAP2(X, 6, 7, "x15", "x22", JOINED2(X, 4, 5, "x9", "x10")) JOINED2(X, 6, 7, "x15", "x22")
-#define SPR_SWAP9(X)                                                                                    \
-    SWAP2(X, 0, 1, "x9", "x10", ) SWAP2(X, 2, 3, "x15", "x22", JOINED2(X, 0, 1, "x9", "x10"))           \
-    SWAP1(X, 8, "x9", JOINED2(X, 2, 3, "x15", "x22")) SWAP2(X, 4, 5, "x15", "x22", JOINED1(X, 8, "x9")) \
-    SWAP2(X, 6, 7, "x9", "x10", JOINED2(X, 4, 5, "x15", "x22")) JOINED2(X, 6, 7, "x9", "x10")
-#define SPR_SWAP10(X)                                                                         \
-    SWAP2(X, 0, 1, "x9", "x10", ) SWAP2(X, 2, 3, "x15", "x22", JOINED2(X, 0, 1, "x9", "x10")) \
-    SWAP2(X, 8, 9, "x9", "x10", JOINED2(X, 2, 3, "x15", "x22"))                               \
-    SWAP2(X, 4, 5, "x15", "x22", JOINED2(X, 8, 9, "x9", "x10"))                               \
-    SWAP2(X, 6, 7, "x9", "x10", JOINED2(X, 4, 5, "x15", "x22")) JOINED2(X, 6, 7, "x9", "x10")
-#define SPR_SWAP11(X)                                                                                     \
-    SWAP2(X, 0, 1, "x9", "x10", ) SWAP2(X, 2, 3, "x15", "x22", JOINED2(X, 0, 1, "x9", "x10"))             \
-    SWAP2(X, 8, 9, "x9", "x10", JOINED2(X, 2, 3, "x15", "x22"))                                           \
-    SWAP1(X, 10, "x15", JOINED2(X, 8, 9, "x9", "x10")) SWAP2(X, 4, 5, "x9", "x10", JOINED1(X, 10, "x15")) \
     SWAP2(X, 6, 7, "x15", "x22", JOINED2(X, 4, 5, "x9", "x10")) JOINED2(X, 6, 7, "x15", "x22")
 #define SPR_SWAP12(X)                                                                         \
     SWAP2(X, 0, 1, "x9", "x10", ) SWAP2(X, 2, 3, "x15", "x22", JOINED2(X, 0, 1, "x9", "x10")) \
@@ -143,24 +109,18 @@
 #define HARD_LOWER(K, X, t, j) "fmax v" K##_T##t ".4s, v" K##_T##t ".4s, v" K##_ZERO ".4s\n"
 #define HARD_UPPER(K, X, t, j) "fmin v" K##_T##t ".4s, v" K##_T##t ".4s, v" K##_ONE ".4s\n"
 #define HARD_MUL(K, X, t, j) "fmul v" X##_SUM(j) ".4s, v" X##_SUM(j) ".4s, v" K##_T##t ".4s\n"
-#define HARD_EACH1(F, K, X, i) F(K, X, 0, i)
 #define HARD_EACH2(F, K, X, i, j) F(K, X, 0, i) F(K, X, 1, j)
 #define HARD_EACH3(F, K, X, i, j, k) F(K, X, 0, i) F(K, X, 1, j) F(K, X, 2, k)
 #define HARD_EACH4(F, K, X, i, j, k, l) F(K, X, 0, i) F(K, X, 1, j) F(K, X, 2, k) F(K, X, 3, l)
 #define HARD(N, ...)                                                                                   \
     HARD_EACH##N(HARD_BEGIN, __VA_ARGS__) HARD_EACH##N(HARD_LINE, __VA_ARGS__)                         \
     HARD_EACH##N(HARD_LOWER, __VA_ARGS__) HARD_EACH##N(HARD_UPPER, __VA_ARGS__) HARD_EACH##N(HARD_MUL, __VA_ARGS__)
-#define HARD1(K, X) HARD(1, K, X, 0)
-#define HARD2(K, X) HARD(2, K, X, 0, 1)
 #define HARD3(K, X) HARD(3, K, X, 0, 1, 2)
 #define HARD4(K, X) HARD(4, K, X, 0, 1, 2, 3)
 #define HARD5(K, X) HARD3(K, X) HARD(2, K, X, 3, 4)
-#define HARD6(K, X) HARD3(K, X) HARD(3, K, X, 3, 4, 5)
 #define HARD7(K, X) HARD4(K, X) HARD(3, K, X, 4, 5, 6)
 #define HARD8(K, X) HARD4(K, X) HARD(4, K, X, 4, 5, 6, 7)
-#define HARD9(K, X) HARD6(K, X) HARD(3, K, X, 6, 7, 8)
 #define HARD10(K, X) HARD7(K, X) HARD(3, K, X, 7, 8, 9)
-#define HARD11(K, X) HARD8(K, X) HARD(3, K, X, 8, 9, 10)
 #define HARD12(K, X) HARD8(K, X) HARD(4, K, X, 8, 9, 10, 11)
 #define HARD13(K, X) HARD10(K, X) HARD(3, K, X, 10, 11, 12)
 
@@ -168,29 +128,17 @@
 #define REFETCH(LDR) "ldr w21, [x5, #-16]\n" "add x21, x3, w21, uxtw\n" LDR
 #define FETCH_11 "ldr q27, [x21, #176]\n"
 #define FETCH_12 FETCH_11 "ldr q28, [x21, #192]\n"
-#define REFETCH_OF1
-#define REFETCH_OF2
-#define REFETCH_OF3
 #define REFETCH_OF4
-#define REFETCH_OF5
-#define REFETCH_OF6
 #define REFETCH_OF7
 #define REFETCH_OF8
-#define REFETCH_OF9
-#define REFETCH_OF10
-#define REFETCH_OF11
 #define REFETCH_OF12 REFETCH(FETCH_11)
 #define REFETCH_OF13 REFETCH(FETCH_12)
 
 /* Of twelve inputs of pairs 0 to 4 are loaded again, which are the next record's; the sixth is not loaded before the
    next row begins. */
 #define HARD_PAIR(K, V) HARD##V(K, A) HARD##V(K, B)
-#define HARD_PAIR1 HARD_PAIR(N, 1)
-#define HARD_PAIR2 HARD_PAIR(N, 2)
-#define HARD_PAIR3 HARD_PAIR(N, 3)
 #define HARD_PAIR4 HARD_PAIR(N, 4)
 #define HARD_PAIR5 HARD_PAIR(N, 5)
-#define HARD_PAIR6 HARD_PAIR(N, 6)
 #define HARD_PAIR7 HARD_PAIR(N, 7)
 #define HARD_PAIR8 HARD_PAIR(N, 8)
 #define HARD_PAIR12 \

@@ -61,6 +61,18 @@ typedef struct spr_neon_rows {
     float scale, shift;     /* 128, 132: of hard_swish */
 } spr_neon_rows;
 
+/* What one kind of core computes rows of a tile by, and pairs: inline assembly for the widths in neon_sparse.c. */
+enum { SPR_NEON_WIDTHS = 5 };
+typedef void spr_neon_rows_fn(const spr_neon_rows *rows);
+typedef struct spr_neon_core {
+    spr_neon_rows_fn *csr[SPR_NEON_WIDTHS], *pairs[SPR_NEON_WIDTHS];
+    size_t touch_least; /* floats of the input from which on it does not stay in a cache that is fast enough */
+} spr_neon_core;
+
+/* The kernels of a core. */
+void spr_neon_csr_run(const spr_neon_core *core, const spr_pw_args *args);
+void spr_neon_2x1_run(const spr_neon_core *core, const spr_pw_args *args);
+
 /* What pack() wrote into `packed`. */
 spr_neon_csr spr_neon_csr_view(const void *packed);
 spr_neon_2x1 spr_neon_2x1_view(const void *packed);

@@ -1,21 +1,26 @@
-/* Driver of the sparse pointwise NEON kernels, included by one file per kind of core, which defines before:
- *
- *   CSR_ASM(V)   inline assembly that computes rows of V vectors as spr_neon_rows tells, V = 1 ... 13
- *   PAIR_ASM(V)  the same for pairs of rows, V = 1 ... PAIR_NARROW and 12
- *   PAIR_NARROW  8 or 12
- *   TOUCH_LEAST  floats of the input from which on it does not stay in a cache that is fast enough to leave it there
- *   VARIANT(x)   x with the suffix of the variant */
+/* Driver of the sparse pointwise kernels for 64-bit NEON: tiles, panels, what comes before and after a row. */
+#include "base/compiler.h"
+
+#if SPR_AARCH64
+
 #include <arm_neon.h>
 #include <math.h>
 
 #include "kernels/pointwise/neon_sparse.h"
 #include "kernels/unary/act_neon.h"
 
+/* Vectors for which there is assembly. Other tiles are the last of their plane and compute padding lanes as well: from
+   a line's beginning there are as many as the next multiple of four leaves. */
+static const uint8_t csr_widths[SPR_NEON_WIDTHS] = {4, 7, 8, 12, 13};
+static const uint8_t pair_widths[SPR_NEON_WIDTHS] = {4, 5, 7, 8, 12};
+
 /* One pixel tile of one panel. */
 typedef struct tile {
     const spr_pw_args *args;
     const char *xb; /* the tile in the panel's first plane */
     uint32_t px, vectors;
+    uint32_t width;  /* vectors that are computed */
+    spr_neon_rows_fn *rows; /* that computes them */
     uint32_t pad;    /* vectors of padding lanes after the tile, to be zeroed */
     int first, last; /* panel */
     const char *touch; /* as in spr_neon_rows */
@@ -67,7 +72,7 @@ static spr_neon_rows begin_rows(const tile *t, const float *bias, uint32_t row, 
         const float32x4_t b = vld1q_f32(bias + (size_t)r * 4);
         const float *z = a->z + r * a->z_stride + t->px;
         float *y = a->y + r * a->y_stride + t->px;
-        for (uint32_t v = 0; v < t->vectors; v++) vst1q_f32(y + 4 * v, vaddq_f32(b, vld1q_f32(z + 4 * v)));
+        for (uint32_t v = 0; v < t->width; v++) vst1q_f32(y + 4 * v, vaddq_f32(b, vld1q_f32(z + 4 * v)));
     }
     return w;
 }
@@ -92,59 +97,6 @@ static void finish_rows(tile *t, uint32_t row, uint32_t rows, uint32_t visits) {
     }
 }
 
-typedef void rows_fn(const spr_neon_rows *rows);
-
-#define CSR_ROWS(V) \
-    static SPR_NOINLINE void VARIANT(spr_pw_csr_rows##V)(const spr_neon_rows *rows) { CSR_ASM(V); }
-#define PAIR_ROWS(V) \
-    static SPR_NOINLINE void VARIANT(spr_pw_2x1_rows##V)(const spr_neon_rows *rows) { PAIR_ASM(V); }
-
-CSR_ROWS(1)
-CSR_ROWS(2)
-CSR_ROWS(3)
-CSR_ROWS(4)
-CSR_ROWS(5)
-CSR_ROWS(6)
-CSR_ROWS(7)
-CSR_ROWS(8)
-CSR_ROWS(9)
-CSR_ROWS(10)
-CSR_ROWS(11)
-CSR_ROWS(12)
-CSR_ROWS(13)
-
-PAIR_ROWS(1)
-PAIR_ROWS(2)
-PAIR_ROWS(3)
-PAIR_ROWS(4)
-PAIR_ROWS(5)
-PAIR_ROWS(6)
-PAIR_ROWS(7)
-PAIR_ROWS(8)
-#if PAIR_NARROW == 12
-PAIR_ROWS(9)
-PAIR_ROWS(10)
-PAIR_ROWS(11)
-#endif
-PAIR_ROWS(12)
-
-static rows_fn *const csr_rows[] = {
-    VARIANT(spr_pw_csr_rows1),  VARIANT(spr_pw_csr_rows2),  VARIANT(spr_pw_csr_rows3),  VARIANT(spr_pw_csr_rows4),
-    VARIANT(spr_pw_csr_rows5),  VARIANT(spr_pw_csr_rows6),  VARIANT(spr_pw_csr_rows7),  VARIANT(spr_pw_csr_rows8),
-    VARIANT(spr_pw_csr_rows9),  VARIANT(spr_pw_csr_rows10), VARIANT(spr_pw_csr_rows11), VARIANT(spr_pw_csr_rows12),
-    VARIANT(spr_pw_csr_rows13),
-};
-static rows_fn *const pair_rows[] = {
-    VARIANT(spr_pw_2x1_rows1), VARIANT(spr_pw_2x1_rows2),  VARIANT(spr_pw_2x1_rows3),  VARIANT(spr_pw_2x1_rows4),
-    VARIANT(spr_pw_2x1_rows5), VARIANT(spr_pw_2x1_rows6),  VARIANT(spr_pw_2x1_rows7),  VARIANT(spr_pw_2x1_rows8),
-#if PAIR_NARROW == 12
-    VARIANT(spr_pw_2x1_rows9), VARIANT(spr_pw_2x1_rows10), VARIANT(spr_pw_2x1_rows11),
-#else
-    NULL, NULL, NULL,
-#endif
-    VARIANT(spr_pw_2x1_rows12),
-};
-
 /* `count` rows from `row` on, whose records lie between the count + 1 positions at ptr. */
 static void csr_tile(tile *t, const spr_neon_csr *w, const uint32_t *ptr, uint32_t row, uint32_t count) {
     for (uint32_t n; count; count -= n, row += n, ptr += n) {
@@ -155,7 +107,7 @@ static void csr_tile(tile *t, const spr_neon_csr *w, const uint32_t *ptr, uint32
         rows.count = n;
         rows.xa = t->xb + p->offset;
         rows.p = rows.ahead = p + 1;
-        csr_rows[t->vectors - 1](&rows);
+        t->rows(&rows);
         finish_rows(t, row, n, n);
     }
 }
@@ -170,35 +122,40 @@ static void pair_tile(tile *t, const spr_neon_2x1 *w, const uint32_t *ptr, uint3
         rows.count = n;
         rows.xa = t->xb + p->offset;
         rows.p = rows.ahead = p + 1;
-        pair_rows[t->vectors - 1](&rows);
+        t->rows(&rows);
         finish_rows(t, row, 2 * n, n);
     }
 }
 
-/* Vectors of the next tile when `left` remain: whole lines, so that the next one begins at a line; at the end up to
-   `narrow` and no crumbs, as narrow tiles are slow. */
-static uint32_t tile_vectors(uint32_t left, uint32_t narrow) {
-    if (left <= narrow || left == 12) return left;
-    return left < 12 ? 4 : left < 16 ? 8 : 12;
+/* Takes the narrowest assembly that covers the tile. */
+static void set_width(tile *t, const uint8_t *widths, spr_neon_rows_fn *const *rows) {
+    int i = 0;
+    while (widths[i] < t->vectors) i++;
+    t->width = widths[i];
+    t->rows = rows[i];
 }
 
-/* The tile at `px`, of no vectors at the end of the pixels; the last one of the plane has padding lanes after it. */
-static tile next_tile(const spr_pw_args *args, uint32_t px, uint32_t narrow) {
+/* The tile at `px`, of no vectors at the end of the pixels; the last one of the plane has padding lanes after it. Tiles
+   are whole lines, so that the next one begins at a line; the last one has up to `widths` allow. */
+static tile next_tile(const spr_pw_args *args, uint32_t px, const uint8_t *widths, spr_neon_rows_fn *const *rows) {
     const uint32_t left = px < args->px1 ? (args->px1 - px + 3) / 4 : 0;
-    tile t = {.args = args, .px = px, .vectors = tile_vectors(left, narrow)};
+    tile t = {.args = args, .px = px, .vectors = left};
+    if (left > widths[SPR_NEON_WIDTHS - 1]) t.vectors = left < 16 ? 8 : 12;
     if (t.vectors == left) t.pad = ((uint32_t)spr_round_up(args->px1, SPR_PX) - (px + 4 * left)) / 4;
+    set_width(&t, widths, rows);
     return t;
 }
 
 /* Inputs to touch in `visits` to rows or pairs of a panel: those of the next panel, or of the first one in the next
-   tile, and in the tile thereafter, as streams should be long; so that every second tile has been seen to. */
-static void touch_next(tile *t, uint32_t panel, uint32_t kp, uint32_t visits, const tile *next) {
+   tile, and in the tile thereafter, as streams should be long; so that every second tile has been seen to. Inputs of up
+   to `least` floats stay where they are fast enough. */
+static void touch_next(tile *t, size_t least, uint32_t panel, uint32_t kp, uint32_t visits, const tile *next) {
     const spr_pw_args *a = t->args;
     const uint32_t after = t->last ? 0 : panel + 1, px = t->last ? next->px : t->px;
     const uint32_t end = (uint32_t)spr_round_up(a->px1, SPR_PX), lines = px < end ? (end - px) / SPR_PX : 0;
     t->touch_planes = 0;
     t->touch_step = 1;
-    if (lines < 3 || t->odd != t->last || (size_t)a->k * a->x_stride <= TOUCH_LEAST) return;
+    if (lines < 3 || t->odd != t->last || (size_t)a->k * a->x_stride <= least) return;
     t->touch = (const char *)(a->x + (size_t)after * kp * a->x_stride + px);
     t->touch_planes = min_u32(kp, a->k - after * kp);
     t->touch_lines = lines < 6 ? 1 : 2;
@@ -206,37 +163,47 @@ static void touch_next(tile *t, uint32_t panel, uint32_t kp, uint32_t visits, co
 }
 
 /* Moves to a panel; `visits` rows or pairs of it are to come, `next` is the tile thereafter, if it has vectors. */
-static void set_panel(tile *t, uint32_t panel, uint32_t panels, uint32_t kp, uint32_t visits, const tile *next) {
+static void set_panel(tile *t, const spr_neon_core *core, uint32_t panel, uint32_t panels, uint32_t kp, uint32_t visits,
+                      const tile *next) {
     const spr_pw_args *a = t->args;
     t->xb = (const char *)(a->x + (size_t)panel * kp * a->x_stride + t->px);
     t->first = panel == 0;
     t->last = panel + 1 == panels;
-    touch_next(t, panel, kp, visits, next);
+    touch_next(t, core->touch_least, panel, kp, visits, next);
 }
 
-void VARIANT(spr_pw_csr_f32)(const spr_pw_args *args) {
+void spr_neon_csr_run(const spr_neon_core *core, const spr_pw_args *args) {
     const spr_neon_csr w = spr_neon_csr_view(args->packed);
     const uint32_t rows = args->row1 - args->row0;
-    for (tile next, t = next_tile(args, args->px0, 13); t.vectors; t = next) {
-        next = next_tile(args, t.px + 4 * t.vectors, 13);
+    for (tile next, t = next_tile(args, args->px0, csr_widths, core->csr); t.vectors; t = next) {
+        next = next_tile(args, t.px + 4 * t.vectors, csr_widths, core->csr);
         next.odd = !t.odd;
         for (uint32_t panel = 0; panel < w.panels; panel++) {
-            set_panel(&t, panel, w.panels, w.kp, rows, &next);
+            set_panel(&t, core, panel, w.panels, w.kp, rows, &next);
             csr_tile(&t, &w, w.ptr + (size_t)panel * args->n + args->row0, args->row0, rows);
         }
     }
 }
 
-void VARIANT(spr_pw_2x1_f32)(const spr_pw_args *args) {
+/* The odd row at the end in one panel of what the tile of pairs covers. */
+static void last_row(const tile *pairs, const spr_neon_core *core, const spr_neon_2x1 *w, uint32_t panel) {
+    tile t = *pairs;
+    set_width(&t, csr_widths, core->csr);
+    csr_tile(&t, &w->last, w->last.ptr + panel, t.args->row1 - 1, 1);
+}
+
+void spr_neon_2x1_run(const spr_neon_core *core, const spr_pw_args *args) {
     const spr_neon_2x1 w = spr_neon_2x1_view(args->packed);
     const uint32_t pair0 = args->row0 / 2, pairs = args->row1 / 2 - pair0;
-    for (tile next, t = next_tile(args, args->px0, PAIR_NARROW); t.vectors; t = next) {
-        next = next_tile(args, t.px + 4 * t.vectors, PAIR_NARROW);
+    for (tile next, t = next_tile(args, args->px0, pair_widths, core->pairs); t.vectors; t = next) {
+        next = next_tile(args, t.px + 4 * t.vectors, pair_widths, core->pairs);
         next.odd = !t.odd;
         for (uint32_t panel = 0; panel < w.panels; panel++) {
-            set_panel(&t, panel, w.panels, w.kp, pairs, &next);
+            set_panel(&t, core, panel, w.panels, w.kp, pairs, &next);
             pair_tile(&t, &w, w.ptr + (size_t)panel * (args->n / 2) + pair0, args->row0, pairs);
-            if (args->row1 % 2) csr_tile(&t, &w.last, w.last.ptr + panel, args->row1 - 1, 1);
+            if (args->row1 % 2) last_row(&t, core, &w, panel);
         }
     }
 }
+
+#endif
