@@ -6,15 +6,15 @@
 
 /* Inputs are in registers 24, 25 and 26, weights in 27 and 28. */
 #define INPUT1 "ldr q24, [x9]\n"
-#define INPUT2 "ldp q24, q25, [x9]\n"
-#define INPUT3 INPUT2 "ldr q26, [x9, #32]\n"
+#define INPUT3              \
+    "ldp q24, q25, [x9]\n" \
+    "ldr q26, [x9, #32]\n"
 #define FMA(r, x, input, weight, lane) "fmla %[c" #r #x "].4s, v" #input ".4s, v" #weight ".s[" #lane "]\n"
 #define FMA8(x, input)                                                                              \
     FMA(0, x, input, 27, 0) FMA(1, x, input, 27, 1) FMA(2, x, input, 27, 2) FMA(3, x, input, 27, 3) \
     FMA(4, x, input, 28, 0) FMA(5, x, input, 28, 1) FMA(6, x, input, 28, 2) FMA(7, x, input, 28, 3)
 #define FMAS1 FMA8(0, 24)
-#define FMAS2 FMAS1 FMA8(1, 25)
-#define FMAS3 FMAS2 FMA8(2, 26)
+#define FMAS3 FMAS1 FMA8(1, 25) FMA8(2, 26)
 
 #define LOOP(V)                                      \
     __asm__ volatile(BEGIN(V)                        \
@@ -28,7 +28,6 @@
                      : CLOBBERS)
 
 #define VARIANT(x) x##_neon
-#define LAST_OF_FOUR 2
 #define PANEL 256
 #include "kernels/pointwise/neon_dense.tmpl.h"
 

@@ -1,11 +1,10 @@
 /* Driver of the dense pointwise NEON kernels, included by one file per kind of core, which defines before:
  *
- *   LOOP(V)       inline assembly that computes 8 rows of V vectors, sums c<row><vector>, from a `block`
+ *   LOOP(V)       inline assembly that computes 8 rows of V vectors, 1 or 3, sums c<row><vector>, from a `block`
  *   PANEL         channels per panel: a panel's tile of 12 pixels, up to two lines of every plane, stays in L1
- *   LAST_OF_FOUR  vectors of the last tile if four remain for two: 1 or 2
  *   VARIANT(x)    x with the suffix of the variant
  *
- * Tiles of 8 rows x 12 pixels read planes as they lie. Weights are packed in the order of use, [panel][8
+ * Tiles of 8 rows x 12 pixels, and x 4 at the end, read planes as they lie. Weights are packed in the order of use, [panel][8
  * rows][channel][8], the last rows filled up with zeros. Sums are carried through the output from panel to panel. */
 #include <arm_neon.h>
 #include <math.h>
@@ -78,7 +77,6 @@ static SPR_NOINLINE void finish_rows(const tile *t, float *y, uint32_t row, uint
 #define REST2(F) REST1(F) F(0, 1) F(1, 1) F(2, 1) F(3, 1) F(4, 1) F(5, 1) F(6, 1) F(7, 1)
 #define REST3(F) REST2(F) F(0, 2) F(1, 2) F(2, 2) F(3, 2) F(4, 2) F(5, 2) F(6, 2) F(7, 2)
 #define BLOCK1(F) F(0, 0) REST1(F)
-#define BLOCK2(F) F(0, 0) REST2(F)
 #define BLOCK3(F) F(0, 0) REST3(F)
 #define SUM(r, x) float32x4_t c##r##x;
 #define OUT(r, x) , [c##r##x] "=&w"(c##r##x)
@@ -88,10 +86,9 @@ static SPR_NOINLINE void finish_rows(const tile *t, float *y, uint32_t row, uint
 #define STORE(r, x) \
     if (r < rows) vst1q_f32(y + r * y_stride + 4 * x, c##r##x);
 
-/* Row r, V = 1 ... 3: sums begin with what lies at x13; or as copies of its bias, all of which are in registers 30
+/* Row r, V = 1 or 3: sums begin with what lies at x13; or as copies of its bias, all of which are in registers 30
    and 31. */
 #define FROM1(r) "ldr %q[c" #r "0], [x13]\n" FROM_NEXT
-#define FROM2(r) "ldp %q[c" #r "0], %q[c" #r "1], [x13]\n" FROM_NEXT
 #define FROM3(r) "ldp %q[c" #r "0], %q[c" #r "1], [x13]\n" "ldr %q[c" #r "2], [x13, #32]\n" FROM_NEXT
 #define FROM_NEXT "add x13, x13, x14\n"
 #define BIAS1(r, v, lane) "dup %[c" #r "0].4s, v" #v ".s[" #lane "]\n"
@@ -113,8 +110,6 @@ static SPR_NOINLINE void finish_rows(const tile *t, float *y, uint32_t row, uint
 #define CLOBBERS                                                                                                     \
     "memory", "cc", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "v24", "v25", "v26", "v27", "v28", "v29", "v30", \
         "v31"
-
-typedef void tile_fn(const tile *t);
 
 #define TILE(V)                                                                             \
     static SPR_NOINLINE void VARIANT(spr_pw_dense_tile##V)(const tile *t) {                 \
@@ -146,10 +141,7 @@ typedef void tile_fn(const tile *t);
     }
 
 TILE(1)
-TILE(2)
 TILE(3)
-
-static tile_fn *const tiles[] = {VARIANT(spr_pw_dense_tile1), VARIANT(spr_pw_dense_tile2), VARIANT(spr_pw_dense_tile3)};
 
 void VARIANT(spr_pw_dense_f32)(const spr_pw_args *args) {
     const header *h = args->packed;
@@ -158,7 +150,7 @@ void VARIANT(spr_pw_dense_f32)(const spr_pw_args *args) {
     tile t = {.args = args, .bias = bias};
     for (uint32_t px = args->px0, vectors; px < args->px1; px += 4 * vectors) {
         const uint32_t left = (args->px1 - px + 3) / 4;
-        vectors = left < 3 ? left : left == 4 ? 4 - LAST_OF_FOUR : 3;
+        vectors = left < 3 ? 1 : 3;
         t.px = px;
         t.pad = vectors == left ? ((uint32_t)spr_round_up(args->px1, SPR_PX) - (px + 4 * left)) / 4 : 0;
         for (uint32_t panel = 0; panel < h->panels; panel++) {
@@ -167,7 +159,7 @@ void VARIANT(spr_pw_dense_f32)(const spr_pw_args *args) {
             t.w = weights + (size_t)t.k0 * h->groups * 8;
             t.first = panel == 0;
             t.last = panel + 1 == h->panels;
-            tiles[vectors - 1](&t);
+            (vectors == 1 ? VARIANT(spr_pw_dense_tile1) : VARIANT(spr_pw_dense_tile3))(&t);
         }
     }
 }

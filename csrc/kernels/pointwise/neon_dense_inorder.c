@@ -63,14 +63,10 @@
     "ldr x15, [x10, #16]\n"               \
     "ldr x16, [x10, #24]\n"
 
-/* Narrow tiles: whole vectors, each loaded after its last use. */
+/* The narrow tile: whole vectors, each loaded after its last use. */
 #define FMA4(x, input) FMA(0, x, input, 27, 0) FMA(1, x, input, 27, 1) FMA(2, x, input, 27, 2) FMA(3, x, input, 27, 3)
 #define FMA8(x, input) FMA(4, x, input, 28, 0) FMA(5, x, input, 28, 1) FMA(6, x, input, 28, 2) FMA(7, x, input, 28, 3)
-#define CHANNEL2(F, D)                                                                                 \
-    FMA4(0, 24) FMA4(1, 25) F("q27, [x10]") FMA8(0, 24) F("q24, [x9]") FMA8(1, 25) F("q25, [x9, #16]") \
-    F("q28, [x10, #16]") STEP(D)
 #define CHANNEL1(F, D) FMA4(0, 24) F("q27, [x10]") FMA8(0, 24) F("q24, [x9]") F("q28, [x10, #16]") STEP(D)
-#define FETCH2 FETCH1 "ldr q25, [x9, #16]\n"
 #define FETCH1 "ldr q24, [x9]\n" "ldp q27, q28, [x10]\n"
 
 #define STEP(D) D("add x9, x9, x12\n") D("add x10, x10, #32\n") D("subs x11, x11, #1\n")
@@ -85,7 +81,6 @@
                      : CLOBBERS, "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x16")
 
 #define VARIANT(x) x##_neon_inorder
-#define LAST_OF_FOUR 1
 #define PANEL 192
 #include "kernels/pointwise/neon_dense.tmpl.h"
 
