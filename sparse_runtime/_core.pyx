@@ -20,6 +20,11 @@ _ENCODINGS = {"dense": SPR_ENC_DENSE, "bitmap": SPR_ENC_BITMAP, "bitmap_2x1": SP
 _DTYPES = {(<bytes>spr_dtype_name(<spr_dtype>i)).decode(): i for i in range(1, 32) if spr_dtype_size(<spr_dtype>i)}
 
 
+# and back; looked up in every run
+_NUMPY = {i: np.dtype(name) for name, i in _DTYPES.items() if i != SPR_QUANTIZED}
+_NUMPY[SPR_QUANTIZED] = np.dtype("int8")
+
+
 cdef int _check(spr_status status, spr_error *err) except -1:
     if status != SPR_OK:
         raise errors.BY_STATUS[<int>err.status](err.message.decode("utf-8", "replace"))
@@ -49,9 +54,8 @@ cdef int _fill_desc(spr_desc *desc, str name, object dtype, object shape) except
 
 cdef tuple _tensor(const spr_tensor_info *info):
     """(name, dtype, shape), free dimensions None."""
-    shape = tuple(info.dim[i] if info.dim[i] >= 0 else None for i in range(info.rank))
-    kind = _text(spr_dtype_name(info.dtype))
-    return _text(info.name), np.dtype("int8" if kind == "quantized" else kind), shape
+    shape = tuple([info.dim[i] if info.dim[i] >= 0 else None for i in range(info.rank)])
+    return _text(info.name), _NUMPY[<int>info.dtype], shape
 
 
 def version():
@@ -400,25 +404,32 @@ cdef class Session:
                 found.append((name, np.dtype(_text(spr_dtype_name(info.dtype))), None))
         return found
 
-    def set_input(self, int index, array):
-        """Copies a C-contiguous array of exactly the input's type and shape."""
-        cdef Py_buffer view
+    def run(self, list arrays):
+        """Runs on C-contiguous arrays of exactly the inputs' types and shapes, all of them in order."""
+        cdef int count = spr_model_input_count(self.model.model), held = 0, i = 0
         cdef spr_error err
-        cdef spr_status status
-        PyObject_GetBuffer(array, &view, PyBUF_SIMPLE)
+        cdef spr_status status = SPR_OK
+        cdef Py_buffer *views = <Py_buffer *>calloc(count + 1, sizeof(Py_buffer))
+        if views == NULL:
+            raise errors.OutOfMemoryError("cannot allocate buffers")
         try:
+            if len(arrays) != count:
+                raise errors.ArgumentError(f"{len(arrays)} arrays for {count} inputs")
+            while held < count:
+                PyObject_GetBuffer(arrays[held], &views[held], PyBUF_SIMPLE)
+                held += 1
             with nogil:
-                status = spr_session_set_input(self.session, index, view.buf, view.len, &err)
+                while i < count and status == SPR_OK:
+                    status = spr_session_lend_input(self.session, i, views[i].buf, views[i].len, &err)
+                    i += 1
+                if status == SPR_OK:
+                    status = spr_session_run(self.session, &err)
+            _check(status, &err)
         finally:
-            PyBuffer_Release(&view)
-        _check(status, &err)
-
-    def run(self):
-        cdef spr_error err
-        cdef spr_status status
-        with nogil:
-            status = spr_session_run(self.session, &err)
-        _check(status, &err)
+            while held:
+                held -= 1
+                PyBuffer_Release(&views[held])
+            free(views)
 
     def get_output(self, int index):
         """A new array."""
@@ -428,8 +439,7 @@ cdef class Session:
         cdef spr_status status
         if spr_session_output(self.session, index, &info) != SPR_OK:
             raise errors.ArgumentError(f"there is no output {index}, or the session has not run")
-        _, dtype, shape = _tensor(&info)
-        array = np.empty(shape, dtype)
+        array = np.empty([info.dim[i] for i in range(info.rank)], _NUMPY[<int>info.dtype])
         PyObject_GetBuffer(array, &view, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
         try:
             with nogil:

@@ -12,7 +12,7 @@ cdef extern from "spr/spr.h" nogil:
         char message[1020]
 
     ctypedef enum spr_dtype:
-        pass
+        SPR_QUANTIZED
 
     size_t spr_dtype_size(spr_dtype dtype)
     const char *spr_dtype_name(spr_dtype dtype)
@@ -60,7 +60,7 @@ cdef extern from "spr/spr.h" nogil:
     spr_status spr_session_prepare(spr_session *session, spr_error *err)
     spr_status spr_session_input(const spr_session *session, int index, spr_tensor_info *info)
     spr_status spr_session_output(const spr_session *session, int index, spr_tensor_info *info)
-    spr_status spr_session_set_input(spr_session *session, int index, const void *data, size_t size, spr_error *err)
+    spr_status spr_session_lend_input(spr_session *session, int index, const void *data, size_t size, spr_error *err)
     spr_status spr_session_run(spr_session *session, spr_error *err)
     spr_status spr_session_get_output(const spr_session *session, int index, void *data, size_t size, spr_error *err)
 

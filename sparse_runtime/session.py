@@ -130,11 +130,9 @@ class Session:
             wanted = range(len(self._output_index)) if output_names is None else [
                 self._index("output", name, self._output_index) for name in output_names]
             arrays = self._check_feeds(session, feeds)
-            for index, array in arrays.items():
+            for index, array in enumerate(arrays):
                 session.set_input_shape(index, array.shape)
-            for index, array in arrays.items():
-                session.set_input(index, array)
-            session.run()
+            session.run(arrays)
             return [session.get_output(index) for index in wanted]
 
     def __call__(self, *arrays):
@@ -176,16 +174,18 @@ class Session:
     def _check_feeds(self, session, feeds):
         if not hasattr(feeds, "items"):
             raise ArgumentError(f"feeds is a {type(feeds).__name__}, it must be a dict of {{input name: array}}")
-        arrays = {self._index("input", name, self._input_index): array for name, array in feeds.items()}
-        missing = [name for name, index in self._input_index.items() if index not in arrays]
+        for name in feeds:
+            self._index("input", name, self._input_index)
+        missing = [name for name in self._input_index if name not in feeds]
         if missing:
             raise ArgumentError(f"no array given for {self._listed('input', missing)}")
-        for index, (name, dtype, shape) in enumerate(session.inputs()):
-            array = np.asarray(arrays[index])
+        arrays = []
+        for name, dtype, shape in session.inputs():
+            array = np.asarray(feeds[name])
             if array.dtype != dtype:
                 raise ArgumentError(f"input {name!r} is given as {array.dtype}, the model takes {dtype}")
             if array.ndim != len(shape):
                 raise ShapeError(f"input {name!r} is given with shape {array.shape}, rank {array.ndim}; the model "
                                  f"takes rank {len(shape)}, shape {shape}")
-            arrays[index] = np.ascontiguousarray(array).reshape(array.shape)
+            arrays.append(np.ascontiguousarray(array).reshape(array.shape))
         return arrays

@@ -180,8 +180,9 @@ typedef struct spr_window {
 } spr_window;
 
 /* Grouped convolution: ic and oc count channels of all groups; W[oc][ic / group][kh][kw]. Depthwise kernels are the
-   class SPR_K_DWCONV, with group == ic, oc = ic * multiplier; all others SPR_K_CONV. Each call computes output rows
-   (image rows) [oy0, oy1) of the channels [row0, row1), which lie within one group for SPR_K_CONV. */
+   class SPR_K_DWCONV, with group == ic, oc = ic * multiplier; all others SPR_K_CONV, whose x is aligned to 4 bytes only.
+   Each call computes output rows (image rows) [oy0, oy1) of the channels [row0, row1), which lie within one group for
+   SPR_K_CONV. */
 typedef struct spr_conv_shape {
     uint32_t ic, oc, group;
     spr_window win;

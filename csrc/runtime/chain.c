@@ -285,7 +285,12 @@ static void run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_pool_run(ctx->pool, (int)(c->bands * (uint32_t)step->out[0].desc.dim[0]), chain_task, &job);
 }
 
-const spr_exec spr_exec_chain = {.in_place = 1u << 1, .plan = plan, .run = run};
+static int lends(const spr_step *step) {
+    const spr_step *first = spr_step_layer(step, 0);
+    return first->exec->lends(first); /* a Conv */
+}
+
+const spr_exec spr_exec_chain = {.in_place = 1u << 1, .plan = plan, .lends = lends, .run = run};
 
 /* ---- telling ----------------------------------------------------------------------------------------------------- */
 

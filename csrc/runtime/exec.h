@@ -55,6 +55,9 @@ typedef struct spr_exec {
     /* Chooses kernels, packs weights, sets step->state, ->scratch and the explain fields. Views have their final shapes
        and strides; constants have data. Strides do not change afterwards, pointers are set before run. */
     spr_status (*plan)(spr_plan_ctx *ctx, spr_step *step);
+    /* Whether a planned step's run takes input 0 from anywhere: with contiguous strides, aligned to its elements, where
+       planes are a multiple of SPR_PX. */
+    int (*lends)(const spr_step *step);
     /* Required. Cannot fail: whatever can go wrong is found while planning. */
     void (*run)(const spr_run_ctx *ctx, const spr_step *step);
 } spr_exec;

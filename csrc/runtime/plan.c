@@ -222,6 +222,36 @@ static spr_status find_kept(spr_plan *plan, spr_error *err) {
     return SPR_OK;
 }
 
+static int is_kept(const spr_plan *plan, int32_t value) {
+    for (int i = 0; i < plan->kept_count; i++)
+        if (plan->kept[i] == value) return 1;
+    return 0;
+}
+
+/* Inputs that can be read where the caller has them. */
+static spr_status find_lent(spr_plan *plan, spr_error *err) {
+    const spr_graph *graph = plan->graph;
+    plan->lent = spr_arena_array(&plan->arena, (size_t)graph->input_count + 1, sizeof *plan->lent);
+    if (!plan->lent) return spr_fail_memory(err, "the plan", (size_t)graph->input_count);
+    for (int k = 0; k < graph->input_count; k++) {
+        int32_t value = graph->inputs[k];
+        const spr_desc *desc = &plan->views[value].desc;
+        int readers = 0;
+        spr_step *reader = NULL;
+        for (int s = 0; s < plan->step_count; s++)
+            for (int i = 0; i < plan->steps[s].node->in_count; i++)
+                if (plan->steps[s].node->in[i] == value) {
+                    readers++;
+                    reader = &plan->steps[s];
+                }
+        if (readers == 1 && reader->node->in[0] == value && !is_kept(plan, value) && desc->dtype == SPR_FLOAT32 &&
+            desc->rank == 4 && desc->dim[2] * desc->dim[3] % SPR_PX == 0 && reader->exec->lends &&
+            reader->exec->lends(reader))
+            plan->lent[k] = &reader->in[0];
+    }
+    return SPR_OK;
+}
+
 static spr_status build(spr_plan *plan, const spr_desc *inputs, const spr_plan_options *options, spr_error *err) {
     const spr_graph *graph = plan->graph;
     spr_plan_ctx ctx = {.graph = graph, .arena = &plan->arena, .features = options->features,
@@ -266,7 +296,8 @@ static spr_status build(spr_plan *plan, const spr_desc *inputs, const spr_plan_o
         size_t scratch = spr_round_up(step->scratch, SPR_LINE);
         if (scratch > plan->scratch) plan->scratch = scratch;
     }
-    return status ? status : spr_plan_memory(plan, err);
+    if (!status) status = spr_plan_memory(plan, err);
+    return status ? status : find_lent(plan, err);
 }
 
 spr_status spr_plan_create(const spr_graph *graph, const spr_desc *inputs, const spr_plan_options *options,

@@ -14,6 +14,8 @@ typedef struct spr_plan {
     int step_count;
     int32_t *kept;    /* values that must be there when all steps have run: outputs, and what late nodes read */
     int kept_count;
+    spr_view **lent; /* by graph input: the view of the one step that reads it, if that may lie anywhere (spr_exec.lends),
+                        else NULL */
     /* Nodes whose outputs' shapes depend on contents, and all behind them: planned and run anew, one by one, after the
        steps. */
     const spr_node **late;

@@ -238,15 +238,33 @@ static spr_status check_size(const spr_graph *graph, int32_t value, const spr_de
                     size, spr_dtype_name(desc->dtype), spr_dims_text(text, desc->rank, desc->dim), bytes);
 }
 
-spr_status spr_session_set_input(spr_session *session, int index, const void *data, size_t size, spr_error *err) {
+/* Lets the input's reader find it in the session's own memory. */
+static void end_loan(const spr_session *session, int index) {
+    spr_view *reader = session->plan->lent[index];
+    if (reader) *reader = session->plan->views[session->graph->inputs[index]];
+}
+
+static spr_status give_input(spr_session *session, int index, const void *data, size_t size, int lend, spr_error *err) {
     spr_status status = check_index("input", index, session->graph->input_count, err);
     if (!status) status = spr_session_prepare(session, err);
     if (!status) status = check_size(session->graph, session->graph->inputs[index], &session->inputs[index], size, err);
-    if (status) return status;
-    const spr_view *input = &session->plan->views[session->graph->inputs[index]];
-    spr_view user = user_view(&session->inputs[index], data);
-    if (size) spr_view_copy(NULL, &user, input);
+    if (status || !size) return status;
+    spr_view user = user_view(&session->inputs[index], data), *reader = session->plan->lent[index];
+    if (lend && reader && (uintptr_t)data % spr_dtype_size(user.desc.dtype) == 0) {
+        *reader = user;
+        return SPR_OK;
+    }
+    end_loan(session, index);
+    spr_view_copy(NULL, &user, &session->plan->views[session->graph->inputs[index]]);
     return SPR_OK;
+}
+
+spr_status spr_session_set_input(spr_session *session, int index, const void *data, size_t size, spr_error *err) {
+    return give_input(session, index, data, size, 0, err);
+}
+
+spr_status spr_session_lend_input(spr_session *session, int index, const void *data, size_t size, spr_error *err) {
+    return give_input(session, index, data, size, 1, err);
 }
 
 spr_status spr_session_get_output(const spr_session *session, int index, void *data, size_t size, spr_error *err) {
@@ -292,6 +310,7 @@ spr_status spr_session_run(spr_session *session, spr_error *err) {
         if (!all_views(step)) step->exec->run(&ctx, step);
         if (session->profile) step->ns = now_ns() - start;
     }
+    for (int i = 0; i < session->graph->input_count; i++) end_loan(session, i);
     return session->plan->late_count ? spr_plan_run_late(session->plan, &session->options, err) : SPR_OK;
 }
 

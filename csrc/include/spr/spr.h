@@ -249,6 +249,11 @@ SPR_API spr_status spr_session_output(const spr_session *session, int index, spr
 /* Copies `size` bytes, which must be exactly the tensor's, at any address. [one at a time] */
 SPR_API spr_status spr_session_set_input(spr_session *session, int index, const void *data, size_t size,
                                          spr_error *err);
+/* The same for one run, which may read `data` where they are, so that they must stay valid and unchanged until
+   spr_session_run returns; before the run after that the input has to be set or lent again. Saves the copy where the
+   input goes to an ordinary convolution, as images do, and its planes are a multiple of 16 pixels. [one at a time] */
+SPR_API spr_status spr_session_lend_input(spr_session *session, int index, const void *data, size_t size,
+                                          spr_error *err);
 /* Computes all outputs. [one at a time] */
 SPR_API spr_status spr_session_run(spr_session *session, spr_error *err);
 /* Copies an output of the last run; `size` must be exactly the tensor's. [one at a time] */

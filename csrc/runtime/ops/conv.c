@@ -256,4 +256,9 @@ static void run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_pointwise_run_fc(ctx, &state->pw, &rows, workspace ? workspace + state->gathered_bytes : NULL);
 }
 
-const spr_exec spr_exec_Conv = {.in_place = 1u << 3, .plan = plan, .run = run};
+static int lends(const spr_step *step) {
+    const conv_state *state = step->state;
+    return state->way == SPR_CONV_WINDOW && !state->unrolled;
+}
+
+const spr_exec spr_exec_Conv = {.in_place = 1u << 3, .plan = plan, .lends = lends, .run = run};
