@@ -121,7 +121,7 @@ class Session:
 
         output_names: list of names, or None for all outputs.
         feeds: {input name: array}, every input, with the input's element type. Another batch or spatial size than
-            before makes the session plan anew.
+            before makes the session plan anew. Arrays are read while the run lasts, and not written.
         Returns a list of new arrays. Raises ArgumentError for wrong names and element types, ShapeError for shapes that
         the network cannot take.
         """

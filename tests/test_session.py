@@ -89,6 +89,25 @@ def test_input_of_a_run_is_not_kept(spr, x):
     np.testing.assert_array_equal(session(x), expected)
 
 
+@pytest.mark.parametrize("side", [16, 15])  # planes of whole lines are read where they are, others copied
+def test_inputs_are_left_alone_wherever_they_lie(side):
+    rng = np.random.default_rng(0)
+    model = make_model([helper.make_node("Conv", ["x", "w"], ["y"], pads=[1] * 4)], {"x": (1, 3, side, side)}, ["y"],
+                       {"w": rng.standard_normal((4, 3, 3, 3)).astype(np.float32)})
+    session, x = sr.Session(model), rng.standard_normal((1, 3, side, side)).astype(np.float32)
+    x.flags.writeable = False
+    before = x.copy()
+    expected = session(x)
+    assert error(expected, reference(model, {"x": x})["y"]) < 1e-5
+    for shift in range(8):
+        shifted = np.frombuffer(b"\0" * shift + x.tobytes(), np.float32, x.size, shift).reshape(x.shape)
+        np.testing.assert_array_equal(session(shifted), expected)
+    kept = expected.copy()
+    session(x * 3)
+    np.testing.assert_array_equal(expected, kept)  # results are no views of what runs use
+    np.testing.assert_array_equal(x, before)
+
+
 @pytest.mark.parametrize("feeds, message", [
     ({}, "no array given for 1 input: 'x'"),
     ({"z": np.zeros(1, np.float32)}, "there is no input 'z'; the model has 1 input: 'x'"),

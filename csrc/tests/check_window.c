@@ -73,6 +73,7 @@ static int describe_window(char *text, size_t size, const spr_window *w) {
 typedef struct planes {
     uint32_t count;
     size_t hw, lanes, stride, floats;
+    size_t skew; /* floats that the first plane lies behind a line */
     float *data, *copy; /* copy: what the data were */
 } planes;
 
@@ -87,7 +88,9 @@ static planes make_planes(check_rng *r, uint32_t count, size_t hw) {
 }
 
 static void place_planes(planes *p, check_slot slot, check_place place) {
-    p->data = check_buffer(slot, p->floats * sizeof(float), p->stride % SPR_PX ? sizeof(float) : SPR_LINE, place);
+    const size_t align = p->stride % SPR_PX || p->skew ? sizeof(float) : SPR_LINE;
+    p->data = check_buffer(slot, (p->floats + p->skew) * sizeof(float), align, place);
+    if (place == CHECK_START) p->data += p->skew;
     memcpy(p->data, p->copy, p->floats * sizeof(float));
 }
 
@@ -205,6 +208,7 @@ static void make_conv(conv *c, int depthwise, check_rng *r) {
     c->x = make_planes(r, s->ic, (size_t)s->win.ih * s->win.iw);
     fill_planes(r, &c->x);
     if (c->special) make_special(r, &c->x);
+    if (!depthwise && check_chance(r, 3)) c->x.skew = check_below(r, SPR_PX);
     place_planes(&c->x, CHECK_X, c->place);
     c->y = make_planes(r, s->oc, hw);
     if (c->has_z) {

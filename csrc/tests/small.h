@@ -54,7 +54,8 @@ static inline void *small_model(size_t *size) {
     int node = g->node_count - 1;
     CHECK(!spr_graph_set_ints(g, node, "strides", strides, 2, err) &&
           !spr_graph_set_ints(g, node, "pads", pads, 4, err));
-    CHECK(!spr_graph_set_string(g, node, "act", "hard_swish", err));
+    CHECK(!spr_graph_set_string(g, node, "act", "hard_swish", err) &&
+          !spr_graph_set_float(g, node, "act_a", 1.0 / 6, err) && !spr_graph_set_float(g, node, "act_b", 0.5, err));
     a = SMALL_NODE(g, "Conv", "depthwise", a,
                    small_weights(g, "w depthwise", small_desc(SPR_FLOAT32, 4, 16, 1, 3, 3), SPR_ENC_DENSE));
     CHECK(!spr_graph_set_int(g, g->node_count - 1, "group", 16, err));

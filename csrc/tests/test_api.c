@@ -124,6 +124,46 @@ static void test_bytes(void) {
     CHECK(spr_tensor_bytes(&info) == 0);
 }
 
+/* A lent input gives what a copied one does, is not written to, and is forgotten when the run is over. Its planes may
+   be such as need no copy (16 pixels wide) or others. */
+static void test_lending(const spr_model *model, int64_t side) {
+    spr_session *session = NULL;
+    spr_error err = {0};
+    uint32_t expected, crc;
+    CHECK(!spr_session_create(model, NULL, &session, &test_error));
+    CHECK(!spr_session_set_input_shape(session, 0, 4, (int64_t[]){2, 3, side, side}, &test_error));
+    size_t count = (size_t)(2 * 3 * side * side), bytes = count * sizeof(float), odd = 3;
+    float *memory = malloc(bytes), *same = malloc(bytes);
+    char *other = calloc(bytes + odd, 1);
+    uint64_t state = 0;
+    for (size_t i = 0; i < count; i++) same[i] = memory[i] = (float)(test_random(&state) % 1000) - 500;
+    CHECK(!spr_session_set_input(session, 0, memory, bytes, &test_error) && !spr_session_run(session, &test_error));
+    CHECK(!small_outputs(model, session, &expected, &test_error));
+
+    CHECK(!spr_session_lend_input(session, 0, other, bytes, &test_error) && !spr_session_run(session, &test_error));
+    CHECK(!small_outputs(model, session, &crc, &test_error) && crc != expected);
+    CHECK(!spr_session_lend_input(session, 0, memory, bytes, &test_error) && !spr_session_run(session, &test_error));
+    CHECK(!small_outputs(model, session, &crc, &test_error) && crc == expected);
+    CHECK(memcmp(memory, same, bytes) == 0);
+    CHECK(spr_session_lend_input(session, 0, memory, bytes - 1, &err) == SPR_ERROR_ARGUMENT && *err.message);
+    CHECK(spr_session_lend_input(session, 1, memory, bytes, NULL) == SPR_ERROR_ARGUMENT);
+    memcpy(other + odd, memory, bytes); /* at any address */
+    CHECK(!spr_session_lend_input(session, 0, other + odd, bytes, &test_error));
+    CHECK(!spr_session_run(session, &test_error) && !small_outputs(model, session, &crc, &test_error));
+    CHECK(crc == expected);
+    memset(other, 0, bytes); /* what is set later counts */
+    CHECK(!spr_session_lend_input(session, 0, other, bytes, &test_error));
+    CHECK(!spr_session_set_input(session, 0, memory, bytes, &test_error));
+    free(other);
+    CHECK(!spr_session_run(session, &test_error) && !small_outputs(model, session, &crc, &test_error));
+    CHECK(crc == expected);
+    CHECK(!spr_session_lend_input(session, 0, memory, bytes, &test_error) && !spr_session_run(session, &test_error));
+    free(memory);
+    CHECK(!spr_session_run(session, &test_error)); /* must not read what was lent */
+    spr_session_free(session);
+    free(same);
+}
+
 int main(void) {
     size_t size;
     void *data = small_model(&size);
@@ -133,6 +173,8 @@ int main(void) {
     test_versions(model);
     test_explain(model);
     test_bytes();
+    test_lending(model, 16);
+    test_lending(model, 15);
     spr_model_close(model);
     free(data);
     return test_result();

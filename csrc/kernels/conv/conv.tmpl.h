@@ -31,6 +31,14 @@ SPR_INLINE void conv_tile_run(const int nv, const conv_tile *t, const uint32_t *
     }
     int full = 1;
     for (int v = 0; v < nv; v++) full &= t->lanes[v] == SPR_VL;
+    if (CONV_WHOLE && full && r0 == 0 && r1 >= CONV_MR && !a->z && a->act.fn != SPR_FN_PRELU) { /* one branch for all */
+        const spr_vact act = spr_vact_load(&a->act, row);
+        spr_vact_each(acc, CONV_MR * nv, &act);
+        float *y = a->y + row * a->y_stride;
+        SPR_UNROLL
+        for (int i = 0; i < CONV_MR * nv; i++) spr_vstore(y + i / nv * a->y_stride + t->at[i % nv], acc[i]);
+        return;
+    }
     SPR_UNROLL
     for (uint32_t r = 0; r < CONV_MR; r++) {
         if (r < r0 || r >= r1) continue;
@@ -118,6 +126,36 @@ static size_t conv_scratch(const spr_conv_shape *s) {
     return p.tap_bytes + conv_band_floats(s, &p) * sizeof(float);
 }
 
+/* Input rows that the next band adds to this one, of which each tile fetches some lines. */
+typedef struct conv_ahead {
+    const float *x;
+    size_t floats, at; /* of a channel, and where in it */
+    size_t channels, each;
+} conv_ahead;
+
+SPR_INLINE conv_ahead conv_ahead_of(const spr_window *win, const float *x, size_t channels, uint32_t oy, uint32_t rows,
+                                    size_t tiles) {
+    const int64_t top = (int64_t)oy * win->sh - win->pt + spr_band_rows_in(win, rows);
+    size_t i0, i1;
+    spr_band_inside(win, top, (size_t)rows * win->sh, &i0, &i1);
+    conv_ahead f = {.floats = (i1 - i0) * win->iw};
+    if (!f.floats) return f;
+    f.x = x + (top + (int64_t)i0) * win->iw;
+    f.channels = channels;
+    f.each = channels * (f.floats / SPR_PX + 1) / tiles + 1;
+    return f;
+}
+
+SPR_INLINE void conv_fetch(conv_ahead *f, size_t stride) {
+    for (size_t i = 0; i < f->each && f->channels; i++) {
+        __builtin_prefetch(f->x + f->at);
+        f->at += SPR_PX;
+        if (f->at < f->floats) continue;
+        f->at = 0;
+        if (--f->channels) f->x += stride;
+    }
+}
+
 static int conv_match(const spr_conv_shape *s) {
     if (s->win.ow <= SPR_MIN_WIDTH) return 0;
     const conv_plan p = conv_make_plan(s);
@@ -147,6 +185,8 @@ void SPR_CONV_NAME(spr_conv_f32)(const spr_conv_args *a) {
         for (size_t c = 0; c < icg; c++)
             spr_band_fill(&p.band, x + c * a->x_stride, band + c * p.band.ni * p.band.rs, oy,
                           spr_band_rows_in(win, rows));
+        const size_t tiles = ((size_t)rows * p.vectors + CONV_NV - 1) / CONV_NV;
+        conv_ahead ahead = conv_ahead_of(win, x, icg, oy, rows, tiles * ((a->row1 - a->row0 + CONV_MR - 1) / CONV_MR));
         for (size_t block = (a->row0 - first) / CONV_MR * CONV_MR; first + block < a->row1; block += CONV_MR) {
             const size_t row = first + block;
             const uint32_t r0 = a->row0 > row ? (uint32_t)(a->row0 - row) : 0, r1 = (uint32_t)(a->row1 - row);
@@ -161,6 +201,7 @@ void SPR_CONV_NAME(spr_conv_f32)(const spr_conv_args *a) {
                     t.lanes[nv] = win->ow - ox < SPR_VL ? win->ow - ox : SPR_VL;
                     if (++v == p.vectors) v = 0, r++;
                 }
+                if (CONV_AHEAD) conv_fetch(&ahead, a->x_stride);
                 fn[nv](&t, taps, k, packed + block * (k + 1), r0, r1, row, a);
             }
         }

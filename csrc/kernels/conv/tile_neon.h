@@ -1,3 +1,6 @@
+#define CONV_WHOLE 0
+#define CONV_AHEAD 0
+
 /* One step of a tile in registers, NEON: acc[CONV_MR][nv] += w[CONV_MR] x[nv]. Multipliers are lanes of vectors. */
 SPR_INLINE void conv_step(spr_v *acc, const spr_v *x, const int nv, const float *from) {
     spr_w w;

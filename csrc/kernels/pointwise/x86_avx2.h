@@ -10,6 +10,7 @@
 #define V_LOAD(p) _mm256_loadu_ps(p)
 #define V_STORE(p, v) _mm256_storeu_ps(p, v)
 #define V_FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define V_MAXC(x, c) _mm256_max_ps(c, x) /* NaN where x is NaN */
 #define V_ADD(a, b) _mm256_add_ps(a, b)
 /* The first n lanes, 0 <= n <= LANES; loads leave 0 in the others. */
 #define V_MASK(n) \

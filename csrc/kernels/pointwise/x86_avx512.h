@@ -10,6 +10,7 @@
 #define V_LOAD(p) _mm512_loadu_ps(p)
 #define V_STORE(p, v) _mm512_storeu_ps(p, v)
 #define V_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define V_MAXC(x, c) _mm512_max_ps(c, x) /* NaN where x is NaN */
 #define V_ADD(a, b) _mm512_add_ps(a, b)
 /* The first n lanes, 0 <= n <= LANES; loads leave 0 in the others. */
 #define V_LOADN(p, n) _mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1), p)
