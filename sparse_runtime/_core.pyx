@@ -373,6 +373,8 @@ cdef class Session:
         if len(shape) > SPR_MAX_RANK:
             raise errors.ShapeError(f"rank {len(shape)}: supported are ranks up to {SPR_MAX_RANK}")
         for i, d in enumerate(shape):
+            if not -1 << 63 <= d < 1 << 63:
+                raise errors.ShapeError(f"shape {list(shape)} has a dimension that is not in [0, 2^31)")
             dim[i] = d
         _check(spr_session_set_input_shape(self.session, index, len(shape), dim, &err), &err)
 

@@ -360,13 +360,17 @@ def _stored(matrix: np.ndarray, encoding: str) -> int:
 
 
 def _write(path: str, data: bytes) -> None:
-    """Through a file beside it, so that a reader never sees half a model."""
-    part = f"{path}.{os.getpid()}.{threading.get_ident()}.part"
+    """Through a file beside it, so that a reader never sees half a model. What is there and not a plain file, like
+    /dev/stdout, is written to and not replaced."""
+    target = os.path.realpath(path)
+    direct = os.path.exists(target) and not os.path.isfile(target)
+    part = target if direct else f"{target}.{os.getpid()}.{threading.get_ident()}.part"
     try:
         with open(part, "wb") as file:
             file.write(data)
-        os.replace(part, path)
+        if not direct:
+            os.replace(part, target)
     except OSError as error:
-        if os.path.exists(part):
+        if not direct and os.path.exists(part):
             os.unlink(part)
         raise ModelIOError(f"cannot write {path!r}: {error.strerror or error}") from None

@@ -67,7 +67,7 @@ class Session:
         second to some seconds; what is found is kept beside the model, as <model>.spr.tune, and used by the next
         session with equal options on a CPU of this kind. explain() tells.
 
-    Sessions may be used from several threads: runs follow one after the other. Close one by deleting it, with close(),
+    Sessions may be used from several threads: calls follow one after the other. Close one by deleting it, with close(),
     or as a context manager.
     """
 
@@ -106,7 +106,8 @@ class Session:
     @property
     def outputs(self):
         """List of TensorInfo."""
-        return [TensorInfo(*info) for info in self._core_session().outputs()]
+        with self._lock:
+            return [TensorInfo(*info) for info in self._core_session().outputs()]
 
     def reshape(self, input_shapes):
         """Plans for other input shapes: {input name: shape}; inputs not named keep theirs."""
@@ -146,21 +147,17 @@ class Session:
         """What runs, layer by layer, and why: a Report of Layers; print it or iterate over it."""
         from .report import Report
 
-        session = self._core_session()
-        layers = self._layers()
-        return Report(layers, session.memory(), _core.cpu_features(), session.tune_note())
+        with self._lock:  # a run of another thread may be planning anew
+            session = self._core_session()
+            session.prepare()  # says which dimensions are free
+            layers = [Layer(**layer) for layer in session.layers()]
+            return Report(layers, session.memory(), _core.cpu_features(), session.tune_note())
 
     def profile(self):
         """The Report of explain() with the times of the last run; the session must have been made with profile=True."""
         if not self._profiling:
             raise ArgumentError("the session was made without profile=True")
         return self.explain()
-
-    def _layers(self):
-        session = self._core_session()
-        if any(info.shape is None for info in self.outputs):
-            session.prepare()  # says which dimensions are free
-        return [Layer(**layer) for layer in session.layers()]
 
     @staticmethod
     def _listed(what, index):

@@ -332,8 +332,10 @@ static spr_status check_inputs(const spr_graph *graph, unsigned char *known, spr
         for (int d = 0; d < desc.rank && d < SPR_MAX_RANK; d++)
             if (desc.dim[d] == -1) desc.dim[d] = 0;
         if (!spr_desc_valid(&desc) || desc.dtype == SPR_QUANTIZED)
-            return spr_fail(err, SPR_ERROR_FORMAT, "input '%.200s': type %d of shape %s is not possible", value->name,
-                            (int)desc.dtype, spr_dims_text(text, value->desc.rank, value->desc.dim));
+            return spr_fail(err, SPR_ERROR_FORMAT,
+                            "input '%.200s': type %d of shape %s is not possible; dimensions should be from 0 to 2^31 "
+                            "- 1, their product at most 2^37",
+                            value->name, (int)desc.dtype, spr_dims_text(text, value->desc.rank, value->desc.dim));
         known[v] = 1;
     }
     return SPR_OK;

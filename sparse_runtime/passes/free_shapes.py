@@ -6,6 +6,7 @@ from how the dimensions on both sides factor: a dimension kept, several merged, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -25,9 +26,17 @@ def run(graph: Graph, probes: Sequence[Probe]) -> int:
         if rewrite is None or node.inputs[0].is_const or ints(node.input(target)) is None:
             continue
         shapes = _shapes(graph, node.inputs[0], probes)
-        if shapes is not None and len(set(shapes)) > 1 and rewrite(graph, node, shapes):
+        given = _shapes(graph, node.inputs[0], [p for p in probes if _is_given(graph, probes[0], p)])
+        if shapes and given and len(set(shapes)) > 1 and rewrite(graph, node, shapes, given):
             count += 1
     return count
+
+
+def _is_given(graph: Graph, base: Probe, probe: Probe) -> bool:
+    """Whether the model itself leaves free what differs between two probes: then it says what its targets mean there."""
+    return all(
+        d < 0 or probe[v.name][i] == base[v.name][i] for v in graph.inputs for i, d in enumerate(v.dims)
+    )
 
 
 def _shapes(graph: Graph, value: Value, probes: Sequence[Probe]) -> list[Shape] | None:
@@ -53,7 +62,7 @@ class _Dim(NamedTuple):
     number: int  # the constant, or what divides the product
 
 
-def _reshape(graph: Graph, node: Node, shapes: Sequence[Shape]) -> bool:
+def _reshape(graph: Graph, node: Node, shapes: Sequence[Shape], given: Sequence[Shape]) -> bool:
     target = ints(node.input("shape"))
     if node["allowzero"] or any(0 in s for s in shapes):
         return False
@@ -64,6 +73,8 @@ def _reshape(graph: Graph, node: Node, shapes: Sequence[Shape]) -> bool:
         shapes = [source] + [s for s in shapes[1:] if s[0] != source[0]]
         dims = _plan(shapes, fixed)
     if dims is None or all(_resolve(target, s) == _evaluate(dims, s) for s in shapes):
+        return False
+    if any(_evaluate(dims, s) != _resolve(target, s) for s in given if math.prod(_resolve(target, s)) == math.prod(s)):
         return False
     node.set_input("shape", _spell(graph, node, dims))
     return True
@@ -175,19 +186,18 @@ def _ints(graph: Graph, node: Node, values: Sequence[int]) -> Value:
 # ---- Expand, Resize ------------------------------------------------------------------------------
 
 
-def _expand(graph: Graph, node: Node, shapes: Sequence[Shape]) -> bool:
+def _expand(graph: Graph, node: Node, shapes: Sequence[Shape], given: Sequence[Shape]) -> bool:
     """A target dimension that the input has already may as well be 1."""
     target = ints(node.input("shape"))
-    source = (1,) * (len(target) - len(shapes[0])) + shapes[0]
-    source = source[len(source) - len(target) :]
-    new = [1 if t == s else t for t, s in zip(target, source)]
+    sources = [((1,) * (len(target) - len(s)) + s)[-len(target) :] for s in given]
+    new = [1 if t == s[0] and 1 not in s[1:] else t for t, *s in zip(target, *sources)]
     if new == target:
         return False
     node.set_input("shape", _ints(graph, node, new))
     return True
 
 
-def _resize(graph: Graph, node: Node, shapes: Sequence[Shape]) -> bool:
+def _resize(graph: Graph, node: Node, shapes: Sequence[Shape], given: Sequence[Shape]) -> bool:
     """Sizes as scales, where they are multiples of the input's, or its halves, quarters ..."""
     sizes = ints(node.input("sizes"))
     if node.input("roi") is not None or node["keep_aspect_ratio_policy"] != "stretch":
@@ -197,6 +207,8 @@ def _resize(graph: Graph, node: Node, shapes: Sequence[Shape]) -> bool:
     for size, axis in zip(sizes, axes):
         old = shapes[0][axis]
         if not old or size % old and (old % size or (old // size) & (old // size - 1)):
+            return False
+        if any(s[axis] != old for s in given):  # a size for all sizes
             return False
         scales.append(size / old)
     node.set_input("scales", graph.add_const(f"{node.name}/scales", np.array(scales, np.float32)))

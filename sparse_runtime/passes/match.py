@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..ir import Graph, Node, Value
@@ -110,5 +112,5 @@ def per_channel(value: Value | None, rank: int, axis: int, channels: int) -> np.
 
 
 def close(a: float, b: float) -> bool:
-    """Equal up to the rounding of float32 constants."""
-    return abs(a - b) <= 1e-6 * max(abs(a), abs(b))
+    """Equal up to the rounding of float32 constants; nothing is close to an infinity but itself."""
+    return math.isclose(a, b, rel_tol=1e-6)

@@ -216,3 +216,9 @@ def test_intermediate_results_that_are_needed_stay():
 def test_only_named_passes_run():
     graph, outcome = rewritten(spell("g = Sigmoid x\ny = Mul x g"), names=["remove_noops"])
     assert ops(graph) == {"Unary": 1, "Binary": 1} and set(outcome.counts) == {"remove_noops"}
+
+
+@pytest.mark.parametrize("text", ["a = Relu x\ny = Mul a x", "a = Relu x\ny = Mul x a", "a = Max x zero\ny = Mul a x"])
+def test_a_clip_without_an_upper_bound_is_no_gate(text):
+    """hard_swish has one; infinity is not close to 1."""
+    assert ops(agree(spell(text)))["Binary"] == 1

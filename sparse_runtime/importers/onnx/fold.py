@@ -17,10 +17,8 @@ from ...ir import DTYPES, Graph, Value
 _SMALL = 1 << 16
 # Where the evaluator has only newer forms, which mean the same for what older ones allow.
 _AT_LEAST = {"DequantizeLinear": 19}
-# Nodes that have to stay: random ones, those whose result may be much larger than their inputs say, and those of which
-# the evaluator takes what is not asked for (BatchNormalization before opset 14: new means and variances).
+# Nodes that have to stay: random ones and those whose result may be much larger than their inputs say;
 _KEPT = {
-    "BatchNormalization",
     "Bernoulli",
     "Dropout",
     "EyeLike",
@@ -36,13 +34,36 @@ _KEPT = {
     "SplitToSequence",
     "Upsample",
 }
+# and those that the evaluator computes otherwise than the specification has it, in some of their forms. The core does
+# them right, as nodes.
+_KEPT |= {
+    "AveragePool",
+    "BatchNormalization",  # before opset 14: with new means and variances
+    "GlobalAveragePool",
+    "GlobalMaxPool",  # of other ranks than 4
+    "GridSample",
+    "LRN",
+    "LogSoftmax",  # overflows
+    "LpNormalization",  # of negative numbers
+    "LpPool",
+    "MaxPool",
+    "MaxUnpool",
+    "ReduceSumSquare",  # of int32: the type
+    "RoiAlign",
+}
+# Opset from which on the evaluator's form is the right one: before, these flattened what is behind the axis.
+_FROM = {"Hardmax": 13, "Softmax": 13}
 
 
 def evaluate(node: onnx.NodeProto, opset: int, inputs: Sequence[Any]) -> list[np.ndarray] | None:
     """Results of a node, or None if not all `inputs` are arrays or None, or the node should stay as it is."""
     if not any(isinstance(i, np.ndarray) for i in inputs) or node.op_type in _KEPT:
         return None
+    if opset < _FROM.get(node.op_type, 0):
+        return None
     if not all(i is None or isinstance(i, np.ndarray) for i in inputs) or _elements(node, inputs) > _SMALL:
+        return None
+    if node.op_type == "Slice" and _from_before(*inputs):
         return None
     feeds = {name: array for name, array in zip(node.input, inputs) if name}
     graph = helper.make_graph(
@@ -55,7 +76,8 @@ def evaluate(node: onnx.NodeProto, opset: int, inputs: Sequence[Any]) -> list[np
         graph, opset_imports=[helper.make_opsetid("", max(opset, _AT_LEAST.get(node.op_type, 0)))]
     )
     try:
-        results = iter(ReferenceEvaluator(model).run(None, feeds))
+        with np.errstate(all="ignore"):  # infinities are results like others
+            results = iter(ReferenceEvaluator(model).run(None, feeds))
     except Exception:  # what the evaluator cannot do stays a node, which has its own checks
         return None
     made = [np.asarray(next(results)) if o else None for o in node.output]
@@ -63,6 +85,11 @@ def evaluate(node: onnx.NodeProto, opset: int, inputs: Sequence[Any]) -> list[np
         return None
     size = sum(a.nbytes for a in made if a is not None)
     return made if is_small(size, sum(a.nbytes for a in feeds.values())) else None
+
+
+def _from_before(x: Any, starts: Any = None, ends: Any = None, axes: Any = None, steps: Any = None) -> bool:
+    """Whether a slice may go backwards from before the first element: ONNX starts at that, numpy has none."""
+    return steps is not None and bool((steps < 0).any() and (starts < -min(x.shape, default=0)).any())
 
 
 def fix_sizes(graph: Graph) -> None:

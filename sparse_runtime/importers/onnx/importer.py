@@ -458,6 +458,8 @@ def _override(name: str, dims: Sequence[int] | None, given: Sequence[int | None]
         raise ArgumentError(f"input_shapes gives {name!r} {len(new)} dimensions; the inputs are: {described}")
     if any(d < -1 for d in new):
         raise ArgumentError(f"the shape of {name!r} in input_shapes has a negative dimension: {new} (-1: free)")
+    if any(d >= 1 << 31 for d in new):
+        raise ArgumentError(f"the shape of {name!r} in input_shapes has a dimension above 2^31 - 1: {new}")
     return new
 
 
