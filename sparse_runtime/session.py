@@ -101,7 +101,8 @@ class Session:
     @property
     def inputs(self):
         """List of TensorInfo."""
-        return [TensorInfo(*info) for info in self._core_session().inputs()]
+        with self._lock:
+            return [TensorInfo(*info) for info in self._core_session().inputs()]
 
     @property
     def outputs(self):

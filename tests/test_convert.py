@@ -296,6 +296,22 @@ def test_file_that_cannot_be_written(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["m.spr"]
 
 
+def test_what_is_no_plain_file_is_written_to(tmp_path):
+    """It was replaced by the model: /dev/null too, for who may do so."""
+    pipe, link, plain = tmp_path / "pipe", tmp_path / "link", tmp_path / "plain"
+    os.mkfifo(pipe)
+    link.symlink_to(plain)
+    model = network()
+    data = sr.convert(model).data
+    with ThreadPoolExecutor() as pool:
+        got = pool.submit(pipe.read_bytes)
+        sr.convert(model, pipe)
+    assert got.result() == data and pipe.is_fifo()
+    sr.convert(model, link)
+    assert link.is_symlink() and plain.read_bytes() == data
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "pipe", "plain"]
+
+
 def test_threads_may_write_one_file(tmp_path):
     """All through a barrier of their writes, as two benchmarks did that needed one network."""
     model, path, start = network().SerializeToString(), str(tmp_path / "m.spr"), threading.Barrier(4)

@@ -3,6 +3,7 @@
 import gc
 import mmap
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -218,6 +219,43 @@ def test_runs_from_several_threads(spr):
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_one_call_at_a_time(spr, x):
+    """explain() planned for the new shape of another thread's run in the middle of that, which then lost its input."""
+    session = sr.Session(spr)
+    core, busy, wrong = session._session, threading.Lock(), []
+
+    class Watched:
+        def __getattr__(self, name):
+            def call(*args):
+                if not busy.acquire(blocking=False):
+                    wrong.append(name)
+                    return getattr(core, name)(*args)
+                time.sleep(1e-4)
+                try:
+                    return getattr(core, name)(*args)
+                finally:
+                    busy.release()
+
+            return call
+
+    session._session = Watched()
+    calls = [lambda: session(x), session.explain, lambda: session.outputs, lambda: session.inputs,
+             lambda: session.reshape({"x": x.shape})]
+    threads = [threading.Thread(target=lambda c=call: [c() for _ in range(20)]) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.parametrize("size", [-(2**70), -1, 2**31, 2**70])
+def test_impossible_sizes(spr, size):
+    session = sr.Session(spr)
+    with pytest.raises(sr.ShapeError, match="shape .* has a dimension that is not in"):
+        session.reshape({"x": (1, 16, size, 7)})
 
 
 def test_explain_and_profile(spr, x):

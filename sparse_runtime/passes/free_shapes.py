@@ -190,7 +190,7 @@ def _expand(graph: Graph, node: Node, shapes: Sequence[Shape], given: Sequence[S
     """A target dimension that the input has already may as well be 1."""
     target = ints(node.input("shape"))
     sources = [((1,) * (len(target) - len(s)) + s)[-len(target) :] for s in given]
-    new = [1 if t == s[0] and 1 not in s[1:] else t for t, *s in zip(target, *sources)]
+    new = [1 if all(s == t for s in sizes) else t for t, *sizes in zip(target, *sources)]
     if new == target:
         return False
     node.set_input("shape", _ints(graph, node, new))

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
-from agree import agree
+from agree import agree, assert_close, random_feeds
 from conftest import make_model
 from onnx import TensorProto, helper
+from oracle import reference
 
+import sparse_runtime as sr
 from sparse_runtime.importers.onnx import supported_ops
 
 RNG = np.random.default_rng(7)
@@ -214,6 +216,10 @@ for mode in ("nearest", "linear", "cubic"):
     for transformation in ("half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel"):
         case("Resize", [X, None, SCALES], opsets=(13, 19), mode=mode, coordinate_transformation_mode=transformation)
 case("Resize", [X, np.zeros(0, F32), np.zeros(0, F32), i(2, 6, 8, 3)], opsets=(11,), mode="linear")
+for size in range(2, 20):  # of 5 rows and 7 columns, by scales that are rounded to float32: some positions lie midway
+    scales = np.array([1, 1, size / 5, (size + 2) / 7], F32)
+    for nearest, transformation in (("floor", "asymmetric"), ("ceil", "asymmetric"), ("round_prefer_floor", "half_pixel")):
+        case("Resize", [X, None, scales], opsets=(13,), nearest_mode=nearest, coordinate_transformation_mode=transformation)
 case("Resize", [X, None, None, i(10, 3)], opsets=(18,), mode="linear", axes=[2, 3])
 for nearest in ("round_prefer_ceil", "floor", "ceil"):
     case("Resize", [X, None, np.array([1, 1, 0.7, 1.6], F32)], opsets=(13,), nearest_mode=nearest)
@@ -495,8 +501,7 @@ def test_every_operator_has_a_case():
     assert known - ELSEWHERE == {p.values[0] for p in CASES}
 
 
-@pytest.mark.parametrize("op, inputs, opset, outputs, out_type, low, high, attrs", CASES)
-def test_operator(op, inputs, opset, outputs, out_type, low, high, attrs):
+def made_of(op, inputs, opset, outputs, out_type, attrs):
     fed, constants, names = {}, {}, []
     for k, given in enumerate(inputs):
         name = "" if given is None else f"i{k}"
@@ -519,4 +524,21 @@ def test_operator(op, inputs, opset, outputs, out_type, low, high, attrs):
     model = make_model(nodes, fed, out, constants, opset)
     if domain:
         model.opset_import.append(helper.make_opsetid(domain, 1))
-    agree(model, low=low, high=high)
+    return model
+
+
+@pytest.mark.parametrize("op, inputs, opset, outputs, out_type, low, high, attrs", CASES)
+def test_operator(op, inputs, opset, outputs, out_type, low, high, attrs):
+    agree(made_of(op, inputs, opset, outputs, out_type, attrs), low=low, high=high)
+
+
+@pytest.mark.parametrize("op, inputs, opset, outputs, out_type, low, high, attrs", CASES)
+def test_operator_of_constants(op, inputs, opset, outputs, out_type, low, high, attrs):
+    """What is computed while converting is what would be computed later."""
+    fed = random_feeds(made_of(op, inputs, opset, outputs, out_type, attrs), 1, low, high)
+    inputs = [fed.get(f"i{k}", given) for k, given in enumerate(inputs)]
+    model = made_of(op, inputs, opset, outputs, out_type, attrs)
+    feeds = {"unused": np.zeros(1, F32)}
+    expected = reference(model, feeds, optimized=False)
+    session = sr.Session(sr.convert(model).data)
+    assert_close(dict(zip([o.name for o in session.outputs], session.run(None, feeds))), expected)

@@ -481,6 +481,23 @@ def test_the_last_step_of_a_free_dimension_is_cut_out(dims, axis):
            {"last": np.array([-1]), "end": np.array([2**63 - 1]), "axis": np.array([axis])})
 
 
+@pytest.mark.parametrize("nodes, dims, shapes, constants", [
+    ([node("Reshape", "x s")], ("n", "c", "h", "w"), [(5, 3, 4, 2), (1, 3, 4, 2)], {"s": [1, -1, 1]}),
+    ([node("Reshape", "x s")], ("n", 3, "h", "w"), [(5, 3, 4, 2), (1, 3, 4, 2)], {"s": [1, -1, 3]}),
+    ([helper.make_node("Resize", ["x", "", "", "s"], ["y"])], (1, 3, "h", "w"), [(1, 3, 100, 90)],
+     {"s": [1, 3, 160, 160]}),
+    ([helper.make_node("Resize", ["x", "", "", "s"], ["y"])], (1, 3, "h", "w"), [(1, 3, 100, 90)],
+     {"s": [1, 3, 640, 320]}),
+])
+def test_targets_mean_what_they_say_where_the_model_leaves_sizes_free(nodes, dims, shapes, constants):
+    """At the sizes tried, of one image of 320 x 320 pixels, they look like sizes that were exported."""
+    made = make_model(nodes, {"x": dims}, ["y"], constants, 18)
+    session = sr.Session(sr.convert(made).data)
+    for shape in shapes:
+        x = f(*shape)
+        assert_close({"y": session.run(None, {"x": x})[0]}, reference(made, {"x": x}, optimized=False))
+
+
 def test_sizes_of_one_name_are_one():
     """[1, batch, 8] beside [batch, time, 8]: both grow together."""
     nodes = [helper.make_node("Transpose", ["h"], ["t"], perm=[1, 0, 2]), helper.make_node("Add", ["x", "t"], ["s"]),

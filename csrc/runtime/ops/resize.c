@@ -14,21 +14,28 @@ typedef struct resampling {
     int exclude_outside, antialias;
 } resampling;
 
+/* i / scale. The scales that a model has are rounded to float32, 1.6 to a little more; positions that are whole numbers
+   or lie midway, where nearest decides, come out as such only where the quotient is rounded likewise. */
+static double unscaled(const resampling *r, double i) {
+    double in = i / r->scale;
+    return strcmp(r->mode, "nearest") == 0 ? (double)(float)in : in;
+}
+
 /* Where the output position lies in the input. */
 static double source(const resampling *r, double i) {
     double in = (double)r->in, out = (double)r->out;
-    if (strcmp(r->transform, "asymmetric") == 0) return i / r->scale;
+    if (strcmp(r->transform, "asymmetric") == 0) return unscaled(r, i);
     if (strcmp(r->transform, "align_corners") == 0) return out == 1 ? 0 : i * (in - 1) / (out - 1);
-    if (strcmp(r->transform, "pytorch_half_pixel") == 0) return out > 1 ? (i + 0.5) / r->scale - 0.5 : 0;
-    if (strcmp(r->transform, "tf_half_pixel_for_nn") == 0) return (i + 0.5) / r->scale;
+    if (strcmp(r->transform, "pytorch_half_pixel") == 0) return out > 1 ? unscaled(r, i + 0.5) - 0.5 : 0;
+    if (strcmp(r->transform, "tf_half_pixel_for_nn") == 0) return unscaled(r, i + 0.5);
     if (strcmp(r->transform, "tf_crop_and_resize") == 0)
         return out > 1 ? r->roi_start * (in - 1) + i * (r->roi_end - r->roi_start) * (in - 1) / (out - 1)
                        : 0.5 * (r->roi_start + r->roi_end) * (in - 1);
     if (strcmp(r->transform, "half_pixel_symmetric") == 0) {
         double adjustment = out / (r->scale * in), centre = in / 2;
-        return centre * (1 - adjustment) + (i + 0.5) / r->scale - 0.5;
+        return centre * (1 - adjustment) + unscaled(r, i + 0.5) - 0.5;
     }
-    return (i + 0.5) / r->scale - 0.5; /* half_pixel */
+    return unscaled(r, i + 0.5) - 0.5; /* half_pixel */
 }
 
 static int64_t nearest(const char *mode, double x) {

@@ -39,15 +39,19 @@ _KEPT = {
 _KEPT |= {
     "AveragePool",
     "BatchNormalization",  # before opset 14: with new means and variances
+    "ConvTranspose",  # in groups
+    "GRU",
     "GlobalAveragePool",
     "GlobalMaxPool",  # of other ranks than 4
     "GridSample",
     "LRN",
+    "LSTM",
     "LogSoftmax",  # overflows
     "LpNormalization",  # of negative numbers
     "LpPool",
     "MaxPool",
     "MaxUnpool",
+    "RNN",
     "ReduceSumSquare",  # of int32: the type
     "RoiAlign",
 }
