@@ -159,7 +159,7 @@ def test_other_sizes_and_batches():
     feeds = {"x": net.rng.normal(0, 1, (4, 3, 12, 7)).astype(np.float32)}
     together = session.run(None, feeds)[0]
     assert together.shape == (4, 5, 22, 12)
-    assert [layer.op for layer in session._layers()].count("Dequantize") == 1
+    assert [layer.op for layer in session.explain()].count("Dequantize") == 1
     for i in range(4):
         np.testing.assert_array_equal(session.run(None, {"x": feeds["x"][i : i + 1]})[0][0], together[i])
 
@@ -262,7 +262,7 @@ def test_sums_of_integers_are_exact(name, zero):
     feeds = {"x": rng.integers(150, 256, shape).astype(np.uint8)}
     expected = ort.InferenceSession(model.SerializeToString()).run(None, feeds)[0]
     session = sr.Session(sr.convert(model).data)
-    assert "QConv" in [layer.op for layer in session._layers()]
+    assert "QConv" in [layer.op for layer in session.explain()]
     found = session.run(None, feeds)[0]
     assert found.dtype == np.int32 and expected.max() > 2**23
     np.testing.assert_array_equal(found, expected.astype(np.float32).astype(np.int32))

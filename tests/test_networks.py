@@ -148,7 +148,7 @@ def test_quantized_network(name):
         assert actual.shape == want.shape and actual.dtype == want.dtype
         quantum = constants[makers[output].input[1]] if makers[output].op_type == "DequantizeLinear" else 1
         assert (np.abs(actual.astype(np.float64) - want) > 2.01 * quantum).mean() <= 1e-3, output
-    kinds = {layer.op for layer in session._layers()}
+    kinds = {layer.op for layer in session.explain()}
     moves = {"Reshape", "Transpose", "Flatten", "Unsqueeze", "Squeeze", "Softmax", "ArgReduce", "QuantizeLinear",
              "DequantizeLinear"}
     assert kinds - moves <= {"Quantize", "QConv", "QBinary", "QPool", "QUnary", "QConcat", "Resize",

@@ -75,7 +75,7 @@ def compare(model: onnx.ModelProto, feeds, quantum: float, share: float = 0.0, *
     expected = session.run(None, feeds)
     with sr.Session(data, **options) as session:
         found = session.run(None, feeds)
-        kinds = [layer.op for layer in session._layers()]
+        kinds = [layer.op for layer in session.explain()]
     for got, want in zip(found, expected):
         assert got.shape == want.shape
         off = np.abs(got.astype(np.float64) - want) / quantum
@@ -227,7 +227,7 @@ def test_own_quantization_runs_in_integers():
     expected = sr.Session(sr.convert(model).data).run(None, feeds[0])[0]
     with sr.Session(sr.convert(model, int8=True, calibration=feeds, int8_min_sqnr=None).data) as session:
         found = session.run(None, feeds[0])[0]
-        kinds = [layer.op for layer in session._layers()]
+        kinds = [layer.op for layer in session.explain()]
     assert kinds.count("QConv") == 3 and "Conv" not in kinds
     assert np.abs(found - expected).std() < 0.05 * expected.std()
 
@@ -245,7 +245,7 @@ def test_outputs_too_fine_for_a_float(shape, attrs, isa):
     data = sr.convert(net.model({"x": [2, channels, 9, 10]}, [y])).data
     with sr.Session(data, isa=isa) as session:
         found = session.run(None, {"x": (quanta * 1e20).astype(np.float32)})[0]
-        assert "QConv" in [layer.op for layer in session._layers()]
+        assert "QConv" in [layer.op for layer in session.explain()]
     exact = Net("int8")
     weights = next(numpy_helper.to_array(c) for c in net.constants if len(c.dims) == 4)
     exact.constants.append(numpy_helper.from_array(weights.astype(np.float64), "w"))
