@@ -34,7 +34,6 @@ SPR_TARGET_PUSH("avx2,fma")
 #define TAP_MAX INT16_MAX
 #define ROWS_3 1
 #define ACROSS(k, s) 0
-#define TRANSPOSE(v) (v)
 #define ROWS_5 1
 #define LOAD(p) _mm256_loadu_si256(p)
 #define LOAD_MASKED(p, mask, other) _mm256_blendv_epi8(other, _mm256_maskload_epi32(p, mask), mask)

@@ -16,8 +16,8 @@
  *   LOAD_WEIGHTS(p)    16 bytes, repeated
  *   INTERLEAVE(rows, out)   from TAPS vectors to four; out[i] has the pixels i, 4 + i, 8 + i ... each 16 bytes,
  *                           [4 channels][TAPS]
- *   ACROSS(k, s)       whether dot products take taps of a row of the window instead: k <= TAPS, a stride of 2; then
- *   TRANSPOSE(v)       from the vector of TAPS neighbouring pixels in each 16 bytes to [4 channels][TAPS]
+ *   STRIPS_3X3         maybe: a header with what computes 3x3 windows, a group at a time; and
+ *   ACROSS(k, s)       whether dot products take taps of a row of the window there: k <= TAPS
  *   DOT(sum, x, w)     sum += the products of each channel
  *   SUMS(p)            four int32, repeated
  *   finish_consts, finish_of(f, saturates), finish(a, consts, sum, scale, shift, c, y, z, n, stride)   rounds and
@@ -109,6 +109,7 @@ static void NAME(pack)(const spr_dw_q8_weights *w, void *dst) {
 typedef struct NAME(step) {
     const spr_dw_q8_args *a;
     finish_consts finish;
+    const spr_q8 *x; /* the group's first plane */
     const spr_q8 *row[NAME(MOST_ROWS)];
     uint32_t g, oy, parts;
     const int32_t *bias;
@@ -117,28 +118,12 @@ typedef struct NAME(step) {
     const int8_t *weights;
 } NAME(step);
 
-/* The sums of PIXELS columns for a stride of 2, one row: every other pixel that is read starts a window, so that one
-   shuffle makes the operand of PIXELS / 4 of them. */
-SPR_INLINE void NAME(sums_across)(const uint32_t k, const uint32_t parts, const int inside, const NAME(step) *t,
-                                  int64_t at, V outside, S *sum) {
-    SPR_UNROLL for (uint32_t v = 0; v < 4; v++) {
-        const int64_t first = at + v / 2 * PIXELS + v % 2 * 2;
-        const MASK mask = MASK_OF(first < 0 ? -first : 0, t->a->win->iw - first);
-        SPR_UNROLL for (uint32_t y = 0; y < k; y++) {
-            const void *p = (const void *)((uintptr_t)t->row[y] + (uintptr_t)first * SPR_Q8_GROUP);
-            const V in = TRANSPOSE(inside ? LOAD(p) : LOAD_MASKED(p, mask, outside));
-            for (uint32_t part = 0; part < parts; part++)
-                DOT(sum[v], in, LOAD_WEIGHTS(t->weights + (part * k + y) * 16));
-        }
-    }
-}
-
 /* PIXELS columns of the output; inside: all that is read lies in the rows. */
 SPR_INLINE void NAME(columns)(const uint32_t k, const uint32_t s, const uint32_t r, const uint32_t parts,
                               const int inside, const NAME(step) * t, uint32_t px) {
     const spr_dw_q8_args *a = t->a;
     const spr_window *w = a->win;
-    const uint32_t chunks = ACROSS(k, s) ? 0 : NAME(chunks)(k, s, r), quads = (k - 1 + (s == 1 ? 3 : 2)) / 4 + 1;
+    const uint32_t chunks = NAME(chunks)(k, s, r), quads = (k - 1 + (s == 1 ? 3 : 2)) / 4 + 1;
     const int64_t at = (int64_t)px * s - w->pl;
     const V outside = REPEAT((uint8_t)a->x_zero * 0x01010101u);
     S sum[4][4];
@@ -150,7 +135,6 @@ SPR_INLINE void NAME(columns)(const uint32_t k, const uint32_t s, const uint32_t
             const int64_t first = at + b * PIXELS + 4 * q;
             mask[b][q] = MASK_OF(first < 0 ? -first : 0, w->iw - first);
         }
-    if (ACROSS(k, s)) NAME(sums_across)(k, parts, inside, t, at, outside, sum[0]);
     SPR_UNROLL for (uint32_t c = 0; c < chunks; c++) {
         V in[2][12];
         SPR_UNROLL for (uint32_t b = 0; b < s; b++)
@@ -201,8 +185,14 @@ SPR_INLINE void NAME(rows)(const uint32_t k, const uint32_t s, const uint32_t r,
 #define WINDOW(k, s, r)                                                                                \
     static void NAME(rows_##k##_##s)(const NAME(step) * t) { NAME(rows)(k, s, r, 1, t); }              \
     static void NAME(wide_##k##_##s)(const NAME(step) * t) { NAME(rows)(k, s, r, t->parts, t); }
+#ifdef STRIPS_3X3
+#include STRIPS_3X3
+#define STRIPS 1
+#else
+#define STRIPS 0
 WINDOW(3, 1, ROWS_3)
 WINDOW(3, 2, 1)
+#endif
 WINDOW(5, 1, ROWS_5)
 WINDOW(5, 2, ROWS_3)
 WINDOW(7, 1, ROWS_3)
@@ -225,17 +215,21 @@ SPR_INLINE void NAME(run)(const spr_dw_q8_args *a) {
     NAME(step) t = {.a = a, .finish = finish_of(a->finish, saturates), .bias = start, .parts = (uint32_t)*head};
     memset(a->scratch, (uint8_t)a->x_zero, (size_t)w->iw * SPR_Q8_GROUP); /* a row outside */
     for (t.g = a->group0; t.g < a->group1; t.g++) {
-        const spr_q8 *x = a->x + t.g * a->x_stride * SPR_Q8_GROUP;
+        t.x = a->x + t.g * a->x_stride * SPR_Q8_GROUP;
         t.scale = scale + 4 * t.g;
         for (uint32_t i = 0; i < SPR_Q8_GROUP; i++) {
             start[i] = bias[4 * t.g + i] + (saturates ? SPR_Q8_START : 0);
             t.shift[i] = -SPR_Q8_START_VALUE * t.scale[i];
         }
         t.weights = weights + t.g * NAME(group_bytes)(w, *head);
+        if (STRIPS && w->kh == 3) {
+            fn(&t);
+            continue;
+        }
         for (t.oy = a->oy0; t.oy < a->oy1; t.oy += r) {
             for (uint32_t i = 0; i < rows; i++) {
                 const int64_t iy = (int64_t)t.oy * w->sh + i - w->pt;
-                t.row[i] = iy < 0 || iy >= w->ih ? a->scratch : x + (size_t)iy * w->iw * SPR_Q8_GROUP;
+                t.row[i] = iy < 0 || iy >= w->ih ? a->scratch : t.x + (size_t)iy * w->iw * SPR_Q8_GROUP;
             }
             fn(&t);
         }
