@@ -1,8 +1,8 @@
 /* 3x3 windows with AVX-512 VNNI, included by window.tmpl.h: PIXELS columns of the output from the top down, so that
  * what is made of a row of the input serves all rows of the output that need it, and weights stay in registers. */
 
-/* Bytes of the input that a strip walks down before the next strip begins, which shares lines with it. */
-enum { STRIP_BYTES = 24 << 10 };
+/* Rows of the input that a strip walks down before the next strip begins, which shares lines of memory with it. */
+enum { STRIP_ROWS = 32 };
 
 /* PIXELS columns of the output from px on. */
 typedef struct strip {
@@ -135,7 +135,7 @@ SPR_INLINE void walk(const uint32_t s, const int inside, const int saturates, co
 SPR_INLINE void strips(const uint32_t s, const int plain, const step_window_vnni *t) {
     const spr_window *w = t->a->win;
     const uint32_t reach = s == 1 ? PIXELS + 4 : 2 * PIXELS + 2; /* pixels read from the first on */
-    const uint32_t most = STRIP_BYTES / (w->iw * SPR_Q8_GROUP) / s / 2 * 2, high = most < 8 ? 8 : most;
+    const uint32_t high = STRIP_ROWS / s;
     for (uint32_t oy = t->a->oy0, end; oy < t->a->oy1; oy = end) {
         end = t->a->oy1 - oy < high ? t->a->oy1 : oy + high;
         for (uint32_t px = 0; px < w->ow; px += PIXELS) {
