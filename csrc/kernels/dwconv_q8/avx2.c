@@ -33,6 +33,7 @@ SPR_TARGET_PUSH("avx2,fma")
 #define TAP_MIN INT16_MIN
 #define TAP_MAX INT16_MAX
 #define ROWS_3 1
+#define STRIPS 0
 #define ACROSS(k, s) 0
 #define ROWS_5 1
 #define LOAD(p) _mm256_loadu_si256(p)

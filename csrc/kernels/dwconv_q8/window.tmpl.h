@@ -16,7 +16,7 @@
  *   LOAD_WEIGHTS(p)    16 bytes, repeated
  *   INTERLEAVE(rows, out)   from TAPS vectors to four; out[i] has the pixels i, 4 + i, 8 + i ... each 16 bytes,
  *                           [4 channels][TAPS]
- *   STRIPS_3X3         maybe: a header with what computes 3x3 windows, a group at a time; and
+ *   STRIPS             1: 3x3 windows are for strips_vnni.h, a group at a time, or 0; and
  *   ACROSS(k, s)       whether dot products take taps of a row of the window there: k <= TAPS
  *   DOT(sum, x, w)     sum += the products of each channel
  *   SUMS(p)            four int32, repeated
@@ -185,11 +185,9 @@ SPR_INLINE void NAME(rows)(const uint32_t k, const uint32_t s, const uint32_t r,
 #define WINDOW(k, s, r)                                                                                \
     static void NAME(rows_##k##_##s)(const NAME(step) * t) { NAME(rows)(k, s, r, 1, t); }              \
     static void NAME(wide_##k##_##s)(const NAME(step) * t) { NAME(rows)(k, s, r, t->parts, t); }
-#ifdef STRIPS_3X3
-#include STRIPS_3X3
-#define STRIPS 1
+#if STRIPS
+#include "kernels/dwconv_q8/strips_vnni.h"
 #else
-#define STRIPS 0
 WINDOW(3, 1, ROWS_3)
 WINDOW(3, 2, 1)
 #endif
