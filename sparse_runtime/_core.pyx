@@ -87,7 +87,7 @@ def schema():
     """The IR's operators: {op: {"inputs": str, "outputs": str, "attrs": {name: (type, default)}}}.
 
     All as text, as it stands in ops.inc; types are INT, FLOAT, INTS and STRING."""
-    cdef const spr_op_schema *op
+    cdef spr_op_schema op
     kinds = {
         <int>SPR_TYPE_INT: "INT", <int>SPR_TYPE_FLOAT: "FLOAT", <int>SPR_TYPE_INTS: "INTS",
         <int>SPR_TYPE_STRING: "STRING",
@@ -291,7 +291,7 @@ cdef class Model:
                 weights = &graph.values[graph.nodes[i].in_[1]]
                 if weights.is_const:
                     shape = tuple(weights.desc.dim[k] for k in range(weights.desc.rank))
-            found.add((_text(spr_op_get_schema(graph.nodes[i].op).name), shape))
+            found.add((_text(spr_op_name(graph.nodes[i].op)), shape))
         return found
 
     def infer(self, shapes=None):

@@ -126,9 +126,10 @@ cdef extern from "graph/graph.h" nogil:
         const char *inputs
         const char *outputs
         int attr_count
-        const spr_attr_schema *attrs
+        spr_attr_schema attrs[16]
 
-    const spr_op_schema *spr_op_get_schema(spr_op op)
+    spr_op_schema spr_op_get_schema(spr_op op)
+    const char *spr_op_name(spr_op op)
 
     ctypedef struct spr_desc:
         spr_dtype dtype

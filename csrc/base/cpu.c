@@ -22,7 +22,7 @@
 /* A feature, its name, and the features that any kernel for it needs too. */
 static const struct {
     uint32_t bit, implies;
-    const char *name;
+    char name[8];
 } isas[] = {
     {SPR_ISA_NEON, 0, "neon"},
     {SPR_ISA_DOTPROD, SPR_ISA_NEON, "dotprod"},

@@ -29,7 +29,7 @@ spr_status spr_fail_node(const spr_node *node, spr_error *err, spr_status status
     va_start(args, format);
     int length = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    return spr_fail(err, status, "node '%.200s' (%s): %s", node->name, spr_op_get_schema(node->op)->name,
+    return spr_fail(err, status, "node '%.200s' (%s): %s", node->name, spr_op_name(node->op),
                     length < 0 ? "" : text);
 }
 
@@ -166,11 +166,11 @@ static int check_values(const spr_graph *graph, const char *op, const char *name
 }
 
 int spr_node_init(spr_graph *graph, spr_node *node, spr_op op) {
-    const spr_op_schema *schema = spr_op_get_schema(op);
-    spr_attr *attr = spr_arena_array(&graph->arena, (size_t)schema->attr_count, sizeof(*attr));
+    const spr_op_schema schema = spr_op_get_schema(op);
+    spr_attr *attr = spr_arena_array(&graph->arena, (size_t)schema.attr_count, sizeof(*attr));
     if (!attr) return 0;
-    for (int i = 0; i < schema->attr_count; i++)
-        if (!spr_attr_default(&schema->attrs[i], &graph->arena, &attr[i])) return 0;
+    for (int i = 0; i < schema.attr_count; i++)
+        if (!spr_attr_default(&schema.attrs[i], &graph->arena, &attr[i])) return 0;
     node->op = op;
     node->attr = attr;
     return 1;
@@ -216,17 +216,17 @@ int spr_graph_add_node(spr_graph *graph, const char *op, const char *name, int i
 /* Finds the attribute to be set. */
 static spr_status find_attr(spr_graph *graph, int node, const char *name, spr_attr_type type, spr_attr **attr,
                             spr_error *err) {
-    static const char *const types[] = {"an int", "a float", "a list of ints", "a string"};
+    static const char types[][16] = {"an int", "a float", "a list of ints", "a string"};
     *attr = NULL;
     if (node < 0 || node >= graph->node_count)
         return spr_fail(err, SPR_ERROR_ARGUMENT, "node %d: the graph has %d nodes", node, (int)graph->node_count);
     const spr_node *n = &graph->nodes[node];
-    const spr_op_schema *schema = spr_op_get_schema(n->op);
-    for (int i = 0; i < schema->attr_count; i++) {
-        if (strcmp(schema->attrs[i].name, name)) continue;
-        if (schema->attrs[i].type != type)
+    const spr_op_schema schema = spr_op_get_schema(n->op);
+    for (int i = 0; i < schema.attr_count; i++) {
+        if (strcmp(schema.attrs[i].name, name)) continue;
+        if (schema.attrs[i].type != type)
             return spr_fail_node(n, err, SPR_ERROR_ARGUMENT, "attribute '%.200s' is %s, not %s", name,
-                                 types[schema->attrs[i].type], types[type]);
+                                 types[schema.attrs[i].type], types[type]);
         *attr = (spr_attr *)&n->attr[i];
         return SPR_OK;
     }

@@ -2,141 +2,145 @@
 #include <float.h>
 #include <string.h>
 
+#include "base/tailor.h"
 #include "graph/graph.h"
 #include "kernels/kernel.h"
 
 /* ---- attributes ------------------------------------------------------------------------------------------------- */
 
 #define F(id, name, formula) name " "
-static const char functions[] = SPR_FUNCTIONS(F);
-static const char binaries[] = SPR_BINARIES(F);
-#undef F
-static const char gates[] = "clip sigmoid hard_sigmoid tanh softplus ";
-static const char reductions[] = "none add mul max min ";
-static const char auto_pads[] = "NOTSET SAME_UPPER SAME_LOWER VALID ";
+#define FUNCTIONS SPR_FUNCTIONS(F)
+#define BINARIES SPR_BINARIES(F)
+#define GATES "clip sigmoid hard_sigmoid tanh softplus "
+#define REDUCTIONS "none add mul max min "
+#define AUTO_PADS "NOTSET SAME_UPPER SAME_LOWER VALID "
 
-/* Strings that name one of several things. */
-static const struct {
-    spr_op op;
-    int attr;
-    const char *accepted; /* each followed by a space */
-} choices[] = {
-#define CHOICE(op, attr, accepted) {SPR_OP_##op, SPR_ATTR_##op##_##attr, accepted}
-    CHOICE(Conv, act, functions),
-    CHOICE(Conv, auto_pad, auto_pads),
-    CHOICE(FullyConnected, act, functions),
-    CHOICE(MaxPool, auto_pad, auto_pads),
-    CHOICE(MaxPoolIndices, auto_pad, auto_pads),
-    CHOICE(AveragePool, auto_pad, auto_pads),
-    CHOICE(Unary, fn, functions),
-    CHOICE(Binary, fn, binaries),
-    CHOICE(Binary, act, functions),
-    CHOICE(Recurrent, cell, "lstm gru rnn "),
-    CHOICE(Recurrent, f, gates),
-    CHOICE(Recurrent, g, gates),
-    CHOICE(Recurrent, h, gates),
-    CHOICE(Compare, fn, "equal less less_equal "),
-    CHOICE(ArgReduce, fn, "max min "),
-    CHOICE(ScatterElements, reduction, reductions),
-    CHOICE(ScatterND, reduction, reductions),
-    CHOICE(Bitwise, fn, "and or xor shl shr "),
-    CHOICE(RoiAlign, mode, "avg max "),
-    CHOICE(GridSample, mode, "linear nearest cubic "),
-    CHOICE(GridSample, padding_mode, "zeros border reflection "),
-    CHOICE(Reduce, fn, "mean sum max min prod l1 l2 sum_square log_sum log_sum_exp "),
-    CHOICE(Pad, mode, "constant reflect edge wrap "),
-    CHOICE(Resize, mode, "nearest linear cubic "),
-    CHOICE(Resize, coordinate_transformation_mode,
-           "half_pixel half_pixel_symmetric pytorch_half_pixel align_corners asymmetric tf_half_pixel_for_nn "
-           "tf_crop_and_resize "),
-    CHOICE(Resize, nearest_mode, "round_prefer_floor round_prefer_ceil floor ceil "),
-    CHOICE(Resize, keep_aspect_ratio_policy, "stretch not_larger not_smaller "),
-    CHOICE(DepthToSpace, mode, "DCR CRD "),
-    CHOICE(SpaceToDepth, mode, "DCR CRD "),
-    CHOICE(QConv, act, functions),
-    CHOICE(QConv, auto_pad, auto_pads),
-    CHOICE(QPool, kind, "max average average_include_pad "),
-    CHOICE(QPool, auto_pad, auto_pads),
-    CHOICE(QBinary, fn, "add sub mul "),
-    CHOICE(QBinary, act, "none clip "),
-    CHOICE(QUnary, fn, functions),
-};
+/* A tailored library has only what its operators need. */
+#define NOTHING(...)
+
+/* What an attribute that names one of several things may be, each followed by a space; NULL for other strings. */
+static const char *accepted_strings(spr_op op, int attr) {
+#define CHOICE_CASE(op, attr, accepted) case SPR_OP_##op * SPR_MAX_ATTRS + SPR_ATTR_##op##_##attr: return accepted;
+#define CHOICE(op, attr, accepted) SPR_KEPT(op_##op, CHOICE_CASE, NOTHING)(op, attr, accepted)
+    switch ((int)op * SPR_MAX_ATTRS + attr) {
+        CHOICE(Conv, act, FUNCTIONS)
+        CHOICE(Conv, auto_pad, AUTO_PADS)
+        CHOICE(FullyConnected, act, FUNCTIONS)
+        CHOICE(MaxPool, auto_pad, AUTO_PADS)
+        CHOICE(MaxPoolIndices, auto_pad, AUTO_PADS)
+        CHOICE(AveragePool, auto_pad, AUTO_PADS)
+        CHOICE(Unary, fn, FUNCTIONS)
+        CHOICE(Binary, fn, BINARIES)
+        CHOICE(Binary, act, FUNCTIONS)
+        CHOICE(Recurrent, cell, "lstm gru rnn ")
+        CHOICE(Recurrent, f, GATES)
+        CHOICE(Recurrent, g, GATES)
+        CHOICE(Recurrent, h, GATES)
+        CHOICE(Compare, fn, "equal less less_equal ")
+        CHOICE(ArgReduce, fn, "max min ")
+        CHOICE(ScatterElements, reduction, REDUCTIONS)
+        CHOICE(ScatterND, reduction, REDUCTIONS)
+        CHOICE(Bitwise, fn, "and or xor shl shr ")
+        CHOICE(RoiAlign, mode, "avg max ")
+        CHOICE(GridSample, mode, "linear nearest cubic ")
+        CHOICE(GridSample, padding_mode, "zeros border reflection ")
+        CHOICE(Reduce, fn, "mean sum max min prod l1 l2 sum_square log_sum log_sum_exp ")
+        CHOICE(Pad, mode, "constant reflect edge wrap ")
+        CHOICE(Resize, mode, "nearest linear cubic ")
+        CHOICE(Resize, coordinate_transformation_mode,
+               "half_pixel half_pixel_symmetric pytorch_half_pixel align_corners asymmetric tf_half_pixel_for_nn "
+               "tf_crop_and_resize ")
+        CHOICE(Resize, nearest_mode, "round_prefer_floor round_prefer_ceil floor ceil ")
+        CHOICE(Resize, keep_aspect_ratio_policy, "stretch not_larger not_smaller ")
+        CHOICE(DepthToSpace, mode, "DCR CRD ")
+        CHOICE(SpaceToDepth, mode, "DCR CRD ")
+        CHOICE(QConv, act, FUNCTIONS)
+        CHOICE(QConv, auto_pad, AUTO_PADS)
+        CHOICE(QPool, kind, "max average average_include_pad ")
+        CHOICE(QPool, auto_pad, AUTO_PADS)
+        CHOICE(QBinary, fn, "add sub mul ")
+        CHOICE(QBinary, act, "none clip ")
+        CHOICE(QUnary, fn, FUNCTIONS)
+    default: return NULL;
+    }
+}
 
 /* Bounds of ints, and of each of INTS: geometry then fits into 32 bits. */
 static const struct {
-    spr_op op;
-    int attr;
-    int min_count, max_count; /* of INTS; an int is one */
-    int64_t min, max;
+    uint8_t op, attr;
+    uint8_t min_count, max_count; /* of INTS; an int is one */
+    int32_t min, max;
 } ranges[] = {
-#define RANGE(op, attr, min_count, max_count, min, max) \
-    {SPR_OP_##op, SPR_ATTR_##op##_##attr, min_count, max_count, min, max}
+#define RANGE_LINE(op, attr, min_count, max_count, min, max) \
+    {SPR_OP_##op, SPR_ATTR_##op##_##attr, min_count, max_count, min, max},
+#define RANGE(op, ...) SPR_KEPT(op_##op, RANGE_LINE, NOTHING)(op, __VA_ARGS__)
 #define AXIS(op) RANGE(op, axis, 1, 1, -SPR_MAX_RANK, SPR_MAX_RANK - 1)
 #define FLAG(op, attr) RANGE(op, attr, 1, 1, 0, 1)
-#define WINDOW(op)                                                                                                     \
-    RANGE(op, strides, 2, 2, 1, INT32_MAX), RANGE(op, pads, 4, 4, 0, INT32_MAX),                                       \
-        RANGE(op, dilations, 2, 2, 1, INT32_MAX)
-    WINDOW(Conv),
-    RANGE(Conv, group, 1, 1, 1, INT32_MAX),
-    WINDOW(MaxPool),
-    RANGE(MaxPool, kernel_shape, 2, 2, 1, INT32_MAX),
-    FLAG(MaxPool, ceil_mode),
-    WINDOW(MaxPoolIndices),
-    RANGE(MaxPoolIndices, kernel_shape, 2, 2, 1, INT32_MAX),
-    FLAG(MaxPoolIndices, ceil_mode),
-    FLAG(MaxPoolIndices, storage_order),
-    WINDOW(AveragePool),
-    RANGE(AveragePool, kernel_shape, 2, 2, 1, INT32_MAX),
-    FLAG(AveragePool, ceil_mode),
-    FLAG(AveragePool, count_include_pad),
-    AXIS(Softmax),
-    FLAG(Reduce, keepdims),
-    FLAG(Reduce, noop_with_empty_axes),
-    FLAG(Recurrent, reverse),
-    FLAG(Recurrent, linear_before_reset),
-    FLAG(Recurrent, input_forget),
-    AXIS(ArgReduce),
-    FLAG(ArgReduce, keepdims),
-    FLAG(ArgReduce, select_last_index),
-    AXIS(TopK),
-    FLAG(TopK, largest),
-    FLAG(CumSum, exclusive),
-    FLAG(CumSum, reverse),
-    AXIS(GatherElements),
-    RANGE(GatherND, batch_dims, 1, 1, 0, SPR_MAX_RANK - 1),
-    AXIS(ScatterElements),
-    FLAG(GridSample, align_corners),
-    FLAG(GridSample, pixels),
-    RANGE(RoiAlign, output_height, 1, 1, 1, INT32_MAX),
-    RANGE(RoiAlign, output_width, 1, 1, 1, INT32_MAX),
-    RANGE(RoiAlign, sampling_ratio, 1, 1, 0, 1024),
-    FLAG(RoiAlign, half_pixel),
-    FLAG(NonMaxSuppression, center_point_box),
-    AXIS(Concat),
-    AXIS(Split),
-    FLAG(Reshape, allowzero),
-    RANGE(Flatten, axis, 1, 1, -SPR_MAX_RANK, SPR_MAX_RANK),
-    RANGE(Transpose, perm, 0, SPR_MAX_RANK, 0, SPR_MAX_RANK - 1),
-    AXIS(Gather),
-    FLAG(Resize, exclude_outside),
-    FLAG(Resize, antialias),
-    FLAG(Resize, truncate),
-    RANGE(Resize, axes, 0, SPR_MAX_RANK, -SPR_MAX_RANK, SPR_MAX_RANK - 1),
-    RANGE(DepthToSpace, blocksize, 1, 1, 1, 1 << 15),
-    RANGE(SpaceToDepth, blocksize, 1, 1, 1, 1 << 15),
-    RANGE(ChannelShuffle, group, 1, 1, 1, INT32_MAX),
-    WINDOW(QConv),
-    RANGE(QConv, group, 1, 1, 1, INT32_MAX),
-    WINDOW(QPool),
-    RANGE(QConcat, group, 1, 1, 1, INT32_MAX),
-    RANGE(QConcat, begin, 1, 1, 0, INT32_MAX),
-    RANGE(QConcat, count, 1, 1, 0, INT32_MAX),
-    FLAG(QPool, in_order),
-    RANGE(QPool, kernel_shape, 0, 2, 1, INT32_MAX),
-    FLAG(QPool, ceil_mode),
-    RANGE(Dequantize, to, 1, 1, SPR_FLOAT32, SPR_INT8),
-    AXIS(QuantizeLinear),
-    AXIS(DequantizeLinear),
+#define WINDOW(op) \
+    RANGE(op, strides, 2, 2, 1, INT32_MAX) RANGE(op, pads, 4, 4, 0, INT32_MAX) \
+    RANGE(op, dilations, 2, 2, 1, INT32_MAX)
+    WINDOW(Conv)
+    RANGE(Conv, group, 1, 1, 1, INT32_MAX)
+    WINDOW(MaxPool)
+    RANGE(MaxPool, kernel_shape, 2, 2, 1, INT32_MAX)
+    FLAG(MaxPool, ceil_mode)
+    WINDOW(MaxPoolIndices)
+    RANGE(MaxPoolIndices, kernel_shape, 2, 2, 1, INT32_MAX)
+    FLAG(MaxPoolIndices, ceil_mode)
+    FLAG(MaxPoolIndices, storage_order)
+    WINDOW(AveragePool)
+    RANGE(AveragePool, kernel_shape, 2, 2, 1, INT32_MAX)
+    FLAG(AveragePool, ceil_mode)
+    FLAG(AveragePool, count_include_pad)
+    AXIS(Softmax)
+    FLAG(Reduce, keepdims)
+    FLAG(Reduce, noop_with_empty_axes)
+    FLAG(Recurrent, reverse)
+    FLAG(Recurrent, linear_before_reset)
+    FLAG(Recurrent, input_forget)
+    AXIS(ArgReduce)
+    FLAG(ArgReduce, keepdims)
+    FLAG(ArgReduce, select_last_index)
+    AXIS(TopK)
+    FLAG(TopK, largest)
+    FLAG(CumSum, exclusive)
+    FLAG(CumSum, reverse)
+    AXIS(GatherElements)
+    RANGE(GatherND, batch_dims, 1, 1, 0, SPR_MAX_RANK - 1)
+    AXIS(ScatterElements)
+    FLAG(GridSample, align_corners)
+    FLAG(GridSample, pixels)
+    RANGE(RoiAlign, output_height, 1, 1, 1, INT32_MAX)
+    RANGE(RoiAlign, output_width, 1, 1, 1, INT32_MAX)
+    RANGE(RoiAlign, sampling_ratio, 1, 1, 0, 1024)
+    FLAG(RoiAlign, half_pixel)
+    FLAG(NonMaxSuppression, center_point_box)
+    AXIS(Concat)
+    AXIS(Split)
+    FLAG(Reshape, allowzero)
+    RANGE(Flatten, axis, 1, 1, -SPR_MAX_RANK, SPR_MAX_RANK)
+    RANGE(Transpose, perm, 0, SPR_MAX_RANK, 0, SPR_MAX_RANK - 1)
+    AXIS(Gather)
+    FLAG(Resize, exclude_outside)
+    FLAG(Resize, antialias)
+    FLAG(Resize, truncate)
+    RANGE(Resize, axes, 0, SPR_MAX_RANK, -SPR_MAX_RANK, SPR_MAX_RANK - 1)
+    RANGE(DepthToSpace, blocksize, 1, 1, 1, 1 << 15)
+    RANGE(SpaceToDepth, blocksize, 1, 1, 1, 1 << 15)
+    RANGE(ChannelShuffle, group, 1, 1, 1, INT32_MAX)
+    WINDOW(QConv)
+    RANGE(QConv, group, 1, 1, 1, INT32_MAX)
+    WINDOW(QPool)
+    RANGE(QConcat, group, 1, 1, 1, INT32_MAX)
+    RANGE(QConcat, begin, 1, 1, 0, INT32_MAX)
+    RANGE(QConcat, count, 1, 1, 0, INT32_MAX)
+    FLAG(QPool, in_order)
+    RANGE(QPool, kernel_shape, 0, 2, 1, INT32_MAX)
+    FLAG(QPool, ceil_mode)
+    RANGE(Dequantize, to, 1, 1, SPR_FLOAT32, SPR_INT8)
+    AXIS(QuantizeLinear)
+    AXIS(DequantizeLinear)
+    {SPR_OP_COUNT, 0, 0, 0, 0, 0}, /* of none: arrays are not empty */
 };
 
 /* Whether a word is one of a list in which each is followed by a space. */
@@ -157,18 +161,17 @@ static spr_status check_range(const spr_node *node, const spr_attr_schema *schem
 }
 
 static spr_status check_attributes(const spr_node *node, spr_error *err) {
-    const spr_op_schema *schema = spr_op_get_schema(node->op);
-    for (size_t i = 0; i < SPR_COUNTOF(choices); i++) {
-        if (choices[i].op != node->op) continue;
-        const char *word = node->attr[choices[i].attr].s;
-        if (!is_listed(word, choices[i].accepted))
+    const spr_op_schema schema = spr_op_get_schema(node->op);
+    for (int i = 0; i < schema.attr_count; i++) {
+        const char *word = node->attr[i].s, *accepted = accepted_strings(node->op, i);
+        if (accepted && !is_listed(word, accepted))
             return spr_fail_node(node, err, SPR_ERROR_UNSUPPORTED,
-                                 "attribute '%s' has the value '%.100s'; accepted are %s",
-                                 schema->attrs[choices[i].attr].name, word, choices[i].accepted);
+                                 "attribute '%s' has the value '%.100s'; accepted are %s", schema.attrs[i].name, word,
+                                 accepted);
     }
     for (size_t i = 0; i < SPR_COUNTOF(ranges); i++) {
         if (ranges[i].op != node->op) continue;
-        const spr_attr_schema *s = &schema->attrs[ranges[i].attr];
+        const spr_attr_schema *s = &schema.attrs[ranges[i].attr];
         const spr_attr *a = &node->attr[ranges[i].attr];
         const int64_t *v = s->type == SPR_TYPE_INTS ? a->ints.v : &a->i;
         int n = s->type == SPR_TYPE_INTS ? a->ints.n : 1;
@@ -205,9 +208,9 @@ static int ends_in(const char *name, const char *end) {
 
 /* Scales and zeros of a quantized operator. */
 static spr_status check_quantization(const spr_node *node, spr_error *err) {
-    const spr_op_schema *schema = spr_op_get_schema(node->op);
-    for (int i = 0; i < schema->attr_count; i++) {
-        const char *name = schema->attrs[i].name;
+    const spr_op_schema schema = spr_op_get_schema(node->op);
+    for (int i = 0; i < schema.attr_count; i++) {
+        const char *name = schema.attrs[i].name;
         double scale = node->attr[i].f;
         int float32 = node->op == SPR_OP_QConv && i == SPR_ATTR_QConv_y_scale && scale == 0;
         if (ends_in(name, "_scale") && !float32 && !(scale >= FLT_MIN && scale <= FLT_MAX))
@@ -276,7 +279,7 @@ spr_status spr_node_check_op(const spr_node *node, spr_error *err) {
     if (spr_op_is_here(node->op)) return SPR_OK;
     return spr_fail(err, SPR_ERROR_UNSUPPORTED,
                     "node '%.200s': this library was tailored to other models, without the operator %s", node->name,
-                    spr_op_get_schema(node->op)->name);
+                    spr_op_name(node->op));
 }
 
 /* known[v]: whether value v is there when the node runs. */
@@ -284,23 +287,23 @@ static spr_status check_node(const spr_graph *graph, int index, unsigned char *k
     const spr_node *node = &graph->nodes[index];
     if ((int)node->op < 0 || node->op >= SPR_OP_COUNT)
         return spr_fail(err, SPR_ERROR_UNSUPPORTED, "node %d: unknown operator %d", index, (int)node->op);
-    const spr_op_schema *schema = spr_op_get_schema(node->op);
+    const spr_op_schema schema = spr_op_get_schema(node->op);
     spr_status status = spr_node_check_op(node, err);
     if (!status)
-        status = check_count(node, "inputs", node->in_count, schema->min_inputs, schema->max_inputs,
-                             schema->inputs, err);
+        status = check_count(node, "inputs", node->in_count, schema.min_inputs, schema.max_inputs,
+                             schema.inputs, err);
     if (!status)
-        status = check_count(node, "outputs", node->out_count, schema->min_outputs, schema->max_outputs,
-                             schema->outputs, err);
+        status = check_count(node, "outputs", node->out_count, schema.min_outputs, schema.max_outputs,
+                             schema.outputs, err);
     if (status) return status;
     for (int i = 0; i < node->in_count; i++) {
         int v = node->in[i];
-        if (v == -1 && i >= schema->min_inputs && schema->max_inputs != INT32_MAX) continue;
+        if (v == -1 && i >= schema.min_inputs && schema.max_inputs != INT32_MAX) continue;
         if (v < 0 || v >= graph->value_count)
             return spr_fail_node(node, err, SPR_ERROR_FORMAT,
                                  v == -1 ? "required input %d of (%s) is missing"
                                          : "input %d of (%s) is not a value of the graph",
-                                 i, schema->inputs);
+                                 i, schema.inputs);
         if (!known[v])
             return spr_fail_node(node, err, SPR_ERROR_FORMAT, "input %d, '%.200s', is not computed before it is used",
                                  i, graph->values[v].name);

@@ -35,16 +35,18 @@ typedef struct spr_attr_schema {
     const char *value; /* default as text */
 } spr_attr_schema;
 
+#define SPR_MAX_ATTRS 16
 typedef struct spr_op_schema {
     const char *name;
     const char *inputs, *outputs; /* as in ops.inc */
     int min_inputs, max_inputs, min_outputs, max_outputs; /* INT32_MAX for variadic */
     int attr_count;
-    const spr_attr_schema *attrs;
+    spr_attr_schema attrs[SPR_MAX_ATTRS];
 } spr_op_schema;
 
-/* op in [0, SPR_OP_COUNT). */
-const spr_op_schema *spr_op_get_schema(spr_op op);
+/* op in [0, SPR_OP_COUNT). Of an operator that is not here, the name and nothing else. */
+spr_op_schema spr_op_get_schema(spr_op op);
+const char *spr_op_name(spr_op op);
 /* Whether this build has the operator (base/tailor.h). */
 int spr_op_is_here(spr_op op);
 /* -1 if there is no such operator. */

@@ -178,15 +178,28 @@ static int knows_quantized(spr_op op) {
 
 /* ---- the way in -------------------------------------------------------------------------------------------------- */
 
-static spr_infer_fn *const functions[SPR_OP_COUNT] = {
-#define SPR_OP(name, inputs, outputs, infer, attrs) [SPR_OP_##name] = SPR_KEPT(op_##name, spr_infer_##infer, NULL),
 #define SPR_ATTR(op, name, type, value)
-#include "spr/ops.inc"
-#undef SPR_OP
-#undef SPR_ATTR
-};
+#define NO_CASE(name, result)
+#define CASE(name, result) case SPR_OP_##name: return result;
 
-int spr_op_is_here(spr_op op) { return functions[op] != NULL; }
+int spr_op_is_here(spr_op op) {
+#define SPR_OP(name, inputs, outputs, infer, attrs) SPR_KEPT(op_##name, CASE, NO_CASE)(name, 1)
+    switch (op) {
+#include "spr/ops.inc"
+    default: return 0;
+    }
+#undef SPR_OP
+}
+
+static spr_status infer(spr_op op, spr_infer *c) {
+#define SPR_OP(name, inputs, outputs, infer, attrs) SPR_KEPT(op_##name, CASE, NO_CASE)(name, spr_infer_##infer(c))
+    switch (op) {
+#include "spr/ops.inc"
+    default: return spr_node_check_op(c->node, c->err);
+    }
+#undef SPR_OP
+}
+#undef SPR_ATTR
 
 spr_status spr_infer_node(const spr_graph *graph, const spr_node *node, spr_infer_input *in, spr_desc *out,
                           spr_error *err) {
@@ -205,7 +218,7 @@ spr_status spr_infer_node(const spr_graph *graph, const spr_node *node, spr_infe
         if (i < SPR_INFER_DTYPE_INPUTS) types[i] = in[i].desc.dtype;
     }
     for (int i = 0; i < node->out_count; i++) out[i] = (spr_desc){.dtype = spr_infer_dtype(node, types, i)};
-    spr_status status = functions[node->op](&c);
+    spr_status status = infer(node->op, &c);
     for (int i = 0; i < node->out_count && !status; i++)
         if (!spr_desc_valid(&out[i]))
             status = spr_infer_fail(

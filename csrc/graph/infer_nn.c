@@ -41,7 +41,7 @@ static window_attrs get_window(const spr_node *node) {
 /* One axis: 0 is height, 1 is width. */
 static spr_status resolve_axis(const spr_node *node, const window_attrs *w, int axis, int64_t in, int64_t kernel,
                                int32_t *before, int32_t *after, uint32_t *out, spr_error *err) {
-    static const char *const names[] = {"height", "width"};
+    static const char names[][8] = {"height", "width"};
     int64_t stride = w->strides[axis], dilation = w->dilations[axis], begin = w->pads[axis], end = w->pads[axis + 2];
     int64_t reach = (kernel - 1) * dilation + 1, count;
     if (!strncmp(w->auto_pad, "SAME", 4)) {
@@ -333,7 +333,7 @@ spr_status spr_infer_same(spr_infer *c) {
 /* ---- reductions -------------------------------------------------------------------------------------------------- */
 
 spr_status spr_infer_reduce(spr_infer *c) {
-    static const struct { const char *fn; unsigned types; } more[] = { /* than floating point */
+    static const struct { char fn[12]; unsigned types; } more[] = { /* than floating point */
         {"max", SPR_TYPES_ORDERED},
         {"min", SPR_TYPES_ORDERED},
         {"sum", SPR_TYPES_32_64},

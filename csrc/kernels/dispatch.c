@@ -159,7 +159,7 @@ const spr_kernel *spr_kernel_find(const char *name) {
 }
 
 const char *spr_kernel_class_name(spr_kernel_class cls) {
-    static const char *const names[SPR_K_COUNT] = {
+    static const char names[SPR_K_COUNT][16] = {
         [SPR_K_PW_DENSE] = "pw_dense", [SPR_K_PW_CSR] = "pw_csr", [SPR_K_PW_2X1] = "pw_2x1",
         [SPR_K_FC_DENSE] = "fc_dense", [SPR_K_FC_CSR] = "fc_csr", [SPR_K_CONV] = "conv",
         [SPR_K_DWCONV] = "dwconv",     [SPR_K_POOL] = "pool",     [SPR_K_UNARY] = "unary",
@@ -174,16 +174,18 @@ const char *spr_kernel_class_name(spr_kernel_class cls) {
     return (unsigned)cls < SPR_K_COUNT ? names[cls] : NULL;
 }
 
+/* The i-th of names that each end with \0. */
+static const char *name_at(const char *names, unsigned i) {
+    while (i--) names += strlen(names) + 1;
+    return names;
+}
+
+#define F(id, name, formula) name "\0"
 const char *spr_function_name(spr_function fn) {
-#define F(id, name, formula) name,
-    static const char *const names[] = {SPR_FUNCTIONS(F)};
-#undef F
-    return (unsigned)fn < SPR_FN_COUNT ? names[fn] : NULL;
+    return (unsigned)fn < SPR_FN_COUNT ? name_at(SPR_FUNCTIONS(F), fn) : NULL;
 }
 
 const char *spr_binary_name(spr_binary fn) {
-#define F(id, name, formula) name,
-    static const char *const names[] = {SPR_BINARIES(F)};
-#undef F
-    return (unsigned)fn < SPR_BIN_COUNT ? names[fn] : NULL;
+    return (unsigned)fn < SPR_BIN_COUNT ? name_at(SPR_BINARIES(F), fn) : NULL;
 }
+#undef F

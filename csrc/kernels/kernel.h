@@ -265,7 +265,7 @@ typedef struct spr_cost {
 } spr_cost;
 
 typedef struct spr_kernel {
-    const char *name; /* class_dtype_isa[_variant], e.g. "pw_csr_f32_neon" */
+    char name[36]; /* class_dtype_isa[_variant], e.g. "pw_csr_f32_neon" */
     spr_kernel_class cls;
     uint32_t isa;      /* SPR_ISA_* bits it needs */
     uint32_t row_step; /* row ranges start at multiples of it */

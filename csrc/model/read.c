@@ -145,17 +145,17 @@ static void read_attribute(reader *r, const spr_node *node, int *previous) {
         [SPR_TYPE_INTS] = SPR_FILE_INTS,
         [SPR_TYPE_STRING] = SPR_FILE_STRING,
     };
-    const spr_op_schema *schema = spr_op_get_schema(node->op);
+    const spr_op_schema schema = spr_op_get_schema(node->op);
     const char *name = get_string(r);
     uint32_t type = get_u32(r);
     if (r->status) return;
-    int index = find_attribute(schema, name);
+    int index = find_attribute(&schema, name);
     if (index < 0) {
         r->status = spr_fail_node(node, r->err, SPR_ERROR_UNSUPPORTED,
                                   "attribute '%.200s' is not known to this version of the runtime", name);
         return;
     }
-    if (index <= *previous || type != file_type[schema->attrs[index].type]) {
+    if (index <= *previous || type != file_type[schema.attrs[index].type]) {
         fail_at(r, index <= *previous ? "attributes out of order" : "wrong type of an attribute");
         return;
     }
@@ -163,7 +163,7 @@ static void read_attribute(reader *r, const spr_node *node, int *previous) {
     spr_attr *attr = (spr_attr *)&node->attr[index];
     uint64_t bits;
     int64_t *v;
-    switch (schema->attrs[index].type) {
+    switch (schema.attrs[index].type) {
     case SPR_TYPE_INT:
         attr->i = (int64_t)get_u64(r);
         break;
@@ -180,7 +180,7 @@ static void read_attribute(reader *r, const spr_node *node, int *previous) {
         for (int32_t i = 0; i < attr->ints.n && v; i++) v[i] = (int64_t)get_u64(r);
         break;
     }
-    if (!r->status && spr_attr_is_default(&schema->attrs[index], attr))
+    if (!r->status && spr_attr_is_default(&schema.attrs[index], attr))
         fail_at(r, "an attribute with its default value");
 }
 

@@ -74,17 +74,17 @@ static void put_attribute(stream *s, const spr_attr_schema *schema, const spr_at
 }
 
 static void put_node(stream *s, const spr_node *node) {
-    const spr_op_schema *schema = spr_op_get_schema(node->op);
+    const spr_op_schema schema = spr_op_get_schema(node->op);
     uint32_t count = 0;
-    put_string(s, schema->name);
+    put_string(s, schema.name);
     put_string(s, node->name);
     put_indices(s, node->in, node->in_count);
     put_indices(s, node->out, node->out_count);
-    for (int i = 0; i < schema->attr_count; i++) count += !spr_attr_is_default(&schema->attrs[i], &node->attr[i]);
+    for (int i = 0; i < schema.attr_count; i++) count += !spr_attr_is_default(&schema.attrs[i], &node->attr[i]);
     put_u32(s, count);
-    for (int i = 0; i < schema->attr_count; i++)
-        if (!spr_attr_is_default(&schema->attrs[i], &node->attr[i]))
-            put_attribute(s, &schema->attrs[i], &node->attr[i]);
+    for (int i = 0; i < schema.attr_count; i++)
+        if (!spr_attr_is_default(&schema.attrs[i], &node->attr[i]))
+            put_attribute(s, &schema.attrs[i], &node->attr[i]);
 }
 
 /* The whole metadata for a data section that starts at `data_offset`; *end: where the last constant ends. The length

@@ -161,7 +161,7 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
             m->step.out[0].stride[1] = (int64_t)m->stride;
         }
         alone.part_rows = part_rows[i];
-        spr_status status = m->step.exec->plan(&alone, &m->step);
+        spr_status status = m->step.exec.plan(&alone, &m->step);
         if (status) return status;
         m->step.balance = ctx->threads > 1 ? spr_loads_balance(&loads) : 0;
         size_t used = strlen(m->step.reason);
@@ -287,23 +287,25 @@ static void run(const spr_run_ctx *ctx, const spr_step *step) {
 
 static int lends(const spr_step *step) {
     const spr_step *first = spr_step_layer(step, 0);
-    return first->exec->lends(first); /* a Conv */
+    return first->exec.lends(first); /* a Conv */
 }
 
-const spr_exec spr_exec_chain = {.in_place = 1u << 1, .plan = plan, .lends = lends, .run = run};
+spr_exec spr_exec_chain(void) {
+    return (spr_exec){.in_place = 1u << 1, .plan = plan, .lends = lends, .run = run};
+}
 
 /* ---- telling ----------------------------------------------------------------------------------------------------- */
 
 int spr_step_layers(const spr_step *step) {
-    return step->exec == &spr_exec_chain ? ((const spr_chain *)step->state)->count : 1;
+    return step->exec.run == run ? ((const spr_chain *)step->state)->count : 1;
 }
 
 const spr_step *spr_step_layer(const spr_step *step, int i) {
-    return step->exec == &spr_exec_chain ? &((const spr_chain *)step->state)->members[i].step : step;
+    return step->exec.run == run ? &((const spr_chain *)step->state)->members[i].step : step;
 }
 
 double spr_step_layer_share(const spr_step *step, int i) {
-    if (step->exec != &spr_exec_chain) return 1;
+    if (step->exec.run != run) return 1;
     const spr_chain *c = step->state;
     double all = 0, own = 0;
     for (int t = 0; t < c->threads; t++)

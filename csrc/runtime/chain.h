@@ -9,7 +9,7 @@
 spr_status spr_plan_chains(spr_plan *plan, spr_plan_ctx *ctx);
 
 /* Executor of the steps so made. */
-extern const spr_exec spr_exec_chain;
+spr_exec spr_exec_chain(void);
 
 /* Layers of a step: its members if it is a chain, else itself. */
 int spr_step_layers(const spr_step *step);

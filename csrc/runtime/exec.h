@@ -65,7 +65,7 @@ typedef struct spr_exec {
 struct spr_step {
     const spr_graph *graph;
     const spr_node *node;
-    const spr_exec *exec;
+    spr_exec exec;
     spr_view *in;  /* [node->in_count] */
     spr_view *out; /* [node->out_count] */
     uint8_t *out_is_view;
@@ -82,8 +82,9 @@ struct spr_step {
     uint64_t ns;
 };
 
-/* Executor of an operator: each row of ops.inc has its `const spr_exec spr_exec_<Op>` in runtime/ops/. */
-const spr_exec *spr_exec_get(spr_op op);
+/* Executor of an operator: each row of ops.inc has its `spr_exec spr_exec_<Op>(void)` in runtime/ops/. (Functions, because
+   tables of pointers take 32 bytes for each of them, most of it relocation.) */
+spr_exec spr_exec_get(spr_op op);
 
 /* ---- helpers for operators --------------------------------------------------------------------------------------- */
 

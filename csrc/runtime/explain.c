@@ -8,8 +8,8 @@
 enum { LAYER, OP, OUTPUT, MMACS, ZEROS, FILL, IN_FILE, PACKED, KERNEL, MS, SHARE, WHY, COLUMNS };
 enum { CELL = 192, WIDEST_NAME = 40 };
 
-static const char *const titles[COLUMNS] = {"layer", "op",     "output", "MMACs", "zeros", "2x1",
-                                            "file",  "memory", "kernel", "ms",    "share", "why"};
+static const char titles[COLUMNS][8] = {"layer", "op",     "output", "MMACs", "zeros", "2x1",
+                                        "file",  "memory", "kernel", "ms",    "share", "why"};
 #define LEFT (1 << LAYER | 1 << OP | 1 << OUTPUT | 1 << KERNEL | 1 << WHY)
 
 typedef struct sums {
@@ -99,10 +99,11 @@ size_t spr_session_explain(const spr_session *session, char *text, size_t size) 
         }
     }
     for (int c = 0; c < COLUMNS; c++) {
+        row[c] = titles[c];
         if (width[c] < (int)strlen(titles[c])) width[c] = (int)strlen(titles[c]);
         if ((c == MS || c == SHARE) && sum.ns <= 0) width[c] = 0;
     }
-    add_row(&out, width, titles);
+    add_row(&out, width, row);
     for (int i = 0; i < layers; i++) {
         spr_session_layer(session, i, &layer);
         fill_cells(&layer, sum.ns, cell);

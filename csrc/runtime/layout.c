@@ -116,8 +116,8 @@ static void place_all(spr_layout *l) {
             int32_t v = node->out[i], source = node->in_count ? node->in[0] : -1;
             int64_t offset = 0;
             step->out[i] = plan->views[v];
-            if (l->parent[v] < 0 && step->exec->view && source >= 0 && !plan->known[source] &&
-                step->exec->view(step, i, plan->views[v].stride, &offset)) {
+            if (l->parent[v] < 0 && step->exec.view && source >= 0 && !plan->known[source] &&
+                step->exec.view(step, i, plan->views[v].stride, &offset)) {
                 step->out_is_view[i] = 1;
                 l->places[v] = (place){
                     .root = l->places[source].root,
@@ -185,7 +185,7 @@ static int may_overwrite(const spr_layout *l, int s, int i) {
     for (int k = 0; k < node->in_count; k++) { /* another input in the same memory must be read just as it is written */
         int32_t w = node->in[k];
         if (w < 0 || plan->known[w] || memory_of(l, w) != memory) continue;
-        if (!(plan->steps[s].exec->in_place >> k & 1) || l->places[w].offset != 0 ||
+        if (!(plan->steps[s].exec.in_place >> k & 1) || l->places[w].offset != 0 ||
             !same_layout(&plan->views[w], &plan->views[out]))
             return 0;
     }
@@ -199,7 +199,7 @@ static void reuse_in_place(spr_layout *l) {
         int32_t out = step->node->out_count == 1 ? step->node->out[0] : -1;
         if (out < 0 || l->places[out].root != out) continue;
         for (int i = 0; i < step->node->in_count && i < 32; i++) {
-            if (!(step->exec->in_place >> i & 1) || !may_overwrite(l, s, i)) continue;
+            if (!(step->exec.in_place >> i & 1) || !may_overwrite(l, s, i)) continue;
             int32_t memory = memory_of(l, step->node->in[i]);
             l->merged[out] = memory;
             if (l->last[memory] < l->last[out]) l->last[memory] = l->last[out];

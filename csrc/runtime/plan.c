@@ -8,19 +8,22 @@
 #include "model/compress.h"
 #include "runtime/chain.h"
 
-const spr_exec *spr_exec_get(spr_op op) {
 #define SPR_ATTR(op, name, type, value)
-#define SPR_OP(name, inputs, outputs, infer, attrs) extern const spr_exec spr_exec_##name;
+#define SPR_OP(name, inputs, outputs, infer, attrs) spr_exec spr_exec_##name(void);
 #include "spr/ops.inc"
 #undef SPR_OP
-#define SPR_OP(name, inputs, outputs, infer, attrs) SPR_KEPT(op_##name, &spr_exec_##name, NULL),
-    static const spr_exec *const table[] = {
+
+spr_exec spr_exec_get(spr_op op) {
+#define NO_CASE(name)
+#define CASE(name) case SPR_OP_##name: return spr_exec_##name();
+#define SPR_OP(name, inputs, outputs, infer, attrs) SPR_KEPT(op_##name, CASE, NO_CASE)(name)
+    switch (op) {
 #include "spr/ops.inc"
-    };
+    default: return (spr_exec){0}; /* none that a checked graph has */
+    }
 #undef SPR_OP
-#undef SPR_ATTR
-    return table[op];
 }
+#undef SPR_ATTR
 
 int spr_plan_fits(size_t bytes) {
     return bytes / (size_t)sysconf(_SC_PAGESIZE) <= (size_t)sysconf(_SC_PHYS_PAGES);
@@ -135,7 +138,7 @@ static spr_status fold(spr_plan *plan, const spr_plan_ctx *outer, const spr_node
         out->data = spr_plan_alloc(ctx, bytes ? bytes : 1, "a folded constant");
         if (!out->data) status = SPR_ERROR_MEMORY;
     }
-    if (!status && step.exec->plan) status = step.exec->plan(ctx, &step);
+    if (!status && step.exec.plan) status = step.exec.plan(ctx, &step);
     if (status) return status;
     spr_run_ctx run = {0};
     char *memory = NULL;
@@ -146,7 +149,7 @@ static spr_status fold(spr_plan *plan, const spr_plan_ctx *outer, const spr_node
     if (!status) {
         run.scratch = memory;
         step.workspace = memory + scratch;
-        step.exec->run(&run, &step);
+        step.exec.run(&run, &step);
     }
     spr_release(ctx->arena->allocator, memory);
     spr_pool_free(run.pool);
@@ -245,8 +248,8 @@ static spr_status find_lent(spr_plan *plan, spr_error *err) {
                     reader = &plan->steps[s];
                 }
         if (readers == 1 && reader->node->in[0] == value && !is_kept(plan, value) && desc->dtype == SPR_FLOAT32 &&
-            desc->rank == 4 && desc->dim[2] * desc->dim[3] % SPR_PX == 0 && reader->exec->lends &&
-            reader->exec->lends(reader))
+            desc->rank == 4 && desc->dim[2] * desc->dim[3] % SPR_PX == 0 && reader->exec.lends &&
+            reader->exec.lends(reader))
             plan->lent[k] = &reader->in[0];
     }
     return SPR_OK;
@@ -286,13 +289,13 @@ static spr_status build(spr_plan *plan, const spr_desc *inputs, const spr_plan_o
         void *chain = plan->steps[i].state;
         status = spr_plan_init_step(plan, plan->steps[i].node, &plan->steps[i], err);
         if (!chain) continue;
-        plan->steps[i].exec = &spr_exec_chain;
+        plan->steps[i].exec = spr_exec_chain();
         plan->steps[i].state = chain;
     }
     if (!status) status = spr_plan_layout(plan, err);
     for (int i = 0; !status && i < plan->step_count; i++) {
         spr_step *step = &plan->steps[i];
-        if (step->exec->plan) status = step->exec->plan(&ctx, step);
+        if (step->exec.plan) status = step->exec.plan(&ctx, step);
         size_t scratch = spr_round_up(step->scratch, SPR_LINE);
         if (scratch > plan->scratch) plan->scratch = scratch;
     }

@@ -307,7 +307,7 @@ spr_status spr_session_run(spr_session *session, spr_error *err) {
     for (int i = 0; i < session->plan->step_count; i++) {
         spr_step *step = &session->plan->steps[i];
         uint64_t start = session->profile ? now_ns() : 0;
-        if (!all_views(step)) step->exec->run(&ctx, step);
+        if (!all_views(step)) step->exec.run(&ctx, step);
         if (session->profile) step->ns = now_ns() - start;
     }
     for (int i = 0; i < session->graph->input_count; i++) end_loan(session, i);
@@ -335,7 +335,7 @@ spr_status spr_session_layer(const spr_session *session, int index, spr_layer_in
     const spr_step *step = spr_step_layer(whole, index);
     spr_layer_info found = {
         .name = step->node->name,
-        .op = spr_op_get_schema(step->node->op)->name,
+        .op = spr_op_name(step->node->op),
         .kernel = step->kernel ? step->kernel->name : "",
         .reason = all_views(step) ? "no work: a view of its input" : step->reason,
         .macs = step->macs,

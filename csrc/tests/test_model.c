@@ -111,9 +111,9 @@ static int same_graph(const spr_graph *a, const spr_graph *b) {
         if (m->op != n->op || strcmp(m->name, n->name) || m->in_count != n->in_count || m->out_count != n->out_count ||
             memcmp(m->in, n->in, (size_t)m->in_count * 4) || memcmp(m->out, n->out, (size_t)m->out_count * 4))
             return 0;
-        const spr_op_schema *schema = spr_op_get_schema(m->op);
-        for (int j = 0; j < schema->attr_count; j++)
-            if (!same_attr(&schema->attrs[j], &m->attr[j], &n->attr[j])) return 0;
+        const spr_op_schema schema = spr_op_get_schema(m->op);
+        for (int j = 0; j < schema.attr_count; j++)
+            if (!same_attr(&schema.attrs[j], &m->attr[j], &n->attr[j])) return 0;
     }
     return !memcmp(a->inputs, b->inputs, (size_t)a->input_count * 4) &&
            !memcmp(a->outputs, b->outputs, (size_t)a->output_count * 4);
@@ -550,11 +550,11 @@ static void test_checks(void) {
     g->values[y].name = "y";
     CHECK(!spr_graph_check(g, err));
     spr_graph_free(g);
-    for (int op = 0; op < SPR_OP_COUNT; op++) CHECK(spr_op_find(spr_op_get_schema((spr_op)op)->name) == op);
-    const spr_op_schema *s = spr_op_get_schema(SPR_OP_Split);
-    CHECK(s->min_inputs == 1 && s->max_inputs == 2 && s->min_outputs == 1 && s->max_outputs == INT32_MAX);
+    for (int op = 0; op < SPR_OP_COUNT; op++) CHECK(spr_op_find(spr_op_name((spr_op)op)) == op);
+    spr_op_schema s = spr_op_get_schema(SPR_OP_Split);
+    CHECK(s.min_inputs == 1 && s.max_inputs == 2 && s.min_outputs == 1 && s.max_outputs == INT32_MAX);
     s = spr_op_get_schema(SPR_OP_Conv);
-    CHECK(s->min_inputs == 2 && s->max_inputs == 5 && s->attr_count == SPR_ATTR_COUNT_Conv);
+    CHECK(s.min_inputs == 2 && s.max_inputs == 5 && s.attr_count == SPR_ATTR_COUNT_Conv);
 }
 
 int main(int argc, char **argv) {

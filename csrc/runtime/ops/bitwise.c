@@ -11,7 +11,7 @@ typedef struct bit_state {
 } bit_state;
 
 static spr_status bit_plan(spr_plan_ctx *ctx, spr_step *step) {
-    static const char *const names[] = {"and", "or", "xor", "shl", "shr"};
+    static const char names[][4] = {"and", "or", "xor", "shl", "shr"};
     bit_state *state = spr_plan_alloc(ctx, sizeof *state, "a layer");
     if (!state) return SPR_ERROR_MEMORY;
     for (int i = 0; i < (int)SPR_COUNTOF(names); i++)
@@ -54,4 +54,4 @@ static void bit_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_loops_run(ctx, step, &((const bit_state *)step->state)->loops, bit_inner);
 }
 
-const spr_exec spr_exec_Bitwise = {.plan = bit_plan, .run = bit_run};
+spr_exec spr_exec_Bitwise(void) { return (spr_exec){.plan = bit_plan, .run = bit_run}; }

@@ -8,7 +8,7 @@
 #include "runtime/tune.h"
 
 enum { DENSE, CSR, B2X1, FORMATS };
-static const char *const format_names[FORMATS] = {"dense", "csr", "2x1"};
+static const char format_names[FORMATS][6] = {"dense", "csr", "2x1"};
 static const spr_kernel_class pw_class[FORMATS] = {SPR_K_PW_DENSE, SPR_K_PW_CSR, SPR_K_PW_2X1};
 static const spr_kernel_class fc_class[FORMATS] = {SPR_K_FC_DENSE, SPR_K_FC_CSR, SPR_K_COUNT};
 /* Of fully connected layers whose rows are turned into planes: dense weights gain nothing by that. */

@@ -88,5 +88,5 @@ static void where_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_loops_run(ctx, step, step->state, where_inner);
 }
 
-const spr_exec spr_exec_Compare = {.plan = compare_plan, .run = compare_run};
-const spr_exec spr_exec_Where = {.in_place = 6u, .plan = where_plan, .run = where_run};
+spr_exec spr_exec_Compare(void) { return (spr_exec){.plan = compare_plan, .run = compare_run}; }
+spr_exec spr_exec_Where(void) { return (spr_exec){.in_place = 6u, .plan = where_plan, .run = where_run}; }

@@ -261,4 +261,6 @@ static int lends(const spr_step *step) {
     return state->way == SPR_CONV_WINDOW && !state->unrolled;
 }
 
-const spr_exec spr_exec_Conv = {.in_place = 1u << 3, .plan = plan, .lends = lends, .run = run};
+spr_exec spr_exec_Conv(void) {
+    return (spr_exec){.in_place = 1u << 3, .plan = plan, .lends = lends, .run = run};
+}

@@ -247,9 +247,9 @@ static void range_run(const spr_run_ctx *ctx, const spr_step *step) {
     }
 }
 
-const spr_exec spr_exec_Range = {.run = range_run};
-const spr_exec spr_exec_Cast = {.run = cast_run};
-const spr_exec spr_exec_QuantizeLinear = {.plan = quantize_plan, .run = quant_run};
-const spr_exec spr_exec_DequantizeLinear = {.plan = dequantize_plan, .run = quant_run};
-const spr_exec spr_exec_Shape = {.run = shape_run};
-const spr_exec spr_exec_ConstantOfShape = {.run = constant_of_shape_run};
+spr_exec spr_exec_Range(void) { return (spr_exec){.run = range_run}; }
+spr_exec spr_exec_Cast(void) { return (spr_exec){.run = cast_run}; }
+spr_exec spr_exec_QuantizeLinear(void) { return (spr_exec){.plan = quantize_plan, .run = quant_run}; }
+spr_exec spr_exec_DequantizeLinear(void) { return (spr_exec){.plan = dequantize_plan, .run = quant_run}; }
+spr_exec spr_exec_Shape(void) { return (spr_exec){.run = shape_run}; }
+spr_exec spr_exec_ConstantOfShape(void) { return (spr_exec){.run = constant_of_shape_run}; }

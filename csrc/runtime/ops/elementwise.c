@@ -295,6 +295,6 @@ static void norm_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_zero_padding(&step->out[0]);
 }
 
-const spr_exec spr_exec_Unary = {.in_place = 1u, .plan = unary_plan, .run = unary_run};
-const spr_exec spr_exec_Binary = {.in_place = 3u, .plan = binary_plan, .run = binary_run};
-const spr_exec spr_exec_BatchNormalization = {.in_place = 1u, .plan = norm_plan, .run = norm_run};
+spr_exec spr_exec_Unary(void) { return (spr_exec){.in_place = 1u, .plan = unary_plan, .run = unary_run}; }
+spr_exec spr_exec_Binary(void) { return (spr_exec){.in_place = 3u, .plan = binary_plan, .run = binary_run}; }
+spr_exec spr_exec_BatchNormalization(void) { return (spr_exec){.in_place = 1u, .plan = norm_plan, .run = norm_run}; }

@@ -25,5 +25,5 @@ static void nms_run(const spr_run_ctx *ctx, const spr_step *step) {
             step->out[0].data, spr_scratch(ctx, 0));
 }
 
-const spr_exec spr_exec_NonZero = {.run = non_zero_run};
-const spr_exec spr_exec_NonMaxSuppression = {.plan = nms_plan, .run = nms_run};
+spr_exec spr_exec_NonZero(void) { return (spr_exec){.run = non_zero_run}; }
+spr_exec spr_exec_NonMaxSuppression(void) { return (spr_exec){.plan = nms_plan, .run = nms_run}; }

@@ -135,4 +135,4 @@ static void grid_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_zero_padding(&step->out[0]);
 }
 
-const spr_exec spr_exec_GridSample = {.plan = grid_plan, .run = grid_run};
+spr_exec spr_exec_GridSample(void) { return (spr_exec){.plan = grid_plan, .run = grid_run}; }

@@ -131,7 +131,7 @@ static void scatter_nd_run(const spr_run_ctx *ctx, const spr_step *step) {
     }
 }
 
-const spr_exec spr_exec_GatherElements = {.run = gather_elements_run};
-const spr_exec spr_exec_GatherND = {.run = gather_nd_run};
-const spr_exec spr_exec_ScatterElements = {.in_place = 1u, .run = scatter_elements_run};
-const spr_exec spr_exec_ScatterND = {.in_place = 1u, .run = scatter_nd_run};
+spr_exec spr_exec_GatherElements(void) { return (spr_exec){.run = gather_elements_run}; }
+spr_exec spr_exec_GatherND(void) { return (spr_exec){.run = gather_nd_run}; }
+spr_exec spr_exec_ScatterElements(void) { return (spr_exec){.in_place = 1u, .run = scatter_elements_run}; }
+spr_exec spr_exec_ScatterND(void) { return (spr_exec){.in_place = 1u, .run = scatter_nd_run}; }

@@ -219,11 +219,11 @@ static void channel_shuffle_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_zero_padding(y);
 }
 
-const spr_exec spr_exec_Transpose = {.run = transpose_run};
-const spr_exec spr_exec_Expand = {.run = expand_run};
-const spr_exec spr_exec_Tile = {.run = tile_run};
-const spr_exec spr_exec_Pad = {.plan = pad_plan, .run = pad_run};
-const spr_exec spr_exec_Gather = {.run = gather_run};
-const spr_exec spr_exec_DepthToSpace = {.run = depth_to_space_run};
-const spr_exec spr_exec_SpaceToDepth = {.run = space_to_depth_run};
-const spr_exec spr_exec_ChannelShuffle = {.run = channel_shuffle_run};
+spr_exec spr_exec_Transpose(void) { return (spr_exec){.run = transpose_run}; }
+spr_exec spr_exec_Expand(void) { return (spr_exec){.run = expand_run}; }
+spr_exec spr_exec_Tile(void) { return (spr_exec){.run = tile_run}; }
+spr_exec spr_exec_Pad(void) { return (spr_exec){.plan = pad_plan, .run = pad_run}; }
+spr_exec spr_exec_Gather(void) { return (spr_exec){.run = gather_run}; }
+spr_exec spr_exec_DepthToSpace(void) { return (spr_exec){.run = depth_to_space_run}; }
+spr_exec spr_exec_SpaceToDepth(void) { return (spr_exec){.run = space_to_depth_run}; }
+spr_exec spr_exec_ChannelShuffle(void) { return (spr_exec){.run = channel_shuffle_run}; }

@@ -161,8 +161,8 @@ static void run_global(const spr_run_ctx *ctx, const spr_step *step) {
     spr_parallel_range(ctx, x->dim[0] * x->dim[1], spr_desc_count(x), pool_lines, (void *)(uintptr_t)step);
 }
 
-const spr_exec spr_exec_MaxPool = {.plan = plan_max, .run = run};
-const spr_exec spr_exec_MaxPoolIndices = {.plan = plan_indices, .run = run_indices};
-const spr_exec spr_exec_AveragePool = {.plan = plan_average, .run = run};
-const spr_exec spr_exec_GlobalAveragePool = {.plan = plan_global, .run = run_global};
-const spr_exec spr_exec_GlobalMaxPool = {.plan = plan_global, .run = run_global};
+spr_exec spr_exec_MaxPool(void) { return (spr_exec){.plan = plan_max, .run = run}; }
+spr_exec spr_exec_MaxPoolIndices(void) { return (spr_exec){.plan = plan_indices, .run = run_indices}; }
+spr_exec spr_exec_AveragePool(void) { return (spr_exec){.plan = plan_average, .run = run}; }
+spr_exec spr_exec_GlobalAveragePool(void) { return (spr_exec){.plan = plan_global, .run = run_global}; }
+spr_exec spr_exec_GlobalMaxPool(void) { return (spr_exec){.plan = plan_global, .run = run_global}; }

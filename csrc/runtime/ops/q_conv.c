@@ -273,4 +273,4 @@ static void run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_zero_padding(&step->out[0]);
 }
 
-const spr_exec spr_exec_QConv = {.in_place = 1u << 4, .plan = plan, .run = run};
+spr_exec spr_exec_QConv(void) { return (spr_exec){.in_place = 1u << 4, .plan = plan, .run = run}; }

@@ -231,8 +231,8 @@ static void unary_plane(const spr_step *step, int64_t image, int64_t group) {
 
 static void unary_run(const spr_run_ctx *ctx, const spr_step *step) { spr_q8_each_plane(ctx, step, unary_plane); }
 
-const spr_exec spr_exec_Quantize = {.plan = quantize_plan, .run = quantize_run};
-const spr_exec spr_exec_Dequantize = {.plan = dequantize_plan, .run = dequantize_run};
-const spr_exec spr_exec_QPool = {.plan = pool_plan, .run = pool_run};
-const spr_exec spr_exec_QBinary = {.in_place = 3u, .plan = binary_plan, .run = binary_run};
-const spr_exec spr_exec_QUnary = {.in_place = 1u, .plan = unary_plan, .run = unary_run};
+spr_exec spr_exec_Quantize(void) { return (spr_exec){.plan = quantize_plan, .run = quantize_run}; }
+spr_exec spr_exec_Dequantize(void) { return (spr_exec){.plan = dequantize_plan, .run = dequantize_run}; }
+spr_exec spr_exec_QPool(void) { return (spr_exec){.plan = pool_plan, .run = pool_run}; }
+spr_exec spr_exec_QBinary(void) { return (spr_exec){.in_place = 3u, .plan = binary_plan, .run = binary_run}; }
+spr_exec spr_exec_QUnary(void) { return (spr_exec){.in_place = 1u, .plan = unary_plan, .run = unary_run}; }

@@ -90,4 +90,4 @@ static void concat_plane(const spr_step *step, int64_t image, int64_t group) {
 
 static void concat_run(const spr_run_ctx *ctx, const spr_step *step) { spr_q8_each_plane(ctx, step, concat_plane); }
 
-const spr_exec spr_exec_QConcat = {.view = concat_view, .plan = concat_plan, .run = concat_run};
+spr_exec spr_exec_QConcat(void) { return (spr_exec){.view = concat_view, .plan = concat_plan, .run = concat_run}; }

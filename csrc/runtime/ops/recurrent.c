@@ -170,4 +170,4 @@ static void recurrent_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_parallel_range(ctx, batches, worth, recurrent_batch, (void *)(uintptr_t)step);
 }
 
-const spr_exec spr_exec_Recurrent = {.plan = recurrent_plan, .run = recurrent_run};
+spr_exec spr_exec_Recurrent(void) { return (spr_exec){.plan = recurrent_plan, .run = recurrent_run}; }

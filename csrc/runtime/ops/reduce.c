@@ -111,8 +111,8 @@ static void softmax_run(const spr_run_ctx *ctx, const spr_step *step) {
 /* ---- Reduce ------------------------------------------------------------------------------------------------------ */
 
 typedef enum reduction { MEAN, SUM, MAX, MIN, PROD, L1, L2, SUM_SQUARE, LOG_SUM, LOG_SUM_EXP, REDUCTIONS } reduction;
-static const char *const reduction_names[REDUCTIONS] = {"mean", "sum", "max",        "min",     "prod",
-                                                        "l1",   "l2",  "sum_square", "log_sum", "log_sum_exp"};
+static const char reduction_names[REDUCTIONS][12] = {"mean", "sum", "max",        "min",     "prod",
+                                                     "l1",   "l2",  "sum_square", "log_sum", "log_sum_exp"};
 
 typedef struct reduce_state {
     axes a;
@@ -245,5 +245,5 @@ static void reduce_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_zero_padding(&step->out[0]);
 }
 
-const spr_exec spr_exec_Softmax = {.plan = softmax_plan, .run = softmax_run};
-const spr_exec spr_exec_Reduce = {.plan = reduce_plan, .run = reduce_run};
+spr_exec spr_exec_Softmax(void) { return (spr_exec){.plan = softmax_plan, .run = softmax_run}; }
+spr_exec spr_exec_Reduce(void) { return (spr_exec){.plan = reduce_plan, .run = reduce_run}; }

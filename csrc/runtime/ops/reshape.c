@@ -26,8 +26,8 @@ static void run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_copy_reshaped(&step->in[0], &step->out[0]);
 }
 
-const spr_exec spr_exec_Reshape = {.view = view, .run = run};
-const spr_exec spr_exec_Flatten = {.view = view, .run = run};
-const spr_exec spr_exec_Squeeze = {.view = view, .run = run};
-const spr_exec spr_exec_Unsqueeze = {.view = view, .run = run};
-const spr_exec spr_exec_Identity = {.view = view, .run = run};
+spr_exec spr_exec_Reshape(void) { return (spr_exec){.view = view, .run = run}; }
+spr_exec spr_exec_Flatten(void) { return (spr_exec){.view = view, .run = run}; }
+spr_exec spr_exec_Squeeze(void) { return (spr_exec){.view = view, .run = run}; }
+spr_exec spr_exec_Unsqueeze(void) { return (spr_exec){.view = view, .run = run}; }
+spr_exec spr_exec_Identity(void) { return (spr_exec){.view = view, .run = run}; }

@@ -296,4 +296,4 @@ static void run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_zero_padding(&step->out[0]);
 }
 
-const spr_exec spr_exec_Resize = {.plan = plan, .run = run};
+spr_exec spr_exec_Resize(void) { return (spr_exec){.plan = plan, .run = run}; }

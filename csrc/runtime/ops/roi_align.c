@@ -97,4 +97,4 @@ static void roi_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_zero_padding(&step->out[0]);
 }
 
-const spr_exec spr_exec_RoiAlign = {.run = roi_run};
+spr_exec spr_exec_RoiAlign(void) { return (spr_exec){.run = roi_run}; }

@@ -195,6 +195,6 @@ static void sum_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_zero_padding(&step->out[0]);
 }
 
-const spr_exec spr_exec_ArgReduce = {.plan = arg_plan, .run = arg_run};
-const spr_exec spr_exec_TopK = {.plan = top_plan, .run = top_run};
-const spr_exec spr_exec_CumSum = {.in_place = 1u, .plan = sum_plan, .run = sum_run};
+spr_exec spr_exec_ArgReduce(void) { return (spr_exec){.plan = arg_plan, .run = arg_run}; }
+spr_exec spr_exec_TopK(void) { return (spr_exec){.plan = top_plan, .run = top_run}; }
+spr_exec spr_exec_CumSum(void) { return (spr_exec){.in_place = 1u, .plan = sum_plan, .run = sum_run}; }

@@ -103,6 +103,6 @@ static void slice_run(const spr_run_ctx *ctx, const spr_step *step) {
     spr_view_copy(ctx, &part, &step->out[0]);
 }
 
-const spr_exec spr_exec_Concat = {.run = concat_run};
-const spr_exec spr_exec_Split = {.view = split_view, .run = split_run};
-const spr_exec spr_exec_Slice = {.view = slice_view, .run = slice_run};
+spr_exec spr_exec_Concat(void) { return (spr_exec){.run = concat_run}; }
+spr_exec spr_exec_Split(void) { return (spr_exec){.view = split_view, .run = split_run}; }
+spr_exec spr_exec_Slice(void) { return (spr_exec){.view = slice_view, .run = slice_run}; }
