@@ -1,6 +1,6 @@
 """Types of the compiled module; see _core.pyx for what everything does."""
 from os import PathLike
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple, Union
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from typing_extensions import Buffer
@@ -36,7 +36,7 @@ class Model:
     def inputs(self) -> List[_Tensor]: ...
     @property
     def output_names(self) -> List[str]: ...
-    def operators(self) -> Set[Tuple[str, Optional[_Shape]]]: ...
+    def nodes(self) -> List[Dict[str, Any]]: ...
     def infer(self, shapes: Optional[Mapping[str, Sequence[int]]] = None) -> Dict[str, Tuple[str, Tuple[int, ...]]]: ...
 
 class Session:

@@ -279,19 +279,32 @@ cdef class Model:
             found.append(_text(info.name))
         return found
 
-    def operators(self):
-        """What the nodes are: set of (operator, shape of the second input where that is constant: weights; else
-        None)."""
+    def nodes(self):
+        """What the nodes are: list of dicts op, outputs (names), attrs (ints and strings by name), weights (shape of
+        the second input where that is constant, else None), sparse (whether that is stored sparse)."""
         cdef const spr_graph *graph = spr_model_graph(self.model)
         cdef const spr_value *weights
-        found = set()
+        cdef const spr_node *node
+        cdef spr_op_schema schema
+        found = []
         for i in range(graph.node_count):
-            shape = None
-            if graph.nodes[i].in_count > 1 and graph.nodes[i].in_[1] >= 0:
-                weights = &graph.values[graph.nodes[i].in_[1]]
+            node = &graph.nodes[i]
+            schema = spr_op_get_schema(node.op)
+            attrs = {}
+            for k in range(schema.attr_count):
+                if schema.attrs[k].type == SPR_TYPE_INT:
+                    attrs[_text(schema.attrs[k].name)] = node.attr[k].i
+                elif schema.attrs[k].type == SPR_TYPE_STRING:
+                    attrs[_text(schema.attrs[k].name)] = _text(node.attr[k].s)
+            shape, sparse = None, False
+            if node.in_count > 1 and node.in_[1] >= 0:
+                weights = &graph.values[node.in_[1]]
                 if weights.is_const:
                     shape = tuple(weights.desc.dim[k] for k in range(weights.desc.rank))
-            found.add((_text(spr_op_name(graph.nodes[i].op)), shape))
+                    sparse = weights.encoding != SPR_ENC_DENSE
+            outputs = [_text(graph.values[node.out[k]].name) for k in range(node.out_count)]
+            found.append({"op": _text(schema.name), "outputs": outputs, "attrs": attrs, "weights": shape,
+                          "sparse": sparse})
         return found
 
     def infer(self, shapes=None):

@@ -144,13 +144,20 @@ cdef extern from "graph/graph.h" nogil:
     ctypedef struct spr_value:
         const char *name
         uint8_t is_const
+        uint8_t encoding
         spr_desc desc
         size_t bytes
 
+    ctypedef union spr_attr:
+        int64_t i
+        const char *s
+
     ctypedef struct spr_node:
         spr_op op
-        int32_t in_count
+        int32_t in_count, out_count
         const int32_t *in_ "in"
+        const int32_t *out
+        const spr_attr *attr
 
     ctypedef struct spr_graph:
         spr_value *values

@@ -9,8 +9,9 @@
 
 Kernels are kept by class: a class that one of the models may use on some CPU is kept for all CPUs of the architecture;
 --isa neon,dotprod keeps only what those features run. Plain C is kept of these classes and of those that stand in for
-them, so that a tailored library computes all that its operators can. A model with other operators is refused by name
-when it is opened.
+them, so that a tailored library computes all that its operators can, but with the models' activations and functions of
+one variable only. A model with others is refused by name when it is opened, and so is a session with autotune, unless
+--autotune keeps that.
 """
 import argparse
 import re
@@ -26,12 +27,14 @@ import sparse_runtime as sr  # noqa: E402
 from sparse_runtime import _core  # noqa: E402
 
 FREE_SIZE = 96  # of an image, where the model leaves it open and nothing was given
-# A model may use one kernel of such a family on one CPU and another elsewhere: the cheapest wins. Activations are
-# needed everywhere.
+# A model may use one kernel of such a family on one CPU and another elsewhere: the cheapest wins. Functions of one
+# variable are needed everywhere, those that kernels have in registers too.
 FAMILIES = [("pw_dense", "pw_csr", "pw_2x1"), ("fc_dense", "fc_csr"), ("conv", "pw_csr", "pw_2x1")]
 ALWAYS = {"unary"}
 # Where one of such a group is used, the plan asks for plain C of all.
 TOGETHER = [{"pw_dense", "pw_csr", "pw_2x1", "fc_dense", "fc_csr", "conv"}]
+IN_REGISTERS = {"none", "clip", "hard_swish", "hard_sigmoid", "leaky_relu", "prelu"}
+UNNAMED = {"Softmax": {"exp"}}  # functions that no attribute names
 NO_KERNEL = {"Reshape"}  # what may be missing among the planned layers without having been computed before
 
 
@@ -46,11 +49,28 @@ def shapes(path, given):
     return found
 
 
+def parts(model, nodes, given):
+    """What the runtime has for some models only: functions, and what SPR_KEPT names."""
+    words = {word for node in nodes for word in node["attrs"].values()}
+    words |= IN_REGISTERS.union(*(UNNAMED.get(node["op"], set()) for node in nodes))
+    kept = {f"fn_{known}" for known, name in functions().items() if name in words}
+    for node in nodes:
+        plain = node["op"] == "Conv" and node["weights"] and node["weights"][2:] == (1, 1) and node["attrs"]["group"] == 1
+        if node["op"] == "Conv" and node["sparse"] and not plain:
+            kept.add("unrolled")
+    known = model.infer(given)
+    if any(name not in known for node in nodes for name in node["outputs"]):
+        kept.add("late")
+    return kept
+
+
 def needs(path, given):
-    """(operators, kernel classes and sizes of depthwise windows, classes of which plain C does) of a model."""
+    """(operators, kernel classes, classes of which plain C does, parts) of a model."""
     classes = {kernel["name"]: kernel["cls"] for kernel in _core.kernels()}
-    nodes = _core.Model(str(path)).operators()
-    operators = {op for op, _ in nodes}
+    model = _core.Model(str(path))
+    nodes = model.nodes()
+    operators = {node["op"] for node in nodes}
+    kept = parts(model, nodes, shapes(path, given))
     used, planned = set(ALWAYS), set()
     for sparse in ("auto", "always", "never"):
         session = sr.Session(path, sparse=sparse, input_shapes=shapes(path, given))
@@ -65,14 +85,22 @@ def needs(path, given):
         used |= {cls for cls in classes.values() if cls.startswith("pw_") and cls.endswith("_q8")}
     if operators & {"NonZero", "NonMaxSuppression"} or not planned:
         used |= set(classes.values())  # layers that are planned only when they run
-    if any(op == "Conv" and shape and len(shape) == 4 and shape[1] == 1 and 5 in shape[2:] for op, shape in nodes):
-        used.add("dwconv_5x5")  # half of the code of depthwise layers
+    weights = [node["weights"] for node in nodes if node["op"] == "Conv" and node["weights"]]
+    if any(len(shape) == 4 and shape[1] == 1 and 5 in shape[2:] for shape in weights):
+        kept.add("dwconv_5x5")  # half of the code of depthwise layers
     plain = set().union(used, *(group for group in TOGETHER if group & used))
     if any(cls.endswith("_q8") for cls in used):
         plain |= {cls for cls in classes.values() if cls.endswith("_q8")}
     if operators - planned - NO_KERNEL:
         plain |= set(classes.values())  # what depends on constants alone is computed when planning
-    return operators, used, plain
+    return operators, used, plain, kept
+
+
+def functions():
+    """{number of spr_function as in C: name}."""
+    text = (ROOT / "csrc/kernels/kernel.h").read_text(encoding="utf-8")
+    table = text[text.index("#define SPR_VECTOR_FUNCTIONS"):text.index("#define SPR_FUNCTIONS")]
+    return dict(re.findall(r'F\((\w+), "(\w+)"', table))
 
 
 def kernel_functions():
@@ -94,12 +122,12 @@ def kept_kernels(classes, plain, isa):
     return kept
 
 
-def header(models, operators, classes, kernels):
-    functions = kernel_functions()
+def header(models, operators, kept, kernels):
+    function_of = kernel_functions()
     lines = [f"/* What {', '.join(Path(m).name for m in models)} need, by tools/tailor.py: for -DSPR_TAILOR. */"]
     lines += [f"#define SPR_KEEP_op_{op} ~," for op in sorted(operators)]
-    lines += ["#define SPR_KEEP_dwconv_5x5 ~,"] if "dwconv_5x5" in classes else []
-    lines += [f"#define SPR_KEEP_{function} ~," for function in sorted({functions[k["name"]][1] for k in kernels})]
+    lines += [f"#define SPR_KEEP_{part} ~," for part in sorted(kept)]
+    lines += [f"#define SPR_KEEP_{function} ~," for function in sorted({function_of[k["name"]][1] for k in kernels})]
     return "\n".join(lines) + "\n"
 
 
@@ -132,14 +160,15 @@ def main():
     parser.add_argument("--header", type=Path, help="where to write the header")
     parser.add_argument("--build", type=Path, metavar="FOLDER", help="build the library there, with cmake")
     parser.add_argument("--toolchain", help="a CMake toolchain file, such as tools/cmake/aarch64-linux-gnu.cmake")
+    parser.add_argument("--autotune", action="store_true", help="keep measuring kernels on the device")
     parser.add_argument("--isa", help="comma list of CPU features: leave out kernels that need others")
     parser.add_argument("--input-shape", action="append", default=[], type=parse_shape, metavar="NAME=1x3x224x224")
     argv = sys.argv[1:]
     split = argv.index("--") if "--" in argv else len(argv)
     given = parser.parse_args(argv[:split])
-    operators, classes, plain = set(), set(), set()
+    operators, classes, plain, kept = set(), set(), set(), {"autotune"} if given.autotune else set()
     for model in given.models:
-        for whole, part in zip((operators, classes, plain), needs(model, dict(given.input_shape)), strict=True):
+        for whole, part in zip((operators, classes, plain, kept), needs(model, dict(given.input_shape)), strict=True):
             whole |= part
     kernels = kept_kernels(classes, plain, set(given.isa.split(",")) if given.isa else None)
     print("operators:", *sorted(operators))
@@ -148,7 +177,7 @@ def main():
     target = given.header or (given.build / "tailored.h" if given.build else None)
     if target:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(header(given.models, operators, classes, kernels), encoding="utf-8")
+        target.write_text(header(given.models, operators, kept, kernels), encoding="utf-8")
     if given.build:
         library = build(given.build, target.resolve(), given.toolchain, argv[split + 1:])
         print(f"{library}: {library.stat().st_size / 1000:.0f} kB")

@@ -8,9 +8,10 @@
 
 /* ---- attributes ------------------------------------------------------------------------------------------------- */
 
-#define F(id, name, formula) name " "
-#define FUNCTIONS SPR_FUNCTIONS(F)
-#define BINARIES SPR_BINARIES(F)
+#define FUNCTION(id, name, formula) SPR_KEPT(fn_##id, name " ", "")
+#define FUNCTIONS SPR_FUNCTIONS(FUNCTION)
+#define BINARY(id, name, formula) name " "
+#define BINARIES SPR_BINARIES(BINARY)
 #define GATES "clip sigmoid hard_sigmoid tanh softplus "
 #define REDUCTIONS "none add mul max min "
 #define AUTO_PADS "NOTSET SAME_UPPER SAME_LOWER VALID "

@@ -197,7 +197,7 @@ spr_status spr_plan_node(spr_plan *plan, spr_plan_ctx *ctx, const spr_node *node
     for (int i = 0; !status && i < node->out_count; i++) plan->views[node->out[i]].desc = out[i];
     spr_release(allocator, in);
     spr_release(allocator, out);
-    if (late) return postpone(plan, node, ctx->err);
+    if (late && SPR_LATE) return postpone(plan, node, ctx->err);
     if (status) return status;
     /* constants are contiguous */
     if (node->out_count && plan->views[node->out[0]].desc.dtype == SPR_QUANTIZED) all_known = 0;

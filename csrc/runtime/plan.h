@@ -2,6 +2,7 @@
 #ifndef SPR_RUNTIME_PLAN_H
 #define SPR_RUNTIME_PLAN_H
 
+#include "base/tailor.h"
 #include "runtime/exec.h"
 
 typedef struct spr_plan {
@@ -34,6 +35,9 @@ typedef struct spr_plan_options {
     spr_tune *tune;  /* NULL: kernels are chosen by estimates */
     int shapes_only; /* stop after types, shapes and folding: nothing can be run */
 } spr_plan_options;
+
+/* Whether this build has nodes whose outputs' shapes depend on contents (late.c). */
+#define SPR_LATE SPR_KEPT(late, 1, 0)
 
 /* `inputs` are the concrete descriptions of graph->inputs. The graph must outlive the plan. */
 spr_status spr_plan_create(const spr_graph *graph, const spr_desc *inputs, const spr_plan_options *options,

@@ -42,8 +42,10 @@ static spr_status read_options(spr_session *session, const spr_session_options *
     };
     session->profile = options.profile;
     session->cpu_mask = options.cpu_mask;
+    if (options.autotune && !SPR_TUNES)
+        return spr_fail(err, SPR_ERROR_UNSUPPORTED, "this library was tailored to be small, without autotune");
     status = spr_pool_create(options.threads, options.cpu_mask, session->model->allocator, &session->pool, err);
-    if (!status && options.autotune)
+    if (!status && options.autotune && SPR_TUNES)
         status = spr_tune_create(session->model->path, session->model->source.size, session->pool,
                                  session->model->allocator, &session->options.tune, err);
     return status;
@@ -88,7 +90,7 @@ static void drop_plan(spr_session *session) {
 void spr_session_free(spr_session *session) {
     if (!session) return;
     drop_plan(session);
-    spr_tune_free(session->options.tune);
+    if (SPR_TUNES) spr_tune_free(session->options.tune);
     spr_pool_free(session->pool);
     spr_release(session->model->allocator, session->inputs);
     spr_release(session->model->allocator, session);
@@ -182,7 +184,7 @@ spr_status spr_session_prepare(spr_session *session, spr_error *err) {
                     session->graph->values[session->graph->inputs[i]].name, spr_dims_text(text, desc->rank, desc->dim));
     }
     spr_plan *plan;
-    spr_tune *tune = session->options.tune;
+    spr_tune *tune = SPR_TUNE_OF(&session->options);
     spr_status status = tune ? tune_begin(session, err) : SPR_OK;
     if (!status) status = spr_plan_create(session->graph, session->inputs, &session->options, &plan, err);
     if (status) return status;
@@ -311,7 +313,7 @@ spr_status spr_session_run(spr_session *session, spr_error *err) {
         if (session->profile) step->ns = now_ns() - start;
     }
     for (int i = 0; i < session->graph->input_count; i++) end_loan(session, i);
-    return session->plan->late_count ? spr_plan_run_late(session->plan, &session->options, err) : SPR_OK;
+    return SPR_LATE && session->plan->late_count ? spr_plan_run_late(session->plan, &session->options, err) : SPR_OK;
 }
 
 /* ---- explaining -------------------------------------------------------------------------------------------------- */
@@ -360,5 +362,5 @@ spr_status spr_session_memory(const spr_session *session, spr_memory_info *info)
 }
 
 const char *spr_session_tune_note(const spr_session *session) {
-    return session->options.tune ? spr_tune_note(session->options.tune) : "";
+    return SPR_TUNE_OF(&session->options) ? spr_tune_note(session->options.tune) : "";
 }

@@ -3,7 +3,13 @@
 #ifndef SPR_RUNTIME_TUNE_H
 #define SPR_RUNTIME_TUNE_H
 
+#include "base/tailor.h"
 #include "runtime/exec.h"
+
+/* Whether this build has it; by one that has not, sessions that ask for it are refused. */
+#define SPR_TUNES SPR_KEPT(autotune, 1, 0)
+/* The tuner of an spr_plan_ctx or spr_plan_options. */
+#define SPR_TUNE_OF(ctx) (SPR_TUNES ? (ctx)->tune : NULL)
 
 #define SPR_TUNE_NAME 64    /* bytes of a kernel's name, '\0' included */
 #define SPR_TUNE_FIGURES 96 /* bytes of what was measured, as text */

@@ -72,14 +72,14 @@ static void admit(const spr_plan_ctx *ctx, spr_step *step, const spr_value *weig
 static void collect_from(const spr_kernel_class *classes, const spr_plan_ctx *ctx, const spr_work *work, double more,
                          choice *c) {
     uint32_t features = ctx->features;
-    if (ctx->tune && features & SPR_ISA_NEON) features |= SPR_ISA_INORDER;
+    if (SPR_TUNE_OF(ctx) && features & SPR_ISA_NEON) features |= SPR_ISA_INORDER;
     for (int f = 0; f < FORMATS; f++) {
         const spr_kernel *usual =
             c->admitted[f] && classes[f] < SPR_K_COUNT ? spr_kernel_best(classes[f], ctx->features) : NULL;
         for (size_t i = 0; usual && i < spr_kernel_count && c->count < MAX_CANDIDATES; i++) {
             const spr_kernel *kernel = &spr_kernels[i];
             if (kernel->cls != classes[f] || !spr_kernel_runs(kernel, features)) continue;
-            if (kernel != usual && (!ctx->tune || kernel->isa == SPR_ISA_REF)) continue;
+            if (kernel != usual && (!SPR_TUNE_OF(ctx) || kernel->isa == SPR_ISA_REF)) continue;
             candidate *made = &c->list[c->count];
             *made = (candidate){kernel, f, spr_estimate(kernel, ctx->features, work) + more};
             double limit = c->best < 0 ? 0 : c->list[c->best].cycles;
@@ -178,7 +178,7 @@ static spr_status measure(spr_plan_ctx *ctx, const spr_value *weights, const flo
     }
     if (!status) {
         size_t bytes = (size_t)x.stride[0] * part.images * sizeof(float);
-        spr_tune_measure(ctx->tune, ctx->threads, x.data, bytes, trials, c->count, NULL, 0);
+        spr_tune_measure(SPR_TUNE_OF(ctx), ctx->threads, x.data, bytes, trials, c->count, NULL, 0);
         *fastest = c->best;
         for (int i = 0; i < c->count; i++) {
             us[i] = trials[i].ns / 1e3;
@@ -192,7 +192,7 @@ static spr_status measure(spr_plan_ctx *ctx, const spr_value *weights, const flo
 static spr_status choose_tuned(spr_plan_ctx *ctx, spr_step *step, const spr_value *weights, const float *bias,
                                const spr_pointwise_use *use, const spr_act *act, const choice *c) {
     int node = (int)(step->node - ctx->graph->nodes), chosen = -1;
-    const spr_tuned *known = spr_tune_find(ctx->tune, node);
+    const spr_tuned *known = spr_tune_find(SPR_TUNE_OF(ctx), node);
     size_t used = strlen(step->reason);
     const char *separator = used ? "; " : "";
     for (int i = 0; known && i < c->count; i++)
@@ -206,7 +206,7 @@ static spr_status choose_tuned(spr_plan_ctx *ctx, spr_step *step, const spr_valu
         spr_status status = measure(ctx, weights, bias, use, act, c, &chosen, us);
         if (status) return status;
         tell(figures, sizeof figures, "", c->list, c->count, us, "%.1f");
-        spr_tune_add(ctx->tune, node, c->list[chosen].kernel->name, figures + 1);
+        spr_tune_add(SPR_TUNE_OF(ctx), node, c->list[chosen].kernel->name, figures + 1);
         snprintf(step->reason + used, sizeof step->reason - used, "%smeasured, us: %s", separator, figures + 1);
     }
     step->kernel = c->list[chosen].kernel;
@@ -219,7 +219,7 @@ spr_status spr_pointwise_choose(spr_plan_ctx *ctx, spr_step *step, const spr_val
     spr_work work = spr_pointwise_work(weights, use);
     admit(ctx, step, weights, use, &c);
     collect(ctx, use, &work, &c);
-    if (ctx->tune && c.count > 1 && use->pixels && use->images)
+    if (SPR_TUNE_OF(ctx) && c.count > 1 && use->pixels && use->images)
         return choose_tuned(ctx, step, weights, bias, use, act, &c);
     step->kernel = c.list[c.best].kernel;
     if (!c.admitted[CSR]) return SPR_OK;

@@ -101,7 +101,7 @@ static spr_status plan_window(spr_plan_ctx *ctx, spr_step *step, conv_state *sta
     spr_step_note_weights(step, &weights);
     int depthwise = state->way == SPR_CONV_DEPTHWISE;
     /* A member of a chain is computed by rows, which unrolled layers are not. */
-    int sparse = !depthwise && weights.encoding != SPR_ENC_DENSE && !ctx->part_rows && ctx->sparse != SPR_SPARSE_NEVER;
+    int sparse = SPR_UNROLLS && !depthwise && weights.encoding != SPR_ENC_DENSE && !ctx->part_rows && ctx->sparse != SPR_SPARSE_NEVER;
     if (sparse) status = spr_unrolled_plan(ctx, step, &weights, bias, shape, &state->act, &state->unrolled);
     if (status || state->unrolled) return status;
     status = spr_plan_weights_dense(ctx, &weights, &dense);
@@ -230,7 +230,7 @@ static void run(const spr_run_ctx *ctx, const spr_step *step) {
     const conv_state *state = step->state;
     const spr_view *y = &step->out[0], *z = spr_step_has(step, 3) ? &step->in[3] : NULL;
     if (!spr_desc_count(&y->desc)) return;
-    if (state->unrolled) {
+    if (SPR_UNROLLS && state->unrolled) {
         spr_unrolled_run(ctx, step, state->unrolled);
         return;
     }

@@ -93,7 +93,7 @@ static spr_status measure(spr_plan_ctx *ctx, const spr_pw_q8_weights *w, const s
         trials[i] = (spr_trial){.run = rehearse, .arg = &made[i]};
     }
     if (!status) {
-        spr_tune_measure(ctx->tune, 1, x, x_bytes, trials, count, NULL, 0);
+        spr_tune_measure(SPR_TUNE_OF(ctx), 1, x, x_bytes, trials, count, NULL, 0);
         *fastest = best;
         for (int i = 0; i < count; i++) {
             us[i] = trials[i].ns / 1e3;
@@ -132,7 +132,7 @@ spr_status spr_q_choose(spr_plan_ctx *ctx, spr_step *step, const spr_pw_q8_weigh
         count++;
     }
     const int node = (int)(step->node - ctx->graph->nodes);
-    const spr_tuned *known = ctx->tune ? spr_tune_find(ctx->tune, node) : NULL;
+    const spr_tuned *known = SPR_TUNE_OF(ctx) ? spr_tune_find(SPR_TUNE_OF(ctx), node) : NULL;
     int measured_before = 0;
     for (int i = 0; known && i < count; i++)
         if (!strcmp(list[i].kernel->name, known->kernel)) {
@@ -141,12 +141,12 @@ spr_status spr_q_choose(spr_plan_ctx *ctx, spr_step *step, const spr_pw_q8_weigh
         }
     if (measured_before) {
         snprintf(step->reason, sizeof step->reason, "8 bits, measured before, us: %s", known->figures);
-    } else if (ctx->tune && count > 1) {
+    } else if (SPR_TUNE_OF(ctx) && count > 1) {
         char figures[SPR_TUNE_FIGURES] = "";
         spr_status status = measure(ctx, w, pixels, list, count, best, &best, figure);
         if (status) return status;
         tell(figures, sizeof figures, list, count, figure, "%.1f");
-        spr_tune_add(ctx->tune, node, list[best].kernel->name, figures + 1);
+        spr_tune_add(SPR_TUNE_OF(ctx), node, list[best].kernel->name, figures + 1);
         snprintf(step->reason, sizeof step->reason, "8 bits, measured, us:%s", figures);
     } else {
         snprintf(step->reason, sizeof step->reason, "8 bits, kcycles:");

@@ -5,7 +5,11 @@
 #ifndef SPR_RUNTIME_OPS_UNROLL_H
 #define SPR_RUNTIME_OPS_UNROLL_H
 
+#include "base/tailor.h"
 #include "runtime/ops/pointwise.h"
+
+/* Whether this build has it. */
+#define SPR_UNROLLS SPR_KEPT(unrolled, 1, 0)
 
 typedef struct spr_unrolled spr_unrolled;
 
