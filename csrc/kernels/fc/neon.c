@@ -34,26 +34,19 @@ SPR_INLINE void dense_slice(const spr_fc_args *a, uint32_t m, uint32_t row, cons
     const float *x = a->x + m * a->x_stride;
     float32x4_t acc[4][VECTORS];
     float sums[4][SPR_FC_SLICE];
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 4
-        for (int i = 0; i < VECTORS; i++) acc[r][i] = vld1q_f32(bias + row + 4 * i);
+    SPR_UNROLL for (int r = 0; r < rows; r++)
+        SPR_UNROLL for (int i = 0; i < VECTORS; i++) acc[r][i] = vld1q_f32(bias + row + 4 * i);
     for (uint32_t k = 0; k < a->k; k++, w += SPR_FC_SLICE) {
         float32x4_t weight[VECTORS];
-#pragma GCC unroll 4
-        for (int i = 0; i < VECTORS; i++) weight[i] = vld1q_f32(w + 4 * i);
-#pragma GCC unroll 4
-        for (int r = 0; r < rows; r++) {
+        SPR_UNROLL for (int i = 0; i < VECTORS; i++) weight[i] = vld1q_f32(w + 4 * i);
+        SPR_UNROLL for (int r = 0; r < rows; r++) {
             const float32x4_t input = vld1q_dup_f32(x + r * a->x_stride + k);
-#pragma GCC unroll 4
-            for (int i = 0; i < VECTORS; i++) acc[r][i] = spr_neon_fma(acc[r][i], weight[i], input);
+            SPR_UNROLL for (int i = 0; i < VECTORS; i++) acc[r][i] = spr_neon_fma(acc[r][i], weight[i], input);
         }
     }
     const uint32_t count = a->row1 - row < SPR_FC_SLICE ? a->row1 - row : SPR_FC_SLICE;
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 4
-        for (int i = 0; i < VECTORS; i++) vst1q_f32(&sums[r][4 * i], acc[r][i]);
+    SPR_UNROLL for (int r = 0; r < rows; r++)
+        SPR_UNROLL for (int i = 0; i < VECTORS; i++) vst1q_f32(&sums[r][4 * i], acc[r][i]);
     for (int r = 0; r < rows; r++) finish(a, m + (uint32_t)r, row, count, sums[r]);
 }
 
@@ -62,19 +55,13 @@ SPR_INLINE void dense_slice(const spr_fc_args *a, uint32_t m, uint32_t row, cons
         dense_slice(a, m, row, rows);                                                                     \
     }
 SLICE(1)
-SLICE(2)
-SLICE(3)
 SLICE(4)
 
 void spr_fc_dense_f32_neon(const spr_fc_args *a) {
     for (uint32_t row = a->row0; row < a->row1; row += SPR_FC_SLICE) {
         uint32_t m = 0;
         for (; m + 4 <= a->m; m += 4) spr_fc_dense_4_neon(a, m, row);
-        switch (a->m - m) {
-        case 3: spr_fc_dense_3_neon(a, m, row); break;
-        case 2: spr_fc_dense_2_neon(a, m, row); break;
-        case 1: spr_fc_dense_1_neon(a, m, row); break;
-        }
+        for (; m < a->m; m++) spr_fc_dense_1_neon(a, m, row);
     }
 }
 

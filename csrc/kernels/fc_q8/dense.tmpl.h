@@ -6,6 +6,12 @@
  *   fc_store(sum, &sums)         to int32 sum[16]
  *   FC_BLOCKS                    blocks of a tile;  FC_NAME  the kernel */
 
+/* Once for all tiles. */
+static SPR_NOINLINE void fc_finish(const spr_fc_q8_args *a, const spr_fc_q8_packed *p, uint32_t image, uint32_t row,
+                                   uint32_t count, const int32_t *sum, int32_t less) {
+    spr_fc_q8_finish(a, p, image, row, count, sum, less);
+}
+
 SPR_INLINE void fc_tile(const int blocks, const spr_fc_q8_args *a, const spr_fc_q8_packed *p, uint32_t image,
                         uint32_t row, int32_t less) {
     const size_t block = (size_t)p->groups * 4 * SPR_FC_Q8_ROWS;
@@ -25,7 +31,7 @@ SPR_INLINE void fc_tile(const int blocks, const spr_fc_q8_args *a, const spr_fc_
     int32_t sum[FC_BLOCKS * SPR_FC_Q8_ROWS];
     SPR_UNROLL for (int b = 0; b < blocks; b++) fc_store(sum + b * SPR_FC_Q8_ROWS, &sums[b]);
     const uint32_t count = a->row1 - row, rows = (uint32_t)blocks * SPR_FC_Q8_ROWS;
-    spr_fc_q8_finish(a, p, image, row, count < rows ? count : rows, sum, less);
+    fc_finish(a, p, image, row, count < rows ? count : rows, sum, less);
 }
 
 static SPR_NOINLINE void fc_tile_wide(const spr_fc_q8_args *a, const spr_fc_q8_packed *p, uint32_t image, uint32_t row,
@@ -42,7 +48,7 @@ void FC_NAME(const spr_fc_q8_args *a) {
     enum { WIDE = FC_BLOCKS * SPR_FC_Q8_ROWS };
     const spr_fc_q8_packed p = spr_fc_q8_packed_of(a->packed);
     for (uint32_t row = a->row0; row < a->row1;) {
-        const int wide = a->row1 - row > WIDE - SPR_FC_Q8_ROWS;
+        const int wide = FC_BLOCKS == 1 || a->row1 - row > WIDE - SPR_FC_Q8_ROWS;
         for (uint32_t i = 0; i < a->m; i++) {
             const int32_t less = spr_fc_q8_less(&p, a->x + i * a->x_stride);
             (wide ? fc_tile_wide : fc_tile_narrow)(a, &p, i, row, less);

@@ -34,7 +34,7 @@ SPR_INLINE void fc_store(int32_t *sum, const fc_sums *s) {
 }
 
 #define FC_STEPS UINT32_MAX
-#define FC_BLOCKS (SPR_AARCH64 ? 2 : 1) /* half of the registers */
+#define FC_BLOCKS 1 /* as weights come from memory, more gain nothing */
 #define FC_NAME spr_fc_dense_q8_neon
 #include "kernels/fc_q8/dense.tmpl.h"
 

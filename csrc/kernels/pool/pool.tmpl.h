@@ -8,6 +8,7 @@
 #include "kernels/conv/window.h"
 
 #define POOL_LINE 1024 /* floats; a multiple of SPR_VL */
+#define POOL_WIDE (SPR_NEON ? 2 : 4) /* vectors at once */
 
 SPR_INLINE spr_v pool_op(const int max, spr_v acc, spr_v x) { return max ? spr_vmaxn(acc, x) : spr_vadd(acc, x); }
 SPR_INLINE float pool_op1(const int max, float acc, float x) { return max ? (x > acc || x != x ? x : acc) : acc + x; }
@@ -56,22 +57,19 @@ static SPR_NOINLINE void pool_one_by_one(const int max, const spr_pool_args *a) 
             const int64_t left = (int64_t)ox * w->sw - w->pl;
             int64_t kx0, kx1;
             spr_inside(left, w->dw, w->kw, 0, w->iw, &kx0, &kx1);
-            const size_t n = kx1 > kx0 ? (size_t)(kx1 - kx0) : 0, rows = ky1 > ky0 ? (size_t)(ky1 - ky0) : 0;
-            const int whole_rows = n == w->iw && w->dw == 1 && w->dh == 1;
+            size_t n = kx1 > kx0 ? (size_t)(kx1 - kx0) : 0, rows = ky1 > ky0 ? (size_t)(ky1 - ky0) : 0;
             const int64_t at = n && rows ? (top + ky0 * w->dh) * w->iw + left + kx0 * w->dw : 0;
             const uint64_t count = (uint64_t)ny * pool_count(a->kind, left, w->dw, w->kw, w->pl, w->iw, w->pr);
+            if (n == w->iw && w->dw == 1 && w->dh == 1) n *= rows, rows = rows != 0;
             for (uint32_t c = a->c0; c < a->c1; c++) {
                 const float *x = a->x + c * a->x_stride + at;
                 float r = pool_neutral(max);
-                if (whole_rows)
-                    r = pool_run(max, r, x, n * rows);
-                else
-                    for (size_t ky = 0; ky < rows; ky++, x += (size_t)w->dh * w->iw) {
-                        if (w->dw == 1)
-                            r = pool_run(max, r, x, n);
-                        else
-                            for (size_t kx = 0; kx < n; kx++) r = pool_op1(max, r, x[kx * w->dw]);
-                    }
+                for (size_t ky = 0; ky < rows; ky++, x += (size_t)w->dh * w->iw) {
+                    if (w->dw == 1)
+                        r = pool_run(max, r, x, n);
+                    else
+                        for (size_t kx = 0; kx < n; kx++) r = pool_op1(max, r, x[kx * w->dw]);
+                }
                 if (!max) r = count ? r / (float)count : 0;
                 a->y[c * a->y_stride + (size_t)oy * w->ow + ox] = r;
             }
@@ -177,11 +175,11 @@ static SPR_NOINLINE void pool_lines(const int max, const spr_pool_args *a, const
             const uint32_t count_y = pool_count(a->kind, top, w->dh, w->kh, w->pt, w->ih, w->pb);
             const float ny = count_y ? (float)count_y : 1;
             const size_t step = (size_t)w->dh * w->iw;
-            spr_v v[4];
+            spr_v v[POOL_WIDE];
             uint32_t c = 0;
-            for (; c + 4 * SPR_VL <= cols; c += 4 * SPR_VL) {
-                pool_columns(max, 4, v, x + c, step, rows, SPR_VL);
-                pool_deal(4, v, line, t->s, w->sw, t->first + c, SPR_VL);
+            for (; c + POOL_WIDE * SPR_VL <= cols; c += POOL_WIDE * SPR_VL) {
+                pool_columns(max, POOL_WIDE, v, x + c, step, rows, SPR_VL);
+                pool_deal(POOL_WIDE, v, line, t->s, w->sw, t->first + c, SPR_VL);
             }
             for (; c < cols; c += SPR_VL) {
                 const size_t rest = cols - c < SPR_VL ? cols - c : SPR_VL;
@@ -190,8 +188,8 @@ static SPR_NOINLINE void pool_lines(const int max, const spr_pool_args *a, const
             }
             float *y = a->y + ch * a->y_stride + (size_t)oy * w->ow + t->ox0;
             uint32_t o = 0;
-            for (; o + 4 * SPR_VL <= outs; o += 4 * SPR_VL)
-                pool_row(max, 4, line + o, taps, w->kw, count + o, ny, y + o, SPR_VL);
+            for (; o + POOL_WIDE * SPR_VL <= outs; o += POOL_WIDE * SPR_VL)
+                pool_row(max, POOL_WIDE, line + o, taps, w->kw, count + o, ny, y + o, SPR_VL);
             for (; o < outs; o += SPR_VL) {
                 const size_t rest = outs - o < SPR_VL ? outs - o : SPR_VL;
                 pool_row(max, 1, line + o, taps, w->kw, count + o, ny, y + o, rest);

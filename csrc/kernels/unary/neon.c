@@ -9,35 +9,33 @@
 
 SPR_NEON_PUSH
 
-/* Several vectors at once hide latency: four of functions that are short, two of the others. */
+enum { STEP = 8 };
+
+/* n is a multiple of STEP. Two vectors at once hide latency. */
 SPR_INLINE void loop(const float *x, float *y, size_t n, spr_act_consts_neon c) {
-    size_t i = 0;
-    if (SPR_ACT_IN_REGISTERS(c.fn)) {
-        for (; i + 16 <= n; i += 16) {
-            float32x4_t v[4];
-            for (int j = 0; j < 4; j++) v[j] = vld1q_f32(x + i + 4 * j);
-            for (int j = 0; j < 4; j++) v[j] = spr_act_vec_neon(v[j], &c);
-            for (int j = 0; j < 4; j++) vst1q_f32(y + i + 4 * j, v[j]);
-        }
-    }
-    for (; i + 8 <= n; i += 8) {
-        float32x4_t u = spr_fn_vec_neon(vld1q_f32(x + i), &c), v = spr_fn_vec_neon(vld1q_f32(x + i + 4), &c);
-        vst1q_f32(y + i, u);
-        vst1q_f32(y + i + 4, v);
-    }
-    for (; i + 4 <= n; i += 4) vst1q_f32(y + i, spr_fn_vec_neon(vld1q_f32(x + i), &c));
-    if (i < n) {
-        float tail[4] = {0};
-        memcpy(tail, x + i, (n - i) * sizeof(float));
-        vst1q_f32(tail, spr_fn_vec_neon(vld1q_f32(tail), &c));
-        memcpy(y + i, tail, (n - i) * sizeof(float));
+    for (const float *const end = x + n; x < end; x += STEP, y += STEP) {
+        const float32x4_t u = spr_fn_vec_neon(vld1q_f32(x), &c), v = spr_fn_vec_neon(vld1q_f32(x + 4), &c);
+        vst1q_f32(y, u);
+        vst1q_f32(y + 4, v);
     }
 }
 
-#define NAME spr_unary_f32_neon
+static spr_unary_fn run;
+#define NAME run
 #define ACT spr_act_consts_neon
 #define ACT_LOAD spr_act_load_neon
 #include "kernels/unary/unary.tmpl.h"
+
+/* What is left goes through the same loop, so that there is one for each function. */
+void spr_unary_f32_neon(const float *x, float *y, size_t n, const spr_act *act) {
+    const size_t rest = left_to_libm(act->fn) ? 0 : n % STEP, whole = n - rest;
+    run(x, y, whole, act);
+    if (!rest) return;
+    float tail[STEP] = {0};
+    memcpy(tail, x + whole, rest * sizeof *x);
+    run(tail, tail, STEP, act);
+    memcpy(y + whole, tail, rest * sizeof *y);
+}
 
 SPR_NEON_POP
 

@@ -2,9 +2,11 @@
  * function loop(x, y, n, constants) that is to be inlined: each function then has loops of its own. */
 #include "base/tailor.h"
 
+SPR_INLINE int left_to_libm(spr_function fn) { return fn == SPR_FN_LOG || fn > SPR_FN_ERF; }
+
 void NAME(const float *x, float *y, size_t n, const spr_act *act) {
     ACT c = ACT_LOAD(act, 0);
-    if (act->fn == SPR_FN_LOG || act->fn > SPR_FN_ERF) {
+    if (left_to_libm(act->fn)) {
         spr_unary_f32_ref(x, y, n, act);
         return;
     }
