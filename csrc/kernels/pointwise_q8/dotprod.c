@@ -9,7 +9,8 @@
 
 SPR_TARGET_PUSH("arch=armv8.2-a+dotprod")
 
-/* Vectors of a sparse tile and of a dense one. */
+/* Vectors of a sparse tile and of a dense one. Two are stored at a time. What is left is rounded up to a width for
+   which there is a tile, as planes are padded to four vectors. */
 enum { SPARSE_VECTORS = 8, DENSE_VECTORS = 4 };
 
 /* ---- dense ---- */
@@ -20,7 +21,7 @@ SPR_INLINE void dense_tile(const int v, const spr_pw_q8_args *a, const spr_pw_q8
     const ends own = *call, *const e = &own; /* nothing stored can change it */
     int32x4_t sum[4][DENSE_VECTORS];
     SPR_UNROLL for (int r = 0; r < 4; r++)
-        SPR_UNROLL for (int j = 0; j < v; j++) sum[r][j] = first_sum(e, p->bias[row + (uint32_t)r]);
+        SPR_UNROLL for (int j = 0; j < v; j++) sum[r][j] = first_sum(1, e, p->bias[row + (uint32_t)r]);
     const spr_q8 *const x = a->x + (size_t)px * SPR_Q8_GROUP;
     const int8_t *w = p->w + (size_t)row * p->groups * SPR_Q8_GROUP;
     for (uint32_t g = 0; g < p->groups; g++, w += 16) {
@@ -42,18 +43,14 @@ SPR_INLINE void dense_tile(const int v, const spr_pw_q8_args *a, const spr_pw_q8
                           uint32_t px) {                                                                               \
         dense_tile(v, a, p, e, row, px);                                                                               \
     }
-DENSE_TILE(1) DENSE_TILE(2) DENSE_TILE(3) DENSE_TILE(4)
+DENSE_TILE(2) DENSE_TILE(4)
 
 void spr_pw_dense_q8_dotprod(const spr_pw_q8_args *a) {
-    static void (*const tiles[DENSE_VECTORS])(const spr_pw_q8_args *, const spr_pw_q8_packed *, const ends *, uint32_t,
-                                              uint32_t) = {dense_1, dense_2, dense_3, dense_4};
     const spr_pw_q8_packed p = spr_pw_q8_packed_of(a->packed);
-    const finish f = finish_of(a);
-    const ends e = ends_of(a, &f, p.narrow);
-    for (uint32_t px = a->px0; px < a->px1; px += DENSE_VECTORS * LANES) {
-        uint32_t v = (a->px1 - px + LANES - 1) / LANES;
-        if (v > DENSE_VECTORS) v = DENSE_VECTORS;
-        for (uint32_t row = a->row0; row < a->row1; row += 4) tiles[v - 1](a, &p, &e, row, px);
+    const ends e = ends_of(a, p.narrow);
+    for (uint32_t px = a->px0, v; px < a->px1; px += v * LANES) {
+        v = a->px1 - px > 2 * LANES ? 4 : 2;
+        for (uint32_t row = a->row0; row < a->row1; row += 4) (v == 4 ? dense_4 : dense_2)(a, &p, &e, row, px);
     }
 }
 
@@ -72,6 +69,7 @@ void spr_pw_dense_q8_dotprod(const spr_pw_q8_args *a) {
 /* All rows of the call, blocks of h rows, times v vectors. */
 SPR_INLINE void sparse_tile(const int h, const int v, const spr_pw_q8_args *a, const spr_pw_q8_packed *p,
                             const ends *call, uint32_t px) {
+    const int fast = v > 4; /* others are rare */
     const ends own = *call, *const e = &own;
     const spr_q8 *const x = a->x + (size_t)px * SPR_Q8_GROUP, *at;
     for (uint32_t quad_row = a->row0; quad_row < a->row1; quad_row += 4) {
@@ -79,7 +77,7 @@ SPR_INLINE void sparse_tile(const int h, const int v, const spr_pw_q8_args *a, c
         for (uint32_t row = quad_row; row < quad_row + 4; row += (uint32_t)h) {
             int32x4_t sum[2][SPARSE_VECTORS];
             SPR_UNROLL for (int r = 0; r < h; r++)
-                SPR_UNROLL for (int j = 0; j < v; j++) sum[r][j] = first_sum(e, p->bias[row + (uint32_t)r]);
+                SPR_UNROLL for (int j = 0; j < v; j++) sum[r][j] = first_sum(fast, e, p->bias[row + (uint32_t)r]);
             uint32_t i = p->ptr[row / (uint32_t)h];
             const uint32_t end = p->ptr[row / (uint32_t)h + 1];
             const int8_t *w = p->w + (size_t)i * (size_t)h * 4;
@@ -111,9 +109,9 @@ SPR_INLINE void sparse_tile(const int h, const int v, const spr_pw_q8_args *a, c
                     DOT_PAIR(0)
                 }
             }
-            end_rows(h, v, a, e, sum[0], sum[1], p->scale + row, quad_row, row - quad_row, px, line);
+            end_rows(h, v, fast, a, e, sum[0], sum[1], p->scale + row, quad_row, row - quad_row, px, line);
         }
-        end_four(h, v, a, e, quad_row, px, line);
+        end_four(h, v, fast, a, e, quad_row, px, line);
     }
 }
 
@@ -122,23 +120,21 @@ typedef void sparse_fn(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const
     static void sparse_##h##x##v(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *e, uint32_t px) {     \
         sparse_tile(h, v, a, p, e, px);                                                                                \
     }
-#define SPARSE_TILES(h)                                                                                                \
-    SPARSE_TILE(h, 1) SPARSE_TILE(h, 2) SPARSE_TILE(h, 3) SPARSE_TILE(h, 4) SPARSE_TILE(h, 5) SPARSE_TILE(h, 6)        \
-    SPARSE_TILE(h, 7) SPARSE_TILE(h, 8)                                                                                \
-    static sparse_fn *const tiles_##h[] = {sparse_##h##x1, sparse_##h##x2, sparse_##h##x3, sparse_##h##x4,             \
-                                           sparse_##h##x5, sparse_##h##x6, sparse_##h##x7, sparse_##h##x8};
-SPARSE_TILES(1)
-SPARSE_TILES(2)
+SPARSE_TILE(1, 1) SPARSE_TILE(1, 4) SPARSE_TILE(1, 5) SPARSE_TILE(1, 8)
+SPARSE_TILE(2, 1) SPARSE_TILE(2, 4) SPARSE_TILE(2, 5) SPARSE_TILE(2, 8)
 
-/* Tiles of 32 pixels; only the last is narrower, as whole 16 pixels are stored. */
+/* Of 7 x 7, 14 x 14 and other images 5 or 1 are left. */
+enum { WIDTHS = 4 };
+static const uint32_t widths[WIDTHS] = {1, 4, 5, SPARSE_VECTORS};
+static sparse_fn *const tiles_1[WIDTHS] = {sparse_1x1, sparse_1x4, sparse_1x5, sparse_1x8};
+static sparse_fn *const tiles_2[WIDTHS] = {sparse_2x1, sparse_2x4, sparse_2x5, sparse_2x8};
+
 SPR_INLINE void sparse_run(const spr_pw_q8_args *a, sparse_fn *const *tiles) {
     const spr_pw_q8_packed p = spr_pw_q8_packed_of(a->packed);
-    const finish f = finish_of(a);
-    const ends e = ends_of(a, &f, p.narrow);
-    for (uint32_t px = a->px0; px < a->px1; px += SPARSE_VECTORS * LANES) {
-        uint32_t v = (a->px1 - px + LANES - 1) / LANES;
-        if (v > SPARSE_VECTORS) v = SPARSE_VECTORS;
-        tiles[v - 1](a, &p, &e, px);
+    const ends e = ends_of(a, p.narrow);
+    for (uint32_t px = a->px0, i; px < a->px1; px += widths[i] * LANES) {
+        for (i = 0; i < WIDTHS - 1 && a->px1 - px > widths[i] * LANES;) i++;
+        tiles[i](a, &p, &e, px);
     }
 }
 

@@ -6,25 +6,24 @@
 #ifndef SPR_KERNELS_POINTWISE_Q8_FINISH_DOTPROD_H
 #define SPR_KERNELS_POINTWISE_Q8_FINISH_DOTPROD_H
 
-#define ROUND_BY_ADDING
 #include "kernels/pointwise_q8/finish_neon.h"
 
 SPR_NEON_PUSH
 
 #define NARROW_START 0x4b400000
 
+/* What finishing needs of a call, in registers. */
 typedef struct ends {
-    const finish *any; /* of all sums */
     int narrow;        /* values, without residual or activation */
     int32_t start;     /* of a sum, besides its bias: NARROW_START or 0 */
     int16x8_t y_zero;
     int8x16_t lo, hi;
 } ends;
 
-SPR_INLINE ends ends_of(const spr_pw_q8_args *a, const finish *any, uint32_t narrow) {
+SPR_INLINE ends ends_of(const spr_pw_q8_args *a, uint32_t narrow) {
     const spr_q8_finish *f = a->finish;
-    ends e = {.any = any};
-    e.narrow = (narrow & SPR_Q8_NARROW_VALUES) && any->plain;
+    ends e;
+    e.narrow = (narrow & SPR_Q8_NARROW_VALUES) && is_plain(a);
     e.start = e.narrow && (narrow & SPR_Q8_NARROW_SUMS) ? NARROW_START : 0;
     e.y_zero = vdupq_n_s16((int16_t)f->y_zero);
     e.lo = vdupq_n_s8((int8_t)f->lo);
@@ -32,10 +31,10 @@ SPR_INLINE ends ends_of(const spr_pw_q8_args *a, const finish *any, uint32_t nar
     return e;
 }
 
-/* In assembly, as compilers broadcast once and copy, which takes the pipes that sums need. */
-SPR_INLINE int32x4_t first_sum(const ends *e, int32_t bias) {
+/* fast: see end_rows. In assembly, as compilers broadcast once and copy, which takes the pipes that sums need. */
+SPR_INLINE int32x4_t first_sum(const int fast, const ends *e, int32_t bias) {
     int32x4_t sum;
-    __asm__ volatile("dup %0.4s, %w1" : "=w"(sum) : "r"(bias + e->start));
+    __asm__ volatile("dup %0.4s, %w1" : "=w"(sum) : "r"(bias + (fast ? e->start : 0)));
     return sum;
 }
 
@@ -74,38 +73,6 @@ SPR_INLINE void finish_two(const int v, const ends *e, const int32x4_t *sum0, co
     }
 }
 
-/* v vectors of any sums of a row to its line. */
-static SPR_NOINLINE void finish_any(int v, const spr_pw_q8_args *a, const finish *f, const int32x4_t *sum, float scale,
-                                    uint32_t row, uint32_t px, int8_t *line) {
-    for (int j = 0; j < v; j += 4)
-        vst1q_s8(line + j * LANES,
-                 finish_four(v - j < 4 ? v - j : 4, a, f, sum + j, scale, row, px + (uint32_t)j * LANES));
-}
-
-static SPR_NOINLINE void store_any(int v, const spr_pw_q8_args *a, uint32_t row, uint32_t px,
-                                   int8_t (*line)[LINE_PIXELS]) {
-    for (int j = 0; j < v; j += 4) {
-        int8_t(*const from)[LINE_PIXELS] = (int8_t(*)[LINE_PIXELS])(line[0] + j * LANES);
-        if (v - j > 2)
-            store_quad(4, a, row, px + (uint32_t)j * LANES, from);
-        else
-            store_quad(2, a, row, px + (uint32_t)j * LANES, from);
-    }
-}
-
-/* The same of h rows, whose sums are in registers. */
-SPR_INLINE void end_any(const int h, const int v, const spr_pw_q8_args *a, const ends *e, const int32x4_t *sum0,
-                        const int32x4_t *sum1, const float *scale, uint32_t row, uint32_t px,
-                        int8_t (*line)[LINE_PIXELS]) {
-    int32x4_t memory[2][16]; /* so that they stay there */
-    SPR_UNROLL for (int j = 0; j < v; j++) {
-        memory[0][j] = sum0[j];
-        if (h == 2) memory[1][j] = sum1[j];
-    }
-    for (uint32_t r = 0; r < (uint32_t)h; r++)
-        finish_any(v, a, e->any, memory[r], scale[r], row + r, px, line[r]);
-}
-
 /* Pixels of two bytes of the first and of the last two rows of a group, which `row` begins, to memory. */
 SPR_INLINE void store_two(const int v, const spr_pw_q8_args *a, uint32_t row, uint32_t px, const int16x8_t *first,
                           const int16x8_t *last) {
@@ -114,12 +81,13 @@ SPR_INLINE void store_two(const int v, const spr_pw_q8_args *a, uint32_t row, ui
         vst2q_s16((int16_t *)(void *)(y + j * 16), ((int16x8x2_t){{first[j / 2], last[j / 2]}}));
 }
 
-/* v vectors of sums of h rows from row first + at on; `first` begins a group, whose outputs wait in `line`. */
-SPR_INLINE void end_rows(const int h, const int v, const spr_pw_q8_args *a, const ends *e, const int32x4_t *sum0,
-                         const int32x4_t *sum1, const float *scale, uint32_t first, uint32_t at, uint32_t px,
-                         int8_t (*line)[LINE_PIXELS]) {
-    if (!e->narrow) {
-        end_any(h, v, a, e, sum0, sum1, scale, first + at, px, line + at);
+/* v vectors of sums of h rows from row first + at on; `first` begins a group, whose outputs wait in `line`. fast: the
+   sums may be narrow; then those of two rows wait as pixels of two bytes. */
+SPR_INLINE void end_rows(const int h, const int v, const int fast, const spr_pw_q8_args *a, const ends *e,
+                         const int32x4_t *sum0, const int32x4_t *sum1, const float *scale, uint32_t first, uint32_t at,
+                         uint32_t px, int8_t (*line)[LINE_PIXELS]) {
+    if (!fast || !e->narrow) {
+        end_any(h, v, a, sum0, sum1, scale, first + at, px, line + at);
     } else if (h == 2) {
         int16x8_t two[8], before[8];
         finish_two(v, e, sum0, sum1, scale, two);
@@ -142,12 +110,12 @@ SPR_INLINE void end_rows(const int h, const int v, const spr_pw_q8_args *a, cons
 }
 
 /* After the rows of a group: stores what waits. */
-SPR_INLINE void end_four(const int h, const int v, const spr_pw_q8_args *a, const ends *e, uint32_t first, uint32_t px,
-                         int8_t (*line)[LINE_PIXELS]) {
-    if (!e->narrow)
-        store_any(v, a, first, px, line);
-    else if (h == 1)
-        store_quad(v, a, first, px, line);
+SPR_INLINE void end_four(const int h, const int v, const int fast, const spr_pw_q8_args *a, const ends *e,
+                         uint32_t first, uint32_t px, int8_t (*line)[LINE_PIXELS]) {
+    if (h == 1 && fast)
+        store_lines(v, a, first, px, line);
+    else if (!fast || !e->narrow)
+        spr_q8_store_lines_neon(v, a, first, px, line);
 }
 
 /* v vectors of sums of the four rows of a group. */
@@ -156,9 +124,9 @@ SPR_INLINE void end_group(const int v, const spr_pw_q8_args *a, const ends *e, c
                           uint32_t row, uint32_t px) {
     if (!e->narrow) {
         int8_t line[SPR_Q8_GROUP][LINE_PIXELS];
-        end_any(2, v, a, e, sum0, sum1, scale, row, px, line);
-        end_any(2, v, a, e, sum2, sum3, scale + 2, row + 2, px, line + 2);
-        store_any(v, a, row, px, line);
+        end_any(2, v, a, sum0, sum1, scale, row, px, line);
+        end_any(2, v, a, sum2, sum3, scale + 2, row + 2, px, line + 2);
+        spr_q8_store_lines_neon(v, a, row, px, line);
         return;
     }
     int16x8_t two[2][8];

@@ -10,15 +10,15 @@
 
 SPR_TARGET_PUSH("arch=armv8.2-a+dotprod+i8mm")
 
-/* Pixels of a tile, and bytes of a pair of groups in it. */
-enum { TILE = SPR_Q8_EIGHTS_TILE, PAIR = TILE * 2 * SPR_Q8_GROUP };
+/* Pixels of a tile, vectors of 4 of them, and bytes of a pair of groups in it. */
+enum { TILE = SPR_Q8_EIGHTS_TILE, VECTORS = TILE / LANES, PAIR = TILE * 2 * SPR_Q8_GROUP };
 
-/* v vectors of 4 pixels of all groups. */
-SPR_INLINE void zip_tile(const int v, const spr_pw_q8_packed *p, const spr_q8 *x, int8_t *out) {
+/* A tile of all groups. */
+SPR_INLINE void zip_tile(const spr_pw_q8_packed *p, const spr_q8 *x, int8_t *out) {
     for (uint32_t g = 0; g < p->groups; g += 2, out += PAIR) {
         const spr_q8 *const first = x + (size_t)p->offset[g] * SPR_Q8_GROUP,
                      *const second = x + (size_t)p->offset[g + 1] * SPR_Q8_GROUP;
-        SPR_UNROLL for (int j = 0; j < v; j++) {
+        SPR_UNROLL for (int j = 0; j < VECTORS; j++) {
             const int32x4_t a = vreinterpretq_s32_s8(vld1q_s8(first + j * 16)),
                             b = vreinterpretq_s32_s8(vld1q_s8(second + j * 16));
             vst1q_s8(out + j * 32, vreinterpretq_s8_s32(vzip1q_s32(a, b)));
@@ -33,92 +33,81 @@ SPR_INLINE int32x4_t first_sums(const ends *e, const int32_t *bias) {
     return vcombine_s32(two, two);
 }
 
-/* v vectors of pixels of two rows, narrow values, to pixels of two bytes. sum[i]: of pixels 2 i and 2 i + 1, of each
+/* A tile of two rows, narrow values, to pixels of two bytes. sum[i]: of pixels 2 i and 2 i + 1, of each
    both rows. */
-SPR_INLINE int16x8_t finish_pairs(const int v, const ends *e, const int32x4_t *sum, const float *scale) {
+SPR_INLINE int16x8_t finish_pairs(const ends *e, const int32x4_t *sum, const float *scale) {
     const float32x4_t scales = vcombine_f32(vld1_f32(scale), vld1_f32(scale));
     float32x4_t value[TILE / 2];
     int16x8_t four[2];
-    to_floats(2 * v, e, sum, value);
-    SPR_UNROLL for (int j = 0; j < v; j++) {
+    to_floats(2 * VECTORS, e, sum, value);
+    SPR_UNROLL for (int j = 0; j < VECTORS; j++) {
         const float32x4_t low = vaddq_f32(vmulq_f32(value[2 * j], scales), MORE);
         const float32x4_t high = vaddq_f32(vmulq_f32(value[2 * j + 1], scales), MORE);
         four[j] = vuzp1q_s16(vreinterpretq_s16_f32(low), vreinterpretq_s16_f32(high));
     }
-    return vreinterpretq_s16_s8(narrowed(e, four[0], four[v - 1]));
+    return vreinterpretq_s16_s8(narrowed(e, four[0], four[1]));
 }
 
 /* The rows of a group. */
-SPR_INLINE void end_pairs(const int v, const spr_pw_q8_args *a, const ends *e, int32x4_t (*sum)[TILE / 2],
-                          const float *scale, uint32_t row, uint32_t px) {
+SPR_INLINE void end_pairs(const spr_pw_q8_args *a, const ends *e, int32x4_t (*sum)[TILE / 2], const float *scale,
+                          uint32_t row, uint32_t px) {
     if (e->narrow) {
-        const int16x8_t first = finish_pairs(v, e, sum[0], scale), last = finish_pairs(v, e, sum[1], scale + 2);
-        store_two(v, a, row, px, &first, &last);
+        const int16x8_t first = finish_pairs(e, sum[0], scale), last = finish_pairs(e, sum[1], scale + 2);
+        store_two(VECTORS, a, row, px, &first, &last);
         return;
     }
-    int32x4_t of_row[SPR_Q8_GROUP][TILE / LANES];
+    int32x4_t of_row[SPR_Q8_GROUP][VECTORS];
     SPR_UNROLL for (int r = 0; r < SPR_Q8_GROUP; r += 2)
-        SPR_UNROLL for (int j = 0; j < v; j++) {
+        SPR_UNROLL for (int j = 0; j < VECTORS; j++) {
             of_row[r][j] = vuzp1q_s32(sum[r / 2][2 * j], sum[r / 2][2 * j + 1]);
             of_row[r + 1][j] = vuzp2q_s32(sum[r / 2][2 * j], sum[r / 2][2 * j + 1]);
         }
-    end_group(v, a, e, of_row[0], of_row[1], of_row[2], of_row[3], scale, row, px);
+    end_group(VECTORS, a, e, of_row[0], of_row[1], of_row[2], of_row[3], scale, row, px);
 }
 
-/* One or two groups of rows times v vectors of pixels; x: zipped. */
-SPR_INLINE void tile(const int h, const int v, const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *call,
+/* One or two groups of rows times a tile; x: zipped. */
+SPR_INLINE void tile(const int h, const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *call,
                      const int8_t *x, uint32_t row, uint32_t px) {
     const ends own = *call, *const e = &own; /* nothing stored can change it */
     int32x4_t sum[4][TILE / 2];
     SPR_UNROLL for (int r = 0; r < 2 * h; r++) {
         const int32x4_t first = first_sums(e, p->bias + row + 2 * r);
-        SPR_UNROLL for (int j = 0; j < 2 * v; j++) sum[r][j] = first;
+        SPR_UNROLL for (int j = 0; j < 2 * VECTORS; j++) sum[r][j] = first;
     }
     const int8_t *w = p->w + (size_t)row * p->groups * SPR_Q8_GROUP;
     const size_t next = (size_t)p->groups * SPR_Q8_GROUP * SPR_Q8_GROUP; /* group of rows */
     for (uint32_t g = 0; g < p->groups; g += 2, w += 32, x += PAIR) {
         int8x16_t rows[4];
         SPR_UNROLL for (int r = 0; r < 2 * h; r++) rows[r] = vld1q_s8(w + (size_t)(r / 2) * next + r % 2 * 16);
-        SPR_UNROLL for (int j = 0; j < 2 * v; j++) {
+        SPR_UNROLL for (int j = 0; j < 2 * VECTORS; j++) {
             const int8x16_t pixels = vld1q_s8(x + j * 16);
             SPR_UNROLL for (int r = 0; r < 2 * h; r++) sum[r][j] = vmmlaq_s32(sum[r][j], pixels, rows[r]);
         }
     }
     SPR_UNROLL for (int i = 0; i < h; i++)
-        end_pairs(v, a, e, sum + 2 * i, p->scale + row + 4 * i, row + 4 * (uint32_t)i, px);
+        end_pairs(a, e, sum + 2 * i, p->scale + row + 4 * i, row + 4 * (uint32_t)i, px);
 }
 
-typedef void tile_fn(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *e, const int8_t *x, uint32_t row,
-                     uint32_t px);
-#define TILE_FN(h, v)                                                                                                 \
-    static void tile_##h##x##v(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *e, const int8_t *x,     \
-                               uint32_t row, uint32_t px) {                                                           \
-        tile(h, v, a, p, e, x, row, px);                                                                              \
+#define TILE_FN(h)                                                                                                    \
+    static void tile_##h(const spr_pw_q8_args *a, const spr_pw_q8_packed *p, const ends *e, const int8_t *x,           \
+                         uint32_t row, uint32_t px) {                                                                  \
+        tile(h, a, p, e, x, row, px);                                                                                 \
     }
-TILE_FN(1, 1) TILE_FN(1, 2) TILE_FN(2, 1) TILE_FN(2, 2)
+TILE_FN(1) TILE_FN(2)
 
 void spr_pw_dense_q8_i8mm(const spr_pw_q8_args *a) {
-    static tile_fn *const tiles[2][2] = {{tile_1x1, tile_1x2}, {tile_2x1, tile_2x2}};
     const spr_pw_q8_packed p = spr_pw_q8_packed_of(a->packed);
-    const finish f = finish_of(a);
-    const ends e = ends_of(a, &f, p.narrow);
+    const ends e = ends_of(a, p.narrow);
     const uint32_t some = spr_pw_q8_eights_pixels(p.groups);
     const size_t bytes = (size_t)p.groups * TILE * SPR_Q8_GROUP; /* of a tile */
     for (uint32_t px0 = a->px0, px1; px0 < a->px1; px0 = px1) {
         px1 = a->px1 - px0 < some ? a->px1 : px0 + some;
         int8_t *x = a->scratch;
-        for (uint32_t px = px0; px < px1; px += TILE, x += bytes) {
-            const spr_q8 *const from = a->x + (size_t)px * SPR_Q8_GROUP;
-            if (px1 - px > LANES)
-                zip_tile(2, &p, from, x);
-            else
-                zip_tile(1, &p, from, x);
-        }
+        for (uint32_t px = px0; px < px1; px += TILE, x += bytes) zip_tile(&p, a->x + (size_t)px * SPR_Q8_GROUP, x);
         for (uint32_t row = a->row0, h; row < a->row1; row += h * SPR_Q8_GROUP) {
             h = a->row1 - row > SPR_Q8_GROUP ? 2 : 1;
             x = a->scratch;
-            for (uint32_t px = px0; px < px1; px += TILE, x += bytes)
-                tiles[h - 1][px1 - px > LANES](a, &p, &e, x, row, px);
+            for (uint32_t px = px0; px < px1; px += TILE, x += bytes) (h == 2 ? tile_2 : tile_1)(a, &p, &e, x, row, px);
         }
     }
 }

@@ -33,6 +33,9 @@ typedef struct spr_pw_q8_planar {
 
 spr_pw_q8_planar spr_pw_q8_planar_of(const void *packed);
 
+/* Lines of all channels over 8 `eights` pixels from px on; NEON. */
+void spr_q8_to_lines_neon(const spr_pw_q8_args *a, const spr_pw_q8_planar *p, uint32_t px, uint32_t eights);
+
 #define SPR_Q8_BOUND 255
 
 #endif
