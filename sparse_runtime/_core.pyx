@@ -280,8 +280,8 @@ cdef class Model:
         return found
 
     def nodes(self):
-        """What the nodes are: list of dicts op, outputs (names), attrs (ints and strings by name), weights (shape of
-        the second input where that is constant, else None), sparse (whether that is stored sparse)."""
+        """What the nodes are: list of dicts op, inputs and outputs (names), attrs (ints and strings by name), weights
+        (shape of the second input where that is constant, else None), sparse (whether that is stored sparse)."""
         cdef const spr_graph *graph = spr_model_graph(self.model)
         cdef const spr_value *weights
         cdef const spr_node *node
@@ -302,9 +302,10 @@ cdef class Model:
                 if weights.is_const:
                     shape = tuple(weights.desc.dim[k] for k in range(weights.desc.rank))
                     sparse = weights.encoding != SPR_ENC_DENSE
+            inputs = [_text(graph.values[node.in_[k]].name) for k in range(node.in_count) if node.in_[k] >= 0]
             outputs = [_text(graph.values[node.out[k]].name) for k in range(node.out_count)]
-            found.append({"op": _text(schema.name), "outputs": outputs, "attrs": attrs, "weights": shape,
-                          "sparse": sparse})
+            found.append({"op": _text(schema.name), "inputs": inputs, "outputs": outputs, "attrs": attrs,
+                          "weights": shape, "sparse": sparse})
         return found
 
     def infer(self, shapes=None):

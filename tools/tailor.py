@@ -60,7 +60,13 @@ def parts(model, nodes, given):
             kept.add("unrolled")
     known = model.infer(given)
     if any(name not in known for node in nodes for name in node["outputs"]):
-        kept.add("late")
+        kept |= {"late", "folding"}
+    runs = {name for name, *_ in model.inputs}  # values that are not constants
+    for node in nodes:
+        if node["op"] == "Shape" or not runs & set(node["inputs"]):
+            kept.add("folding")
+        else:
+            runs |= set(node["outputs"])
     return kept
 
 

@@ -207,8 +207,14 @@ static int ends_in(const char *name, const char *end) {
     return length >= tail && !strcmp(name + length - tail, end);
 }
 
+#define QUANTIZES                                                                                             \
+    (SPR_KEPT(op_QConv, 1, 0) || SPR_KEPT(op_QPool, 1, 0) || SPR_KEPT(op_QUnary, 1, 0) ||                     \
+     SPR_KEPT(op_QBinary, 1, 0) || SPR_KEPT(op_Quantize, 1, 0) || SPR_KEPT(op_Dequantize, 1, 0) ||            \
+     SPR_KEPT(op_Resize, 1, 0))
+
 /* Scales and zeros of a quantized operator. */
 static spr_status check_quantization(const spr_node *node, spr_error *err) {
+    if (!QUANTIZES) return SPR_OK;
     const spr_op_schema schema = spr_op_get_schema(node->op);
     for (int i = 0; i < schema.attr_count; i++) {
         const char *name = schema.attrs[i].name;

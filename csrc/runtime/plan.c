@@ -201,7 +201,7 @@ spr_status spr_plan_node(spr_plan *plan, spr_plan_ctx *ctx, const spr_node *node
     if (status) return status;
     /* constants are contiguous */
     if (node->out_count && plan->views[node->out[0]].desc.dtype == SPR_QUANTIZED) all_known = 0;
-    if (all_known || node->op == SPR_OP_Shape) return fold(plan, ctx, node);
+    if (SPR_FOLDS && (all_known || node->op == SPR_OP_Shape)) return fold(plan, ctx, node);
     plan->steps[plan->step_count++].node = node;
     return SPR_OK;
 }

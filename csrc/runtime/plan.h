@@ -36,7 +36,9 @@ typedef struct spr_plan_options {
     int shapes_only; /* stop after types, shapes and folding: nothing can be run */
 } spr_plan_options;
 
-/* Whether this build has nodes whose outputs' shapes depend on contents (late.c). */
+/* Whether this build has nodes that can be computed while planning (else what there is of them would run each time);
+   and such whose outputs' shapes depend on contents (late.c). */
+#define SPR_FOLDS SPR_KEPT(folding, 1, 0)
 #define SPR_LATE SPR_KEPT(late, 1, 0)
 
 /* `inputs` are the concrete descriptions of graph->inputs. The graph must outlive the plan. */

@@ -20,15 +20,30 @@ static spr_status compare_plan(spr_plan_ctx *ctx, spr_step *step) {
     return SPR_OK;
 }
 
-#define LOOP(type, value, operator)                                                                                    \
-    for (int64_t i = 0; i < n; i++)                                                                                    \
-        y[i] = value(((const type *)a)[i * a_pace]) operator value(((const type *)b)[i * b_pace]);
-#define COMPARE(type, value)                                                                                           \
-    if (fn == EQUAL) LOOP(type, value, ==)                                                                             \
-    else if (fn == LESS) LOOP(type, value, <)                                                                          \
-    else LOOP(type, value, <=)                                                                                         \
-    break;
-#define TRUTH(v) ((v) != 0)
+#define LOOP(type, operator)                                                                  \
+    for (int64_t i = 0; i < n; i++)                                                           \
+        y[i] = ((const type *)a)[i * a_pace] operator ((const type *)b)[i * b_pace];
+#define COMPARE(type)                         \
+    if (fn == EQUAL) LOOP(type, ==)           \
+    else if (fn == LESS) LOOP(type, <)        \
+    else LOOP(type, <=)
+
+static void compare_integers(comparison fn, spr_dtype dtype, const char *u, int64_t u_pace, const char *v,
+                             int64_t v_pace, uint8_t *y, int64_t count) {
+    const int64_t size = (int64_t)spr_dtype_size(dtype), a_pace = 1, b_pace = 1;
+    const uint64_t sign = dtype == SPR_UINT64 ? (uint64_t)1 << 63 : 0; /* turned over, they are in the order of int64 */
+    for (int64_t at = 0, n; at < count; at += n, y += n) {
+        int64_t a[SPR_INTS], b[SPR_INTS];
+        n = count - at < SPR_INTS ? count - at : SPR_INTS;
+        spr_load_ints(u + at * u_pace * size, dtype, u_pace, a, n);
+        spr_load_ints(v + at * v_pace * size, dtype, v_pace, b, n);
+        for (int64_t i = 0; sign && i < n; i++) {
+            a[i] = (int64_t)((uint64_t)a[i] ^ sign);
+            b[i] = (int64_t)((uint64_t)b[i] ^ sign);
+        }
+        COMPARE(int64_t)
+    }
+}
 
 static void compare_inner(const spr_step *step, const spr_loops *loops, const int64_t *at, int64_t n) {
     comparison fn = ((const compare_state *)step->state)->fn;
@@ -36,18 +51,12 @@ static void compare_inner(const spr_step *step, const spr_loops *loops, const in
     int64_t size = (int64_t)spr_dtype_size(dtype), a_pace = spr_loop_pace(loops, 1), b_pace = spr_loop_pace(loops, 2);
     const void *a = (const char *)step->in[0].data + at[1] * size, *b = (const char *)step->in[1].data + at[2] * size;
     uint8_t *y = (uint8_t *)step->out[0].data + at[0];
-    switch (dtype) {
-    case SPR_FLOAT32: COMPARE(float, )
-    case SPR_FLOAT64: COMPARE(double, )
-    case SPR_BOOL: COMPARE(uint8_t, TRUTH)
-    case SPR_UINT8: COMPARE(uint8_t, )
-    case SPR_INT8: COMPARE(int8_t, )
-    case SPR_UINT16: COMPARE(uint16_t, )
-    case SPR_INT16: COMPARE(int16_t, )
-    case SPR_UINT32: COMPARE(uint32_t, )
-    case SPR_INT32: COMPARE(int32_t, )
-    case SPR_UINT64: COMPARE(uint64_t, )
-    default: COMPARE(int64_t, )
+    if (dtype == SPR_FLOAT32) {
+        COMPARE(float)
+    } else if (dtype == SPR_FLOAT64) {
+        COMPARE(double)
+    } else {
+        compare_integers(fn, dtype, a, a_pace, b, b_pace, y, n);
     }
 }
 

@@ -170,28 +170,44 @@ static uint64_t integer_power(uint64_t base, uint64_t e, int is_signed) {
     return result;
 }
 
-#define INTEGER_RUN(type, wide, negative)                                                                              \
-    for (int64_t i = 0; i < n; i++) {                                                                               \
-        type p = ((const type *)a)[i * a_step], q = ((const type *)b)[i * b_step], r = 0;                           \
-        switch (fn) {                                                                                               \
-        case SPR_BIN_ADD: r = (type)((wide)p + (wide)q); break;                                                     \
-        case SPR_BIN_SUB: r = (type)((wide)p - (wide)q); break;                                                     \
-        case SPR_BIN_MUL: r = (type)((wide)p * (wide)q); break;                                                     \
-        /* by zero there is no answer, and the smallest number by -1 overflows */                                   \
-        case SPR_BIN_DIV: r = q == 0 ? 0 : negative && q == (type)-1                                                   \
-            ? (type)((wide)0 - (wide)p) : (type)(p / q); break;                                                        \
-        case SPR_BIN_MIN: r = p < q ? p : q; break;                                                                 \
-        case SPR_BIN_MAX: r = p > q ? p : q; break;                                                                 \
-        case SPR_BIN_FMOD:                                                                                          \
-        case SPR_BIN_MOD:                                                                                           \
-            r = q == 0 || (negative && q == (type)-1) ? 0 : (type)(p % q);                                          \
-            /* of different signs */                                                                                \
-            if (fn == SPR_BIN_MOD && r != 0 && negative && (r ^ q) >> (8 * sizeof(type) - 1) & 1) r = (type)(r + q); \
-            break;                                                                                                  \
-        default: r = (type)integer_power((uint64_t)p, (uint64_t)q, negative); break;                                \
-        }                                                                                                           \
-        ((type *)y)[i] = r;                                                                                         \
+/* Of integers as int64, uint64 in two's complement; the result's lower bits are those of narrower types. */
+static int64_t integer_of_two(spr_binary fn, int64_t p, int64_t q, int is_signed, int is_uint64) {
+    const uint64_t a = (uint64_t)p, b = (uint64_t)q;
+    int64_t r;
+    switch (fn) {
+    case SPR_BIN_ADD: return (int64_t)(a + b);
+    case SPR_BIN_SUB: return (int64_t)(a - b);
+    case SPR_BIN_MUL: return (int64_t)(a * b);
+    case SPR_BIN_MIN: return (is_uint64 ? a < b : p < q) ? p : q;
+    case SPR_BIN_MAX: return (is_uint64 ? a > b : p > q) ? p : q;
+    case SPR_BIN_DIV:
+        /* by zero there is no answer, and the smallest number by -1 overflows */
+        if (q == 0) return 0;
+        if (is_uint64) return (int64_t)(a / b);
+        return q == -1 ? (int64_t)(0 - a) : p / q;
+    case SPR_BIN_FMOD:
+    case SPR_BIN_MOD:
+        if (q == 0) return 0;
+        if (is_uint64) return (int64_t)(a % b);
+        r = q == -1 ? 0 : p % q;
+        return fn == SPR_BIN_MOD && r != 0 && (r < 0) != (q < 0) ? r + q : r;
+    default: return (int64_t)integer_power(a, b, is_signed);
     }
+}
+
+static void binary_integers(spr_binary fn, spr_dtype dtype, const char *a, int64_t a_step, const char *b,
+                            int64_t b_step, char *y, int64_t n) {
+    const int64_t size = (int64_t)spr_dtype_size(dtype);
+    const int is_signed = dtype == SPR_INT8 || dtype == SPR_INT16 || dtype == SPR_INT32 || dtype == SPR_INT64;
+    for (int64_t at = 0, some; at < n; at += some) {
+        int64_t p[SPR_INTS], q[SPR_INTS];
+        some = n - at < SPR_INTS ? n - at : SPR_INTS;
+        spr_load_ints(a + at * a_step * size, dtype, a_step, p, some);
+        spr_load_ints(b + at * b_step * size, dtype, b_step, q, some);
+        for (int64_t i = 0; i < some; i++) p[i] = integer_of_two(fn, p[i], q[i], is_signed, dtype == SPR_UINT64);
+        spr_store_ints(y + at * size, dtype, p, some);
+    }
+}
 
 void spr_binary_any(spr_binary fn, spr_dtype dtype, spr_binary_fn *kernel, const void *a, int64_t a_step, const void *b,
                     int64_t b_step, void *y, int64_t n) {
@@ -204,16 +220,7 @@ void spr_binary_any(spr_binary fn, spr_dtype dtype, spr_binary_fn *kernel, const
         for (int64_t i = 0; i < n; i++) /* rare: a broadcast of a transposed shape */
             kernel(fn, (const float *)a + i * a_step, 0, (const float *)b + i * b_step, 0, (float *)y + i, 1);
         return;
-    case SPR_BOOL: /* min and max only, of 0 and 1 */
-    case SPR_UINT8: INTEGER_RUN(uint8_t, uint32_t, 0) break;
-    case SPR_INT8: INTEGER_RUN(int8_t, uint32_t, 1) break;
-    case SPR_UINT16: INTEGER_RUN(uint16_t, uint32_t, 0) break;
-    case SPR_INT16: INTEGER_RUN(int16_t, uint32_t, 1) break;
-    case SPR_INT32: INTEGER_RUN(int32_t, uint32_t, 1) break;
-    case SPR_UINT32: INTEGER_RUN(uint32_t, uint32_t, 0) break;
-    case SPR_INT64: INTEGER_RUN(int64_t, uint64_t, 1) break;
-    case SPR_UINT64: INTEGER_RUN(uint64_t, uint64_t, 0) break;
-    default: /* float64 */
+    case SPR_FLOAT64:
         for (int64_t i = 0; i < n; i++) {
             double p = ((const double *)a)[i * a_step], q = ((const double *)b)[i * b_step], r = 0;
             switch (fn) {
@@ -232,6 +239,8 @@ void spr_binary_any(spr_binary fn, spr_dtype dtype, spr_binary_fn *kernel, const
             }
             ((double *)y)[i] = r;
         }
+        return;
+    default: binary_integers(fn, dtype, a, a_step, b, b_step, y, n); /* of bool, min and max only */
     }
 }
 

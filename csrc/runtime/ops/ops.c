@@ -192,3 +192,35 @@ void spr_store_int(void *data, spr_dtype dtype, int64_t i, int64_t value) {
     default: ((int64_t *)data)[i] = value;
     }
 }
+
+#define LOAD(type)                                                              \
+    for (int64_t i = 0; i < n; i++) v[i] = (int64_t)((const type *)data)[i * pace]; \
+    break;
+
+void spr_load_ints(const void *data, spr_dtype dtype, int64_t pace, int64_t *v, int64_t n) {
+    switch (dtype) {
+    case SPR_BOOL:
+        for (int64_t i = 0; i < n; i++) v[i] = ((const uint8_t *)data)[i * pace] != 0;
+        break;
+    case SPR_UINT8: LOAD(uint8_t)
+    case SPR_INT8: LOAD(int8_t)
+    case SPR_UINT16: LOAD(uint16_t)
+    case SPR_INT16: LOAD(int16_t)
+    case SPR_UINT32: LOAD(uint32_t)
+    case SPR_INT32: LOAD(int32_t)
+    default: LOAD(int64_t)
+    }
+}
+
+#define STORE(type)                                                  \
+    for (int64_t i = 0; i < n; i++) ((type *)data)[i] = (type)v[i];  \
+    break;
+
+void spr_store_ints(void *data, spr_dtype dtype, const int64_t *v, int64_t n) {
+    switch (spr_dtype_size(dtype)) {
+    case 1: STORE(uint8_t)
+    case 2: STORE(uint16_t)
+    case 4: STORE(uint32_t)
+    default: STORE(int64_t)
+    }
+}

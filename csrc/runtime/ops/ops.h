@@ -90,6 +90,11 @@ void spr_view_copy_reshaped(const spr_view *src, const spr_view *dst);
    tells whether there are any. */
 int64_t spr_load_int(const void *data, spr_dtype dtype, int64_t i);
 void spr_store_int(void *data, spr_dtype dtype, int64_t i, int64_t value);
+/* The same for n elements that lie `pace` apart (0: one for all), and n in a row. What computes with all types of
+   integers does so in pieces of SPR_INTS. */
+#define SPR_INTS 64
+void spr_load_ints(const void *data, spr_dtype dtype, int64_t pace, int64_t *v, int64_t n);
+void spr_store_ints(void *data, spr_dtype dtype, const int64_t *v, int64_t n);
 
 /* Index `value` of an axis of `dim` > 0 elements: negative ones count from the end, those out of range are clamped, as
    indices come at run time and the specification leaves them undefined. */
