@@ -27,7 +27,8 @@ LIMITED_API = "-DPy_LIMITED_API=0x030b0000"
 SMALL = (
     *(str(CORE / p) for p in ("graph", "runtime/plan", "runtime/layout", "runtime/explain", "runtime/tune")),
     *(str(CORE / "runtime/ops" / f"{p}.c") for p in ("bitwise", "choose", "compare", "conv", "found", "fully_connected",
-                                                     "matmul", "pointwise", "q_conv", "q_conv_choose", "slice")),
+                                                     "index", "matmul", "pointwise", "pool", "q_conv", "q_conv_choose",
+                                                     "slice")),
     *(str(CORE / p) for p in ("base", "model/model", "model/read", "model/source", "model/write")),
     "sparse_runtime",
 )

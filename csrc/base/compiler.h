@@ -44,6 +44,7 @@
 
 #define SPR_INLINE static inline __attribute__((always_inline))
 #define SPR_NOINLINE __attribute__((noinline))
+#define SPR_COLD __attribute__((cold)) /* compiled for size: runs once per plan, among functions whose speed counts */
 #define SPR_LIKELY(x) __builtin_expect(!!(x), 1)
 #define SPR_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define SPR_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))

@@ -1,5 +1,6 @@
 #include "graph/infer.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,6 +56,15 @@ spr_tensor_text spr_infer_text(const spr_infer *c, int input) {
     snprintf(text.s, sizeof(text.s), "'%.150s' %s %s", input_name(c, input), spr_dtype_name(desc->dtype),
              spr_dims_text(dims, desc->rank, desc->dim));
     return text;
+}
+
+spr_status spr_infer_fail(const spr_infer *c, spr_status status, const char *format, ...) {
+    char text[sizeof(c->err->message)];
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    return spr_fail_node(c->node, c->err, status, "%s", length < 0 ? "" : text);
 }
 
 spr_status spr_infer_type(const spr_infer *c, int input, unsigned types) {

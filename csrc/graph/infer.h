@@ -39,7 +39,7 @@ spr_tensor_text spr_infer_text(const spr_infer *c, int input);
 #define SPR_TEXT(c, input) (spr_infer_text(c, input).s)
 
 /* `return spr_infer_fail(c, SPR_ERROR_SHAPE, ...)` */
-#define spr_infer_fail(c, status, ...) spr_fail_node((c)->node, (c)->err, status, __VA_ARGS__)
+spr_status spr_infer_fail(const spr_infer *c, spr_status status, const char *format, ...) SPR_PRINTF(3, 4);
 
 /* Fails where an output would have more than SPR_MAX_RANK dimensions, before they are written. */
 spr_status spr_infer_out_rank(const spr_infer *c, int rank);

@@ -108,7 +108,7 @@ typedef struct quant_state {
     int64_t low, high;
 } quant_state;
 
-static spr_status quant_plan(spr_plan_ctx *ctx, spr_step *step, int64_t axis, spr_dtype quantized) {
+static SPR_COLD spr_status quant_plan(spr_plan_ctx *ctx, spr_step *step, int64_t axis, spr_dtype quantized) {
     static const struct { spr_dtype dtype; int64_t low, high; } ranges[] = {
         {SPR_UINT8, 0, 255},         {SPR_INT8, -128, 127},
         {SPR_UINT16, 0, 65535},      {SPR_INT16, -32768, 32767},
@@ -129,11 +129,11 @@ static spr_status quant_plan(spr_plan_ctx *ctx, spr_step *step, int64_t axis, sp
                     spr_dtype_name(quantized));
 }
 
-static spr_status quantize_plan(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status quantize_plan(spr_plan_ctx *ctx, spr_step *step) {
     return quant_plan(ctx, step, SPR_ATTR_OF(step, QuantizeLinear, axis)->i, step->out[0].desc.dtype);
 }
 
-static spr_status dequantize_plan(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status dequantize_plan(spr_plan_ctx *ctx, spr_step *step) {
     return quant_plan(ctx, step, SPR_ATTR_OF(step, DequantizeLinear, axis)->i, step->in[0].desc.dtype);
 }
 

@@ -12,7 +12,7 @@ typedef struct unary_state {
     int per_channel; /* prelu with a slope per channel: axis 1 */
 } unary_state;
 
-static spr_status unary_plan(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status unary_plan(spr_plan_ctx *ctx, spr_step *step) {
     unary_state *state = spr_plan_alloc(ctx, sizeof *state, "a layer");
     if (!state) return SPR_ERROR_MEMORY;
     const spr_desc *x = &step->in[0].desc;
@@ -143,7 +143,7 @@ typedef struct binary_state {
     spr_unary_fn *unary;
 } binary_state;
 
-static spr_status binary_plan(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status binary_plan(spr_plan_ctx *ctx, spr_step *step) {
     binary_state *s = spr_plan_alloc(ctx, sizeof *s, "a layer");
     if (!s) return SPR_ERROR_MEMORY;
     const char *fn = SPR_ATTR_OF(step, Binary, fn)->s;
@@ -265,7 +265,7 @@ typedef struct norm_state {
     float *scale, *shift; /* y = x * scale + shift, per channel */
 } norm_state;
 
-static spr_status norm_plan(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status norm_plan(spr_plan_ctx *ctx, spr_step *step) {
     size_t channels = (size_t)spr_desc_count(&step->in[1].desc);
     norm_state *state = spr_plan_alloc(ctx, sizeof *state, "a layer");
     float *memory = spr_plan_alloc(ctx, 2 * channels * sizeof *memory + 1, "batch normalization");

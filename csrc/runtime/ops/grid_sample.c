@@ -22,7 +22,7 @@ typedef struct taps {
     float weight[MOST_TAPS];
 } taps;
 
-static spr_status grid_plan(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status grid_plan(spr_plan_ctx *ctx, spr_step *step) {
     grid_state *state = spr_plan_alloc(ctx, sizeof *state, "a layer");
     if (!state) return SPR_ERROR_MEMORY;
     const char *mode = SPR_ATTR_OF(step, GridSample, mode)->s,

@@ -55,7 +55,7 @@ typedef struct pads {
     int64_t begin[SPR_MAX_RANK];
 } pads;
 
-static spr_status pad_plan(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status pad_plan(spr_plan_ctx *ctx, spr_step *step) {
     pads *state = spr_plan_alloc(ctx, sizeof *state, "a layer");
     if (!state) return SPR_ERROR_MEMORY;
     int rank = step->in[0].desc.rank;

@@ -9,7 +9,7 @@ typedef struct pool_state {
     spr_window win;
 } pool_state;
 
-static spr_status plan_common(spr_plan_ctx *ctx, spr_step *step, pool_state **out) {
+static SPR_COLD spr_status plan_common(spr_plan_ctx *ctx, spr_step *step, pool_state **out) {
     pool_state *state = spr_plan_alloc(ctx, sizeof *state, "a layer");
     *out = state;
     if (!state) return SPR_ERROR_MEMORY;
@@ -18,7 +18,7 @@ static spr_status plan_common(spr_plan_ctx *ctx, spr_step *step, pool_state **ou
     return spr_plan_planes(ctx, step, 0);
 }
 
-static spr_status plan_windows(spr_plan_ctx *ctx, spr_step *step, const spr_attr *kernel, spr_pool_kind kind) {
+static SPR_COLD spr_status plan_windows(spr_plan_ctx *ctx, spr_step *step, const spr_attr *kernel, spr_pool_kind kind) {
     pool_state *state;
     spr_status status = plan_common(ctx, step, &state);
     if (status || !spr_desc_count(&step->out[0].desc)) return status;
@@ -28,17 +28,17 @@ static spr_status plan_windows(spr_plan_ctx *ctx, spr_step *step, const spr_attr
                               &state->win, ctx->err);
 }
 
-static spr_status plan_max(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status plan_max(spr_plan_ctx *ctx, spr_step *step) {
     return plan_windows(ctx, step, SPR_ATTR_OF(step, MaxPool, kernel_shape), SPR_POOL_MAX);
 }
 
-static spr_status plan_average(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status plan_average(spr_plan_ctx *ctx, spr_step *step) {
     int include = SPR_ATTR_OF(step, AveragePool, count_include_pad)->i != 0;
     return plan_windows(ctx, step, SPR_ATTR_OF(step, AveragePool, kernel_shape),
                         include ? SPR_POOL_AVG_INCLUDE_PAD : SPR_POOL_AVG);
 }
 
-static spr_status plan_global(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status plan_global(spr_plan_ctx *ctx, spr_step *step) {
     if (step->in[0].desc.rank != 4) return SPR_OK;
     pool_state *state;
     spr_status status = plan_common(ctx, step, &state);
@@ -50,7 +50,7 @@ static spr_status plan_global(spr_plan_ctx *ctx, spr_step *step) {
     return SPR_OK;
 }
 
-static spr_status plan_indices(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status plan_indices(spr_plan_ctx *ctx, spr_step *step) {
     spr_status status = plan_windows(ctx, step, SPR_ATTR_OF(step, MaxPoolIndices, kernel_shape), SPR_POOL_MAX);
     step->kernel = NULL;
     return status;

@@ -82,7 +82,7 @@ static spr_status make(spr_plan_ctx *ctx, spr_step *step, const spr_pw_q8_weight
     return SPR_OK;
 }
 
-spr_status spr_q_plan_sums(spr_plan_ctx *ctx, spr_step *step, const spr_q_weights *w, spr_q_conv *s) {
+SPR_COLD spr_status spr_q_plan_sums(spr_plan_ctx *ctx, spr_step *step, const spr_q_weights *w, spr_q_conv *s) {
     const spr_view *x = &step->in[0];
     uint32_t groups = (s->ic + 3) / 4 * s->win.kh * s->win.kw;
     const spr_allocator *allocator = ctx->arena->allocator;

@@ -7,7 +7,7 @@
 
 /* ---- Quantize, Dequantize ---------------------------------------------------------------------------------------- */
 
-static spr_status quantize_plan(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status quantize_plan(spr_plan_ctx *ctx, spr_step *step) {
     if (step->in[0].desc.dtype == SPR_FLOAT32) step->kernel = spr_kernel_best(SPR_K_QUANTIZE_Q8, ctx->features);
     return SPR_OK;
 }
@@ -59,7 +59,7 @@ static void quantize_plane(const spr_step *step, int64_t image, int64_t group) {
 
 static void quantize_run(const spr_run_ctx *ctx, const spr_step *step) { spr_q8_each_plane(ctx, step, quantize_plane); }
 
-static spr_status dequantize_plan(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status dequantize_plan(spr_plan_ctx *ctx, spr_step *step) {
     if (step->out[0].desc.dtype == SPR_FLOAT32) step->kernel = spr_kernel_best(SPR_K_DEQUANTIZE_Q8, ctx->features);
     return SPR_OK;
 }
@@ -90,7 +90,7 @@ static void dequantize_run(const spr_run_ctx *ctx, const spr_step *step) {
 
 /* ---- QPool ------------------------------------------------------------------------------------------------------- */
 
-static spr_status pool_plan(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status pool_plan(spr_plan_ctx *ctx, spr_step *step) {
     const spr_desc *x = &step->in[0].desc;
     const spr_attr *shape = SPR_ATTR_OF(step, QPool, kernel_shape);
     const char *kind = SPR_ATTR_OF(step, QPool, kind)->s;
@@ -165,7 +165,7 @@ static void pool_run(const spr_run_ctx *ctx, const spr_step *step) {
 
 /* ---- QBinary ----------------------------------------------------------------------------------------------------- */
 
-static spr_status binary_plan(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status binary_plan(spr_plan_ctx *ctx, spr_step *step) {
     const spr_quantum a = SPR_QUANTUM(step, QBinary, a), b = SPR_QUANTUM(step, QBinary, b),
                       y = SPR_QUANTUM(step, QBinary, y);
     const char *fn = SPR_ATTR_OF(step, QBinary, fn)->s;
@@ -202,7 +202,7 @@ static void binary_run(const spr_run_ctx *ctx, const spr_step *step) { spr_q8_ea
 /* ---- QUnary ------------------------------------------------------------------------------------------------------ */
 
 /* y of each of the 256 values that x can have. */
-static spr_status unary_plan(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status unary_plan(spr_plan_ctx *ctx, spr_step *step) {
     const spr_quantum x = SPR_QUANTUM(step, QUnary, x), y = SPR_QUANTUM(step, QUnary, y);
     spr_q8 *table = spr_plan_alloc(ctx, 256, "a table");
     const float mul = (float)SPR_ATTR_OF(step, QUnary, mul)->f, add = (float)SPR_ATTR_OF(step, QUnary, add)->f;

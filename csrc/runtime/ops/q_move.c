@@ -47,7 +47,7 @@ static int concat_view(const spr_step *step, int out, int64_t *stride, int64_t *
     return 1;
 }
 
-static spr_status concat_plan(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status concat_plan(spr_plan_ctx *ctx, spr_step *step) {
     int64_t channels = step->out[0].desc.dim[1];
     origin *from = spr_plan_alloc(ctx, spr_round_up((size_t)channels, SPR_Q8_GROUP) * sizeof *from + 1, "a layer");
     if (!from) return SPR_ERROR_MEMORY;

@@ -26,7 +26,7 @@ static spr_act gate_function(const char *name) {
     return act;
 }
 
-static spr_status recurrent_plan(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status recurrent_plan(spr_plan_ctx *ctx, spr_step *step) {
     recurrent_state *s = spr_plan_alloc(ctx, sizeof *s, "a layer");
     if (!s) return SPR_ERROR_MEMORY;
     const spr_view *r = &step->in[1];

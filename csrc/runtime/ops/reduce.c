@@ -49,7 +49,7 @@ typedef struct softmax_state {
     spr_unary_fn *unary;
 } softmax_state;
 
-static spr_status softmax_plan(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status softmax_plan(spr_plan_ctx *ctx, spr_step *step) {
     softmax_state *state = spr_plan_alloc(ctx, sizeof *state, "a layer");
     if (!state) return SPR_ERROR_MEMORY;
     int axis = spr_normalize_axis(SPR_ATTR_OF(step, Softmax, axis)->i, step->in[0].desc.rank);
@@ -119,7 +119,7 @@ typedef struct reduce_state {
     reduction fn;
 } reduce_state;
 
-static spr_status reduce_plan(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status reduce_plan(spr_plan_ctx *ctx, spr_step *step) {
     reduce_state *state = spr_plan_alloc(ctx, sizeof *state, "a layer");
     if (!state) return SPR_ERROR_MEMORY;
     const char *fn = SPR_ATTR_OF(step, Reduce, fn)->s;

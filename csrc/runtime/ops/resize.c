@@ -137,7 +137,7 @@ static double axis_scale(const spr_step *step, int listed, double in, double out
     return scale;
 }
 
-static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
     resize_state *state = spr_plan_alloc(ctx, sizeof *state, "a layer");
     if (!state) return SPR_ERROR_MEMORY;
     step->state = state;

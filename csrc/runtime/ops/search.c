@@ -21,7 +21,7 @@ static uint64_t order_key(const void *data, spr_dtype dtype, int64_t i) {
 
 /* ---- ArgReduce --------------------------------------------------------------------------------------------------- */
 
-static spr_status arg_plan(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status arg_plan(spr_plan_ctx *ctx, spr_step *step) {
     spr_lines *lines = spr_plan_alloc(ctx, sizeof *lines, "a layer");
     if (!lines) return SPR_ERROR_MEMORY;
     int axis = spr_normalize_axis(SPR_ATTR_OF(step, ArgReduce, axis)->i, step->in[0].desc.rank);
@@ -80,7 +80,7 @@ typedef struct top_state {
     int64_t k;
 } top_state;
 
-static spr_status top_plan(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status top_plan(spr_plan_ctx *ctx, spr_step *step) {
     top_state *state = spr_plan_alloc(ctx, sizeof *state, "a layer");
     if (!state) return SPR_ERROR_MEMORY;
     int axis = spr_normalize_axis(SPR_ATTR_OF(step, TopK, axis)->i, step->in[0].desc.rank);
@@ -147,7 +147,7 @@ static void top_run(const spr_run_ctx *ctx, const spr_step *step) {
 
 /* ---- CumSum ------------------------------------------------------------------------------------------------------ */
 
-static spr_status sum_plan(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status sum_plan(spr_plan_ctx *ctx, spr_step *step) {
     spr_lines *lines = spr_plan_alloc(ctx, sizeof *lines, "a layer");
     if (!lines) return SPR_ERROR_MEMORY;
     spr_lines_init(lines, &step->in[0], &step->out[0],

@@ -129,7 +129,7 @@ static void choose_stripes(const spr_plan_ctx *ctx, size_t images, spr_unrolled 
     u->stride = (spr_round_up(u->stripe, SPR_PX) / SPR_PX | 1) * SPR_PX;
 }
 
-static spr_status plan_shifts(spr_plan_ctx *ctx, spr_unrolled *u) {
+static SPR_COLD spr_status plan_shifts(spr_plan_ctx *ctx, spr_unrolled *u) {
     const spr_window *win = &u->shape.win;
     u->shifts = shifts(win);
     if (!u->shifts) return SPR_OK;
@@ -147,8 +147,8 @@ static spr_status plan_shifts(spr_plan_ctx *ctx, spr_unrolled *u) {
     return SPR_OK;
 }
 
-spr_status spr_unrolled_plan(spr_plan_ctx *ctx, spr_step *step, const spr_value *weights, const float *bias,
-                             const spr_conv_shape *shape, const spr_act *act, spr_unrolled **out) {
+SPR_COLD spr_status spr_unrolled_plan(spr_plan_ctx *ctx, spr_step *step, const spr_value *weights, const float *bias,
+                                      const spr_conv_shape *shape, const spr_act *act, spr_unrolled **out) {
     const spr_window *win = &shape->win;
     const size_t images = (size_t)step->in[0].desc.dim[0];
     const double k = (double)shape->ic * win->kh * win->kw;
