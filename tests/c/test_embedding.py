@@ -203,9 +203,29 @@ def test_tailored(classifier, one_file, tmp_path):
     check_answer(run(program, classifier / "model.spr", classifier / "picture.ppm"), classifier)
     assert program.stat().st_size < 0.7 * (one_file / "classify").stat().st_size
 
-    other = make_model([helper.make_node("DepthToSpace", ["x"], ["y"], blocksize=2, name="spread")],
-                       {"x": (1, 12, 4, 4)}, ["y"])
-    sr.convert(other, tmp_path / "other.spr")
-    done = subprocess.run([program, tmp_path / "other.spr", classifier / "picture.ppm"], capture_output=True, text=True,
-                          check=False)
-    assert done.returncode == 1 and "tailored to other models, without the operator DepthToSpace" in done.stderr
+    spread = helper.make_node("DepthToSpace", ["x"], ["y"], blocksize=2)
+    conv, sine = helper.make_node("Conv", ["x", "w"], ["c"]), helper.make_node("Sigmoid", ["c"], ["y"])
+    for nodes, message in (([spread], "tailored to other models, without the operator DepthToSpace"),
+                           ([conv, sine], "'act' has the value 'sigmoid'; accepted are none clip ")):
+        other = make_model(nodes, {"x": (1, 12, 4, 4)}, ["y"], {"w": np.ones((4, 12, 1, 1), np.float32)})
+        sr.convert(other, tmp_path / "other.spr")
+        done = subprocess.run([program, tmp_path / "other.spr", classifier / "picture.ppm"], capture_output=True,
+                              text=True, check=False)
+        assert done.returncode == 1 and message in done.stderr
+
+    (tmp_path / "tune.c").write_text("""#include <stdio.h>
+#include <spr/spr.h>
+int main(int argc, char **argv) {
+    spr_model *model = NULL;
+    spr_session *session = NULL;
+    spr_error error = {0};
+    const spr_session_options options = {.struct_size = sizeof options, .autotune = 1};
+    if (argc < 2 || spr_model_open(argv[1], NULL, &model, &error)) return 2;
+    int refused = spr_session_create(model, &options, &session, &error) == SPR_ERROR_UNSUPPORTED;
+    printf("%s", error.message);
+    return !refused;
+}
+""", encoding="utf-8")
+    run("cc", "-I", one_file, tmp_path / "tune.c", program.with_suffix(".o"), "-lm", "-lpthread", "-o", tmp_path / "tune")
+    message = "this library was tailored to be small, without autotune"
+    assert run(tmp_path / "tune", classifier / "model.spr") == message
