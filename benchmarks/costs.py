@@ -42,16 +42,21 @@ CORES = {
     "a53_q8": ("neon", "neon", None, 384 << 10),
     "a55_q8": ("neon,dotprod", "dotprod", None, 384 << 10),
     "a76_q8": ("neon,dotprod", "dotprod", None, 512 << 10),
+    "v1_q8": ("neon,dotprod", "dotprod", None, 512 << 10),
+    "v1_i8mm": ("neon,dotprod,i8mm", "i8mm", None, 512 << 10),
 }
 # measured together, and whose fit the kernels get
 GROUPS = {"avx512": ["avx512"], "avx2": ["avx2"], "inorder": ["a53"], "dotprod": ["a55"], "ooo": ["a76", "v1"],
           "vnni": ["vnni"], "amx": ["amx"], "avx2_q8": ["avx2_q8"],
-          "neon_q8": ["a53_q8"], "dotprod_q8": ["a76_q8", "a55_q8"]}
-FITTED = GROUPS | {"ooo": ["a76"], "dotprod_q8": ["a76_q8"]}
+          "neon_q8": ["a53_q8"], "dotprod_q8": ["a76_q8", "a55_q8", "v1_q8"], "i8mm": ["v1_i8mm"]}
+FITTED = GROUPS | {"ooo": ["a76"]}
+# A dense kernel to choose or not beside the sparse ones of another group, and that group's core of the same kind.
+BESIDE = {"i8mm": ("dotprod_q8", "v1_q8")}
 FORMATS = ("dense", "csr", "2x1")
 QUANTIZED = {"vnni": ("dense", "1x4", "2x4"), "amx": ("dense",), "avx2_q8": ("dense", "1x4", "2x4"),
-             "a53_q8": ("dense", "csr", "2x1"), "a55_q8": ("dense", "csr", "2x1"),
-             "a76_q8": ("dense", "csr", "2x1")}  # their forms
+             "a53_q8": ("dense", "csr", "2x1"), "v1_i8mm": ("dense",)}  # their forms
+QUANTIZED |= dict.fromkeys(("a55_q8", "a76_q8", "v1_q8"), ("dense", "1x4", "2x4", "csr", "2x1"))
+PAIRED = ("2x1", "2x4")  # forms of two rows together
 X86 = ("avx512", "avx2", "vnni", "amx", "avx2_q8")
 
 
@@ -73,9 +78,10 @@ def grid(core):
         for shape in shapes:
             points.append((f"pw_dense_q8_{ending}", shape, 0.0))
             for zeros in pick.sample([0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95], 3):
-                points += [(f"pw_{form}_q8_{ending}", shape, zeros) for form in QUANTIZED[core][1:]]
-                if len(QUANTIZED[core]) == 3:  # and what weights pruned one by one leave
-                    points.append((f"pw_{QUANTIZED[core][2]}_q8_{ending}", shape, round(zeros * zeros, 4)))
+                for form in QUANTIZED[core][1:]:
+                    points.append((f"pw_{form}_q8_{ending}", shape, zeros))
+                    if form in PAIRED:  # and what weights pruned one by one leave
+                        points.append((f"pw_{form}_q8_{ending}", shape, round(zeros * zeros, 4)))
         return list(dict.fromkeys(points))
     fc_dense, fc_csr = fc
     for shape in shapes:
@@ -114,7 +120,7 @@ def measure(group):
                                       text=True, check=True).stdout
             else:
                 program = ["spr-bench-kernels", *arguments, "--repeat", "1", "--calls", "1"]
-                names = [core.removesuffix("_q8") for core in cores]
+                names = [core.split("_")[0] for core in cores]
                 cycles, text = armcycles.run(names, isa, [f"spr_{kernel}"], program, "10000")
             line = next(line.split() for line in text.splitlines() if line.startswith(kernel + " "))
             row = {"kernel": kernel, "shape": shape, "sparsity": zeros, "macs": float(line[3]) * 1e6}
@@ -189,49 +195,52 @@ def fit(rows, cores, structure):
     return found
 
 
-MARGIN = 0.95  # SPARSE_MARGIN of csrc/runtime/ops/choose.c
+def margin(core):
+    """SPARSE_MARGIN of csrc/runtime/ops/q_conv_choose.c and choose.c."""
+    return 0.9 if core in QUANTIZED else 0.95
 
 
-def choose(estimates):
+def choose(estimates, dense_margin):
     """The plan's rule."""
     best = 0
     for i in range(1, len(estimates)):
-        if estimates[i] < estimates[best] * (MARGIN if best == 0 else 1):
+        if estimates[i] < estimates[best] * (dense_margin if best == 0 else 1):
             best = i
     return best
 
 
 def evaluate(rows, core, costs, structure):
-    """One (regret, picked, best, time by dense, shape, sparsity) per choice between dense, CSR and 2x1, weights pruned
-    one by one and in blocks."""
+    """One (regret, picked, best, time by dense, shape, sparsity) per choice between the forms, for weights pruned one
+    by one and in blocks."""
     known = {(row["kernel"].split("_")[1], tuple(row["shape"]), row["sparsity"]): row for row in rows
              if row["kernel"].startswith("pw")}
     found = []
-    dense, single, pairs = QUANTIZED.get(core, FORMATS)
-    for (fmt, shape, zeros), row in known.items():
-        if fmt != single:
+    dense, *forms = QUANTIZED.get(core, FORMATS)
+    for fmt, shape, zeros in known:
+        if fmt != forms[0]:
             continue
         for blocks in (zeros, round(zeros * zeros, 4)):
-            options = [known.get((dense, shape, 0.0)), row, known.get((pairs, shape, blocks))]
+            options = [known.get((dense, shape, 0.0)),
+                       *(known.get((form, shape, blocks if form in PAIRED else zeros)) for form in forms)]
             if None in options:
                 continue
             true = [option[core] for option in options]
             picked = choose([np.dot(terms(option, structure, CORES[core][3]), costs[option["kernel"]])
-                             for option in options])
+                             for option in options], margin(core))
             best = int(np.argmin(true))
             found.append((true[picked] / true[best] - 1, picked, best, true[picked] / true[0], shape, zeros))
     return found
 
 
-def crossover(core, costs, structure, fmt, shape=(784, 256, 256)):
-    """The sparsity from which a format is estimated to beat dense."""
+def crossover(core, costs, structure, fmt, dense, shape=(784, 256, 256)):
+    """The sparsity from which a format is estimated to beat the dense kernel."""
     ending = ("q8_" if core in QUANTIZED else "f32_") + CORES[core][1]
-    dense = {"kernel": f"pw_dense_{ending}", "shape": shape, "macs": math.prod(shape), "sparsity": 0.0}
+    dense = {"kernel": dense, "shape": shape, "macs": math.prod(shape), "sparsity": 0.0}
     limit = np.dot(terms(dense, structure, CORES[core][3]), costs[dense["kernel"]])
     for percent in range(100):
         row = {"kernel": f"pw_{fmt}_{ending}", "shape": shape, "macs": math.prod(shape) * (1 - percent / 100),
                "sparsity": percent / 100}
-        if np.dot(terms(row, structure, CORES[core][3]), costs[row["kernel"]]) < MARGIN * limit:
+        if np.dot(terms(row, structure, CORES[core][3]), costs[row["kernel"]]) < margin(core) * limit:
             return percent / 100
     return 1.0
 
@@ -241,16 +250,37 @@ def literal(value):
     return text + ("f" if "." in text or "e" in text else ".0f")
 
 
+def scaled(rows, cores):
+    """The rows with the cycles of all cores brought to the size of those of the first, as costs rank kernels on all."""
+    ratio = {core: math.exp(np.mean([math.log(row[cores[0]] / row[core]) for row in rows])) for core in cores}
+    return [{**row, **{core: row[core] * ratio[core] for core in cores}} for row in rows]
+
+
+def beside(group, rows, structure, held):
+    """(the rows in cycles as the other group's are, that group's sparse rows, their costs, the core to judge on)"""
+    (own,), (other, core) = GROUPS[group], BESIDE[group]
+    measured = list(read(other).values())
+    others = scaled(measured, FITTED[other])
+    unit = others[0][core] / measured[0][core]
+    sparse = [row for row in others if not row["kernel"].startswith("pw_dense")]
+    costs = fit([row for row in sparse if tuple(row["shape"]) not in held], FITTED[other], structure)
+    return [{**row, own: row[own] * unit, core: row[own] * unit} for row in rows], sparse, costs, core
+
+
 def report(group, verbose, write):
     rows = list(read(group).values())
     if not rows:
         return
-    structure = structures()
+    rows, structure = scaled(rows, FITTED[group]), structures()
     shapes = sorted({tuple(row["shape"]) for row in rows})
     random.Random(1).shuffle(shapes)
     held = set(shapes[::3])
+    cores, others, costs = GROUPS[group] if len(QUANTIZED.get(group, FORMATS)) == 3 else (), [], {}
+    if group in BESIDE:
+        rows, others, costs, core = beside(group, rows, structure, held)
+        cores = [core]
     training = [row for row in rows if tuple(row["shape"]) not in held]
-    costs = fit(training, FITTED[group], structure)
+    costs = {**costs, **fit(training, FITTED[group], structure)}
     print(f"{group}: fitted to {', '.join(FITTED[group])}")
     for kernel, values in fit(rows, FITTED[group], structure).items():
         cost = f"COST({', '.join(map(literal, values))}, {', '.join(map(str, structure[kernel]))})"
@@ -260,9 +290,12 @@ def report(group, verbose, write):
             text = KERNELS.read_text(encoding="utf-8")
             text = re.sub(rf'("{kernel}"[^"]*?)COST\([^)]*\)', lambda found, new=cost: found[1] + new, text)
             KERNELS.write_text(text, encoding="utf-8")
-    for core in GROUPS[group] if len(QUANTIZED.get(group, FORMATS)) == 3 else ():
+    dense = next(kernel for kernel in costs if kernel.startswith("pw_dense"))
+    rows += others
+    for core in cores:
         forms = QUANTIZED.get(core, FORMATS)
-        for name, part in (("fitted", training), ("held out", [row for row in rows if tuple(row["shape"]) in held])):
+        for name, part in (("fitted", [row for row in rows if tuple(row["shape"]) not in held]),
+                           ("held out", [row for row in rows if tuple(row["shape"]) in held])):
             choices = evaluate(part, core, costs, structure)
             regret = np.array([choice[0] for choice in choices])
             worse = [choice[3] for choice in choices if choice[3] > 1 and choice[5] >= 0.5]
@@ -274,7 +307,7 @@ def report(group, verbose, write):
                     print(f"        {regret_:.1%} {shape} {zeros}: {forms[picked]} for {forms[best]}, "
                           f"{by_dense:.2f} of dense")
         print(f"    {core}: sparse from a sparsity of "
-              + ", ".join(f"{crossover(core, costs, structure, form):.2f} ({form})" for form in forms[1:]))
+              + ", ".join(f"{crossover(core, costs, structure, form, dense):.2f} ({form})" for form in forms[1:]))
 
 
 def main():
