@@ -233,6 +233,25 @@ def test_global_pools_of_any_rank(op, f, shape):
     np.testing.assert_allclose(run(op, x), f(x, axis=tuple(range(2, x.ndim)), keepdims=True), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("isa", [None, "avx2", "ref"])
+def test_mean_of_many_equal_numbers(isa):
+    """Each step of one long sum of them is rounded the same way: by 0.06 % of the mean for 0.1, as in onnxruntime."""
+    x = np.full((1, 2, 512, 511), 0.1, F32)
+    model = make_model([helper.make_node("GlobalAveragePool", ["x"], ["y"])], {"x": x.shape}, ["y"])
+    try:
+        session = sr.Session(import_model(model).to_bytes(), isa=isa)
+    except sr.UnsupportedError:
+        pytest.skip(f"this CPU has no {isa}")
+    np.testing.assert_allclose(session(x), x[:, :, :1, :1], rtol=1e-5)
+
+
+def test_work_of_roi_align_is_counted():
+    boxes = helper.make_node("RoiAlign", ["x", "b", "i"], ["y"], sampling_ratio=3, output_height=2, output_width=5)
+    model = make_model([boxes], {"x": (1, 3, 9, 9), "b": (7, 4)}, ["y"], {"i": np.zeros(7, np.int64)})
+    (layer,) = sr.Session(import_model(model).to_bytes()).explain()
+    assert layer.macs == 4 * 3**2 * 7 * 3 * 2 * 5
+
+
 @pytest.mark.parametrize("step", [1, 3, -1, -2, 2**63 - 1, -(2**63), 2**62])
 @pytest.mark.parametrize("start, end",
                          [(0, 2**63 - 1), (-1, -(2**63)), (2, -1), (-(2**63), 2**63 - 1), (4, -9), (1, 2)])

@@ -7,7 +7,8 @@
 
 #include "kernels/conv/window.h"
 
-#define POOL_LINE 1024 /* floats; a multiple of SPR_VL */
+#define POOL_LINE 1024  /* floats; a multiple of SPR_VL */
+#define POOL_PIECE 4096 /* floats: a longer sum of equal numbers drifts, as all its steps round the same way */
 #define POOL_WIDE (SPR_NEON ? 2 : 4) /* vectors at once */
 
 SPR_INLINE spr_v pool_op(const int max, spr_v acc, spr_v x) { return max ? spr_vmaxn(acc, x) : spr_vadd(acc, x); }
@@ -65,10 +66,9 @@ static SPR_NOINLINE void pool_one_by_one(const int max, const spr_pool_args *a) 
                 const float *x = a->x + c * a->x_stride + at;
                 float r = pool_neutral(max);
                 for (size_t ky = 0; ky < rows; ky++, x += (size_t)w->dh * w->iw) {
-                    if (w->dw == 1)
-                        r = pool_run(max, r, x, n);
-                    else
-                        for (size_t kx = 0; kx < n; kx++) r = pool_op1(max, r, x[kx * w->dw]);
+                    for (size_t kx = 0; w->dw == 1 && kx < n; kx += POOL_PIECE)
+                        r = pool_run(max, r, x + kx, n - kx < POOL_PIECE ? n - kx : POOL_PIECE);
+                    for (size_t kx = 0; w->dw != 1 && kx < n; kx++) r = pool_op1(max, r, x[kx * w->dw]);
                 }
                 if (!max) r = count ? r / (float)count : 0;
                 a->y[c * a->y_stride + (size_t)oy * w->ow + ox] = r;

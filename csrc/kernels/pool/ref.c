@@ -20,7 +20,8 @@ void spr_pool_f32_ref(const spr_pool_args *a) {
                 int64_t kx0, kx1, px0, px1;
                 spr_inside(left, g->dw, g->kw, 0, g->iw, &kx0, &kx1);
                 spr_inside(left, g->dw, g->kw, -(int64_t)g->pl, (int64_t)g->iw + g->pr, &px0, &px1);
-                float max = -INFINITY, sum = 0;
+                float max = -INFINITY;
+                double sum = 0;
                 for (int64_t ky = ky0; ky < ky1; ky++)
                     for (int64_t kx = kx0; kx < kx1; kx++) {
                         float v = x[(top + ky * g->dh) * g->iw + left + kx * g->dw];
@@ -29,7 +30,7 @@ void spr_pool_f32_ref(const spr_pool_args *a) {
                     }
                 int64_t count = (ky1 - ky0) * (kx1 - kx0);
                 if (a->kind == SPR_POOL_AVG_INCLUDE_PAD) count = (py1 - py0) * (px1 - px0);
-                y[(size_t)oy * g->ow + ox] = a->kind == SPR_POOL_MAX ? max : count ? sum / (float)count : 0;
+                y[(size_t)oy * g->ow + ox] = a->kind == SPR_POOL_MAX ? max : count ? (float)(sum / (double)count) : 0;
             }
         }
         memset(y + hw, 0, (spr_plane_lanes(hw) - hw) * sizeof(float));

@@ -52,11 +52,14 @@ static double kernel_weight(const resampling *r, double distance) {
     return d < 2 ? ((a * d - 5 * a) * d + 8 * a) * d - 4 * a : 0;
 }
 
+enum { MOST_TAPS = 1 << 20 };
+
+/* More than MOST_TAPS if there are too many. */
 static int tap_count(const resampling *r) {
     if (strcmp(r->mode, "nearest") == 0) return 1;
     double radius = strcmp(r->mode, "linear") == 0 ? 1 : 2;
     if (r->antialias && r->scale < 1) radius /= r->scale;
-    return 2 * (int)ceil(radius);
+    return 2 * (int)ceil(radius < MOST_TAPS ? radius : MOST_TAPS);
 }
 
 static void fill_taps(const resampling *r, int64_t i, int taps, int32_t *index, float *weight) {
@@ -98,8 +101,11 @@ static void fill_taps(const resampling *r, int64_t i, int taps, int32_t *index, 
         for (int t = 0; t < taps; t++) weight[t] = (float)(weight[t] / sum);
 }
 
-static spr_status make_taps(spr_plan_ctx *ctx, const resampling *r, axis_taps *taps) {
+static spr_status make_taps(spr_plan_ctx *ctx, const spr_node *node, const resampling *r, axis_taps *taps) {
     taps->taps = tap_count(r);
+    if (taps->taps > MOST_TAPS)
+        return spr_fail(ctx->err, SPR_ERROR_UNSUPPORTED, "node '%s': %lld pixels to %lld with antialias", node->name,
+                        (long long)r->in, (long long)r->out);
     size_t count = (size_t)r->out * (size_t)taps->taps;
     taps->index = spr_plan_alloc(ctx, count * sizeof *taps->index + 1, "a resampling table");
     taps->weight = spr_plan_alloc(ctx, count * sizeof *taps->weight + 1, "a resampling table");
@@ -168,7 +174,7 @@ static SPR_COLD spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
         int same = r.in == r.out && r.scale == 1 && !(crop && (r.roi_start != 0 || r.roi_end != 1));
         if (same) r.mode = "nearest", r.transform = "asymmetric", r.nearest = "floor";
         if (!same && i < 2) state->only_planes = 0;
-        spr_status status = make_taps(ctx, &r, &state->axis[i]);
+        spr_status status = make_taps(ctx, step->node, &r, &state->axis[i]);
         if (status) return status;
     }
     return SPR_OK;

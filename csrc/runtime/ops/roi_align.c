@@ -89,12 +89,19 @@ static void roi_planes(void *arg, int64_t begin, int64_t end) {
     }
 }
 
+/* Without a sampling ratio the boxes decide how many samples there are: two by two, say. */
+static spr_status roi_plan(spr_plan_ctx *ctx, spr_step *step) {
+    (void)ctx;
+    double ratio = (double)SPR_ATTR_OF(step, RoiAlign, sampling_ratio)->i;
+    step->macs = 4 * (double)spr_desc_count(&step->out[0].desc) * (ratio > 0 ? ratio * ratio : 4);
+    return SPR_OK;
+}
+
 static void roi_run(const spr_run_ctx *ctx, const spr_step *step) {
     const spr_desc *y = &step->out[0].desc;
-    int64_t ratio = SPR_ATTR_OF(step, RoiAlign, sampling_ratio)->i, samples = ratio ? ratio * ratio : 4;
-    int64_t count = spr_desc_count(y);
-    if (count) spr_parallel_range(ctx, y->dim[0] * y->dim[1], count * samples, roi_planes, (void *)(uintptr_t)step);
+    int64_t worth = step->macs > 1e15 ? INT64_MAX : (int64_t)step->macs / 4;
+    if (worth) spr_parallel_range(ctx, y->dim[0] * y->dim[1], worth, roi_planes, (void *)(uintptr_t)step);
     spr_view_zero_padding(&step->out[0]);
 }
 
-spr_exec spr_exec_RoiAlign(void) { return (spr_exec){.run = roi_run}; }
+spr_exec spr_exec_RoiAlign(void) { return (spr_exec){.plan = roi_plan, .run = roi_run}; }
