@@ -245,6 +245,44 @@ def test_mean_of_many_equal_numbers(isa):
     np.testing.assert_allclose(session(x), x[:, :, :1, :1], rtol=1e-5)
 
 
+@pytest.mark.parametrize("last", [0, 1])
+@pytest.mark.parametrize("op", ["ArgMax", "ArgMin"])
+@pytest.mark.parametrize("shape, axis", [((2, 5, 9, 70), 1), ((3, 200), 1), ((3, 70), 0), ((2, 3, 5, 7), 2), ((9,), 0)])
+def test_arg_of_floats_as_of_doubles(op, last, shape, axis):
+    """Floats have loops of their own; NaN is above all numbers, ties and both zeros are equal."""
+    x = np.random.default_rng(8).choice(np.array([-1, -0.0, 0, 1, 2, np.nan, np.inf], F32), shape)
+    for array in (x, np.nan_to_num(x)):
+        found = run(op, array, out=np.int64, axis=axis, select_last_index=last)
+        exact = run(op, array.astype(np.float64), out=np.int64, axis=axis, select_last_index=last)
+        np.testing.assert_array_equal(found, exact)
+        if not np.isnan(array).any():
+            flipped = np.flip(array, axis) if last else array
+            best = getattr(np, op.lower())(flipped, axis=axis, keepdims=True)
+            np.testing.assert_array_equal(found, array.shape[axis] - 1 - best if last else best)
+
+
+@pytest.mark.parametrize("zero", [-128, -7, 0, 127])
+def test_quantizing_of_everything(zero):
+    """To the even one of two; what is out of range, and infinite, at the end; NaN is low."""
+    x = np.concatenate([np.arange(-300, 300, 0.25), [1e10, -1e10, 3e38, np.inf, -np.inf, np.nan]]).astype(F32)
+    exact = np.clip(np.rint(np.nan_to_num(x.astype(np.float64), nan=-1e9)) + zero, -128, 127).astype(np.int8)
+    for shift, dtype in ((0, np.int8), (128, np.uint8)):
+        found = run("QuantizeLinear", x, constants=[F32(1), dtype(zero + shift)],
+                    out=dtype)
+        np.testing.assert_array_equal(found.astype(int), exact.astype(int) + shift)
+
+
+@pytest.mark.parametrize("shape, axis", [((7, 300, 2), 2), ((300, 3, 5), 1), ((2, 600), 1), ((2, 511, 2), 1)])
+def test_softmax_of_short_and_long_lines(shape, axis):
+    """Some are done at a time; NaN and infinities stay in their line."""
+    x = np.random.default_rng(9).uniform(-9, 9, shape).astype(F32)
+    lines = np.moveaxis(x, axis, -1).reshape(-1, shape[axis])
+    lines[3 % len(lines), 0], lines[1, 1] = np.nan, -np.inf
+    x = np.moveaxis(lines.reshape(np.moveaxis(x, axis, -1).shape), -1, axis)
+    e = np.exp(x.astype(np.float64) - x.max(axis, keepdims=True))
+    np.testing.assert_allclose(run("Softmax", x, axis=axis), e / e.sum(axis, keepdims=True), rtol=1e-5, atol=1e-30)
+
+
 def test_work_of_roi_align_is_counted():
     boxes = helper.make_node("RoiAlign", ["x", "b", "i"], ["y"], sampling_ratio=3, output_height=2, output_width=5)
     model = make_model([boxes], {"x": (1, 3, 9, 9), "b": (7, 4)}, ["y"], {"i": np.zeros(7, np.int64)})

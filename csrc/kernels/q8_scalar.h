@@ -2,12 +2,23 @@
 #ifndef SPR_KERNELS_Q8_SCALAR_H
 #define SPR_KERNELS_Q8_SCALAR_H
 
+#include <string.h>
+
 #include "kernels/unary/act.h"
+
+/* The nearest integer, the even one of two, of |v| up to 2^22: in a sum with 1.5 * 2^23 the last bit counts ones. Unlike
+   rintf vectors of any CPU have it. */
+SPR_INLINE int32_t spr_round_small(float v) {
+    int32_t bits;
+    v += 12582912.0f;
+    memcpy(&bits, &v, sizeof bits);
+    return bits - 0x4b400000;
+}
 
 /* clamp(round(v), lo - zero, hi - zero) + zero; lo where v is no number, as differences of infinities are. */
 SPR_INLINE spr_q8 spr_q8_round(float v, int32_t zero, int32_t lo, int32_t hi) {
     const float least = (float)(lo - zero), most = (float)(hi - zero);
-    return (spr_q8)((int32_t)rintf(v > least ? v < most ? v : most : least) + zero);
+    return (spr_q8)(spr_round_small(v > least ? v < most ? v : most : least) + zero);
 }
 
 /* The number that is added to scaled a and b; see spr_binary_q8. */

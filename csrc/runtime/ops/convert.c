@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/q8_scalar.h"
 #include "runtime/ops/ops.h"
 
 /* ---- half precision ---------------------------------------------------------------------------------------------- */
@@ -147,9 +148,25 @@ typedef struct quant_row {
     int64_t x_step, y_step, s_step; /* from one element to the next */
 } quant_row;
 
+/* n bytes one behind the other, as a loop that compilers make vectors of. */
+static void quantize_bytes(const float *x, float scale, int32_t zero, const quant_state *state, uint8_t *restrict y,
+                           int64_t n) {
+    const float least = (float)(state->low - zero), most = (float)(state->high - zero);
+    for (int64_t i = 0; i < n; i++) {
+        float v = x[i] / scale;
+        v = v > least ? v : least; /* NaN: low */
+        y[i] = (uint8_t)(spr_round_small(v < most ? v : most) + zero);
+    }
+}
+
 static void quantize_row(const spr_step *step, const quant_row *row) {
     const quant_state *state = step->state;
     const float *x = (const float *)step->in[0].data + row->at, *scale = step->in[1].data;
+    const spr_view *y = &step->out[0];
+    if (spr_dtype_size(y->desc.dtype) == 1 && row->x_step == 1 && row->y_step == 1 && !row->s_step) {
+        quantize_bytes(x, scale[row->s], (int32_t)zero_of(step, row->s), state, (uint8_t *)y->data + row->put, row->n);
+        return;
+    }
     for (int64_t i = 0; i < row->n; i++) {
         int64_t s = row->s + i * row->s_step;
         double q = (double)nearbyintf(x[i * row->x_step] / scale[s]) + (double)zero_of(step, s);

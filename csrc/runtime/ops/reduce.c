@@ -44,8 +44,11 @@ static void kept_offsets(const axes *a, int64_t n, int64_t *in, int64_t *out) {
 
 /* ---- Softmax ----------------------------------------------------------------------------------------------------- */
 
+#define SOFTMAX_BATCH 512 /* elements: short lines go together through the exponential function */
+
 typedef struct softmax_state {
     axes a;
+    int64_t lines; /* at a time */
     spr_unary_fn *unary;
 } softmax_state;
 
@@ -55,8 +58,9 @@ static SPR_COLD spr_status softmax_plan(spr_plan_ctx *ctx, spr_step *step) {
     int axis = spr_normalize_axis(SPR_ATTR_OF(step, Softmax, axis)->i, step->in[0].desc.rank);
     axes_init(&state->a, &step->in[0], &step->out[0], 1u << axis);
     state->unary = spr_kernel_best(SPR_K_UNARY, ctx->features)->run.unary;
-    /* a line of the axis, gathered per thread when it is not contiguous */
-    step->scratch = (size_t)state->a.count * sizeof(float);
+    /* lines of the axis, gathered per thread */
+    state->lines = state->a.count && state->a.count < SOFTMAX_BATCH ? SOFTMAX_BATCH / state->a.count : 1;
+    step->scratch = (size_t)(state->a.count * state->lines) * sizeof(float);
     step->state = state;
     return SPR_OK;
 }
@@ -67,18 +71,18 @@ typedef struct softmax_job {
     int64_t per_task;
 } softmax_job;
 
-static void softmax_line(const softmax_state *state, const float *x, int64_t x_step, float *y, int64_t y_step,
-                         float *line) {
-    int64_t n = state->a.count;
+/* A line without its largest element. */
+static void softmax_gather(const float *x, int64_t x_step, float *line, int64_t n) {
     float top = -INFINITY;
-    double sum = 0;
     for (int64_t i = 0; i < n; i++) {
         line[i] = x[i * x_step];
         if (line[i] > top || isnan(line[i])) top = line[i];
     }
     for (int64_t i = 0; i < n; i++) line[i] -= top;
-    spr_act act = {.fn = SPR_FN_EXP};
-    state->unary(line, line, (size_t)n, &act);
+}
+
+static void softmax_scatter(const float *line, float *y, int64_t y_step, int64_t n) {
+    double sum = 0;
     for (int64_t i = 0; i < n; i++) sum += line[i];
     float scale = (float)(1 / sum);
     for (int64_t i = 0; i < n; i++) y[i * y_step] = line[i] * scale;
@@ -87,14 +91,26 @@ static void softmax_line(const softmax_state *state, const float *x, int64_t x_s
 static void softmax_task(void *arg, int task, int thread) {
     const softmax_job *job = arg;
     const softmax_state *state = job->step->state;
-    int axis = spr_normalize_axis(SPR_ATTR_OF(job->step, Softmax, axis)->i, job->step->in[0].desc.rank);
+    const spr_view *x = &job->step->in[0], *y = &job->step->out[0];
+    const int axis = spr_normalize_axis(SPR_ATTR_OF(job->step, Softmax, axis)->i, x->desc.rank);
+    const int64_t length = state->a.count;
+    const spr_act act = {.fn = SPR_FN_EXP};
+    float *lines = spr_scratch(job->ctx, thread);
     int64_t end = (task + 1) * job->per_task;
-    for (int64_t n = task * job->per_task; n < end && n < state->a.kept_count; n++) {
-        int64_t in, out;
-        kept_offsets(&state->a, n, &in, &out);
-        softmax_line(state, (const float *)job->step->in[0].data + in, state->a.stride[0],
-                     (float *)job->step->out[0].data + out, job->step->out[0].stride[axis],
-                     spr_scratch(job->ctx, thread));
+    if (end > state->a.kept_count) end = state->a.kept_count;
+    for (int64_t n = task * job->per_task; n < end; n += state->lines) {
+        const int64_t count = end - n < state->lines ? end - n : state->lines;
+        for (int64_t i = 0; i < count; i++) {
+            int64_t in, out;
+            kept_offsets(&state->a, n + i, &in, &out);
+            softmax_gather((const float *)x->data + in, state->a.stride[0], lines + i * length, length);
+        }
+        state->unary(lines, lines, (size_t)(count * length), &act);
+        for (int64_t i = 0; i < count; i++) {
+            int64_t in, out;
+            kept_offsets(&state->a, n + i, &in, &out);
+            softmax_scatter(lines + i * length, (float *)y->data + out, y->stride[axis], length);
+        }
     }
 }
 

@@ -151,6 +151,7 @@ static SPR_COLD spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
     const spr_desc *x = &step->in[0].desc, *y = &step->out[0].desc;
     if (!spr_desc_count(y)) return SPR_OK;
     state->only_planes = x->rank == 4;
+    if (y->dtype == SPR_QUANTIZED) step->scratch = spr_resize_quantized_scratch(step);
     for (int i = 0; i < x->rank; i++) {
         int listed = listed_axis(step, i, x->rank), n = SPR_ATTR_OF(step, Resize, axes)->ints.n;
         if (!n) n = x->rank;

@@ -27,7 +27,8 @@ SPR_INLINE float spr_bilinear(const float *wy, const float *wx, float v00, float
 /* A plane of pixels of `size` bytes, each the nearest of the input. */
 void spr_resize_nearest(const resize_state *state, const spr_desc *xd, const spr_desc *yd, const char *x, char *y,
                         size_t size);
-/* All of a quantized image. */
+/* All of a quantized image; bytes of scratch memory that each thread needs. */
+size_t spr_resize_quantized_scratch(const spr_step *step);
 void spr_resize_quantized(const spr_run_ctx *ctx, const spr_step *step);
 
 #endif

@@ -90,7 +90,7 @@ static void roi_planes(void *arg, int64_t begin, int64_t end) {
 }
 
 /* Without a sampling ratio the boxes decide how many samples there are: two by two, say. */
-static spr_status roi_plan(spr_plan_ctx *ctx, spr_step *step) {
+static SPR_COLD spr_status roi_plan(spr_plan_ctx *ctx, spr_step *step) {
     (void)ctx;
     double ratio = (double)SPR_ATTR_OF(step, RoiAlign, sampling_ratio)->i;
     step->macs = 4 * (double)spr_desc_count(&step->out[0].desc) * (ratio > 0 ? ratio * ratio : 4);

@@ -30,12 +30,58 @@ static SPR_COLD spr_status arg_plan(spr_plan_ctx *ctx, spr_step *step) {
     return SPR_OK;
 }
 
+#define SIDE_BY_SIDE 64
+
+/* `n` lines of floats, `step` from one to the next; whole loops, so that compilers make vectors of them. */
+SPR_INLINE void arg_floats(const int min, const int last, const float *x, int64_t step, int n, int64_t length,
+                           int64_t x_step, int32_t *restrict best) {
+    float top[SIDE_BY_SIDE];
+    for (int j = 0; j < n; j++) top[j] = x[j * step], best[j] = 0;
+    for (int64_t i = 1; i < length; i++)
+        for (int j = 0; j < n; j++) {
+            const float v = x[i * x_step + j * step];
+            const int more = min ? v < top[j] : v > top[j];
+            /* NaN is above all */
+            const int nan = min ? (top[j] != top[j]) & (last | (v == v)) : (v != v) & (last | (top[j] == top[j]));
+            const int take = more | nan | (last & (v == top[j]));
+            top[j] = take ? v : top[j];
+            best[j] = take ? (int32_t)i : best[j];
+        }
+}
+
+/* Lines [begin, end) of floats, as many side by side as lie in a row. */
+static void arg_float_lines(const spr_step *step, int min, int last, int64_t begin, int64_t end) {
+    const spr_lines *lines = step->state;
+    const int inner = lines->rank - 1;
+    const int64_t width = inner < 0 ? 1 : lines->dim[inner];
+    int32_t best[SIDE_BY_SIDE];
+    for (int64_t n = begin; n < end;) {
+        int64_t at, put, count = width - n % width;
+        count = count < end - n ? count : end - n;
+        count = count < SIDE_BY_SIDE ? count : SIDE_BY_SIDE;
+        spr_lines_at(lines, n, &at, &put);
+        const float *x = (const float *)step->in[0].data + at;
+        const int64_t next = inner < 0 ? 0 : lines->x[inner];
+        if (next == 1 && !min && !last)
+            arg_floats(0, 0, x, 1, (int)count, lines->length, lines->x_step, best);
+        else
+            arg_floats(min, last, x, next, (int)count, lines->length, lines->x_step, best);
+        for (int64_t j = 0; j < count; j++)
+            ((int64_t *)step->out[0].data)[put + (inner < 0 ? 0 : j * lines->y[inner])] = best[j];
+        n += count;
+    }
+}
+
 static void arg_lines(void *arg, int64_t begin, int64_t end) {
     const spr_step *step = arg;
     const spr_lines *lines = step->state;
     spr_dtype dtype = step->in[0].desc.dtype;
     int last = (int)SPR_ATTR_OF(step, ArgReduce, select_last_index)->i;
     uint64_t flip = strcmp(SPR_ATTR_OF(step, ArgReduce, fn)->s, "min") ? 0 : UINT64_MAX;
+    if (dtype == SPR_FLOAT32) {
+        arg_float_lines(step, flip != 0, last, begin, end);
+        return;
+    }
     for (int64_t n = begin; n < end; n++) {
         int64_t x, y, best = 0;
         spr_lines_at(lines, n, &x, &y);
