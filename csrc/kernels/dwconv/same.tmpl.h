@@ -1,6 +1,6 @@
 /* Depthwise 3x3 and 5x5 at stride 1 with as many output columns as input columns, straight from the image.
  *
- * A block goes through its input rows tap by tap; a step loads the vectors of the next tap while it multiplies those of
+ * A strip goes through its input rows tap by tap; a step loads the vectors of the next tap while it multiplies those of
  * the last for all output rows that the input row belongs to.
  *
  * Included by one file per kind of core, which defines before
@@ -10,139 +10,197 @@
 
 #define SAME_OVER 2
 
-/* Halves of vectors, as IMG_LOAD loads whole ones, and how they are joined. */
-typedef uint64_t same_d __attribute__((may_alias, aligned(4)));
-#define SAME_LOW(x, p, at) __asm__ volatile("ldr %d0, %1" : "=w"(x) : "m"(*(const same_d *)((p) + (at))))
-#define SAME_HIGH(h, p, at) __asm__ volatile("ldr %0, %1" : "=r"(h) : "m"(*(const same_d *)((p) + (at) + 2)))
-#define SAME_JOIN(x, h) __asm__ volatile("ins %0.d[1], %1" : "+w"(x) : "r"(h))
+typedef uint64_t same_d __attribute__((may_alias, aligned(4))); /* half a vector */
 
-/* A row's loads are counted from its leftmost. Where the load of vector v of a block is for the tap `d` columns right
-   of the middle, and what is made of it. */
-SPR_INLINE int same_left(const int k, const int edge) { return edge & IMG_LEFT ? 0 : k / 2; }
-SPR_INLINE int same_at(const int k, const int d, const int v, const int edge) {
-    /* Of narrow images both vectors have a pointer of their own. */
-    return (edge == IMG_NARROW ? 0 : v * SPR_VL) + same_left(k, edge) + (d < 0 && v == 0 && (edge & IMG_LEFT) ? 0 : d);
-}
-SPR_INLINE spr_v same_cut(spr_v x, const int d, const int v, const int nv, const int edge, const spr_v *mask) {
-    if (d < 0 && v == 0 && (edge & IMG_LEFT)) return spr_vshift_in(x, -d);
-    return d > 0 && v == nv - 1 && (edge & IMG_RIGHT) ? spr_vand(x, mask[d - 1]) : x;
-}
+/* What does not change within a strip of K x K taps. At borders lanes of taps left of the middle are shifted into the
+   first vector, and those right of it masked out of the second. */
+typedef struct same_strip {
+    int k, border;
+    size_t ox0, ox1, down;
+    spr_v zero, mask[2];
+    const spr_v *bias;
+    const spr_w *w;
+} same_strip;
 
-/* Output rows [first, end) to which input row s / k belongs, and the multiplications of step s. */
-SPR_INLINE int same_first(const img_block b, const int s) { return s / b.k < b.k ? 0 : s / b.k - b.k + 1; }
-SPR_INLINE int same_end(const img_block b, const int s) { return s / b.k < b.rows ? s / b.k + 1 : b.rows; }
-SPR_INLINE int same_count(const img_block b, const int s) { return (same_end(b, s) - same_first(b, s)) * b.nv; }
+/* The sums of output row r are sums[r % k]. In this input row the oldest output row, to which it is the last that
+   belongs, has sums[phase]; taps of rows [lo, hi) of the window are multiplied. */
+typedef struct same_row {
+    int phase, lo, hi, store; /* store: the output row before the oldest, whose sums the newest one takes over */
+} same_row;
 
 /* The inputs of a step on their way into registers. */
 typedef struct same_inputs {
     spr_v x[2];
-    uint64_t high[2];
+    uint64_t low, high[2];
 } same_inputs;
 
-SPR_INLINE void same_join(same_inputs *in, const int v, const img_block b, const int s, const spr_v *mask) {
-    SAME_JOIN(in->x[v], in->high[v]);
-    in->x[v] = same_cut(in->x[v], s % b.k - b.k / 2, v, b.nv, b.edge, mask);
+/* Vector v of tap kx of the row at p[v]. */
+SPR_INLINE void same_load(const same_strip *s, same_inputs *in, const float *const *p, const int kx, const int v) {
+    const int d = kx - s->k / 2, left = s->border && v == 0 && d < 0;
+    IMG_LOAD(in->x[v], p[v], left ? 0 : d);
+    if (left) in->x[v] = d == -1 ? vextq_f32(s->zero, in->x[v], 3) : vextq_f32(s->zero, in->x[v], 2);
+    if (s->border && v == 1 && d > 0) in->x[v] = spr_vand(in->x[v], s->mask[d - 1]);
 }
 
-/* Step s multiplies its inputs `in`, tap s % k of input row s / k, and loads `next` from p.
+/* The same in parts, of which each waits for the last: loads of the lower and the upper half, what happens to them at
+   borders, joining. There the lower half of the first vector may come through a general register too. */
+SPR_INLINE void same_low(const same_strip *s, same_inputs *in, const float *const *p, const int kx, const int v) {
+    const int d = kx - s->k / 2, left = s->border && v == 0 && d < 0;
+    if (left && d == -1)
+        __asm__ volatile("ldr %w0, %1" : "=r"(in->low) : "m"(*p[v]));
+    else if (!left)
+        __asm__ volatile("ldr %d0, %1" : "=w"(in->x[v]) : "m"(*(const same_d *)(p[v] + d)));
+}
+SPR_INLINE void same_high(const same_strip *s, same_inputs *in, const float *const *p, const int kx, const int v) {
+    const int d = kx - s->k / 2, right = s->border && v == 1 && d > 0;
+    if (right && d == 1)
+        __asm__ volatile("ldr %w0, %1" : "=r"(in->high[v]) : "m"(*(p[v] + 3)));
+    else if (!right)
+        __asm__ volatile("ldr %0, %1" : "=r"(in->high[v]) : "m"(*(const same_d *)(p[v] + d + 2)));
+}
+SPR_INLINE void same_shift(const same_strip *s, same_inputs *in, const int kx) {
+    const int d = kx - s->k / 2;
+    if (!s->border || d >= 0) return;
+    if (d == -1) __asm__ volatile("lsl %0, %0, #32" : "+r"(in->low));
+    __asm__ volatile("fmov %d0, %x1" : "=w"(in->x[0]) : "rZ"(d == -1 ? in->low : 0));
+}
+SPR_INLINE void same_join(const same_strip *s, same_inputs *in, const int kx, const int v) {
+    if (s->border && v == 1 && kx - s->k / 2 == 2) return; /* loads of halves zero the others */
+    __asm__ volatile("ins %0.d[1], %1" : "+w"(in->x[v]) : "r"(in->high[v]));
+}
+
+/* Step kx of a row multiplies the inputs `in`, and loads `next` from p[]: the next tap's, or the first of the next row.
  *
  * In order: A53 takes two cycles for a load of 16 bytes, in which nothing else issues. Half of it goes through a
  * general register: that load issues together with a multiplication, and joining the halves together with the first
  * half of the vector after it. A load to a vector register cannot issue four cycles after a multiplication, so first
  * halves stand four cycles apart, with three multiplications between. The last vector is joined when those after its
- * first half are through, if the step has more, else at the beginning of its own step. */
-SPR_INLINE void same_step(const img_block b, const int s, spr_v *acc, same_inputs *in, same_inputs *next,
-                          const float *const p[2], const spr_w *w, const img_task *t) {
-    const spr_v *mask = t->mask;
-    const int r0 = same_first(b, s), n = same_end(b, s) - r0, count = n * b.nv;
-    const int last = s == (b.rows + b.k - 1) * b.k - 1;
-    const int d1 = (s + 1) % b.k - b.k / 2, joined = s == 0 || same_count(b, s - 1) > 3 * b.nv;
+ * first half are through, if the step has more and is not the last of its row, else at the beginning of its own step. */
+SPR_INLINE void same_step(const same_strip *s, const same_row row, const int kx, spr_v (*sums)[2], img_out *out,
+                          same_inputs *in, same_inputs *next, const float *const *p) {
+    const int k = s->k, n = row.hi - row.lo, count = 2 * n, kx1 = (kx + 1) % k;
+    /* Where a row of sums starts, that comes last: its registers held the row that is stored before. */
+    const int started = kx == 0 && row.lo == 0, old = n - started;
     SPR_UNROLL
     for (int f = 0; f < count; f++) {
-        SPR_UNROLL
-        for (int v = 0; v < b.nv; v++) {
-            if (f != (3 * v < count ? 3 * v : count - 1)) continue;
-            if (!last && !SAME_INORDER) {
-                IMG_LOAD(next->x[v], p[v], same_at(b.k, d1, v, b.edge));
-                next->x[v] = same_cut(next->x[v], d1, v, b.nv, b.edge, mask);
-            }
-            if (!last && SAME_INORDER) SAME_LOW(next->x[v], p[v], same_at(b.k, d1, v, b.edge));
-            if (!last && SAME_INORDER && v > 0) same_join(next, v - 1, b, s + 1, mask);
-            if (SAME_INORDER && v == 0 && !joined) same_join(in, b.nv - 1, b, s, mask);
+        const int second = f == (3 < count ? 3 : count - 1);
+        if (SAME_INORDER) {
+            if (f == 0) same_low(s, next, p, kx1, 0);
+            if (f == 0 && (kx == 0 || count <= 6)) same_join(s, in, kx, 1);
+            if (f == (2 < count ? 2 : count - 1)) same_shift(s, next, kx1);
+            if (second) same_low(s, next, p, kx1, 1);
+            if (second) same_join(s, next, kx1, 0);
+        } else {
+            if (f == 0) same_load(s, next, p, kx1, 0);
+            if (second) same_load(s, next, p, kx1, 1);
         }
-        const int r = r0 + f % n, v = f / n;
-        const int tap = (s / b.k - r) * b.k + s % b.k;
-        spr_v *sum = acc + r * b.nv + v;
+        if (started && row.store && f == 2 * old) img_store(out, sums[(row.phase + k - 1) % k], SAME_INORDER);
+        const int v = f < 2 * old ? f / old : f - 2 * old;
+        const int ky = f < 2 * old ? row.hi - 1 - f % old : 0, tap = ky * k + kx;
+        spr_v *sum = &sums[(row.phase + k - 1 - ky) % k][v];
         /* Sums begin with the bias where a load is cheaper than an addition. */
-        if (tap == 0 && !SAME_INORDER) IMG_LOAD(*sum, (const float *)&t->bias, 0);
-        *sum = tap || !SAME_INORDER ? spr_vfma_w(*sum, in->x[v], w, tap) : spr_vmul_w0(in->x[v], w);
-        SPR_UNROLL
-        for (int u = 0; u < b.nv; u++)
-            if (!last && SAME_INORDER && f == (3 * u < count ? 3 * u : count - 1))
-                SAME_HIGH(next->high[u], p[u], same_at(b.k, d1, u, b.edge));
-        if (!last && SAME_INORDER && f == 3 * b.nv - 1 && count > 3 * b.nv) same_join(next, b.nv - 1, b, s + 1, mask);
+        if (tap == 0 && !SAME_INORDER) IMG_LOAD(*sum, (const float *)s->bias, 0);
+        *sum = tap || !SAME_INORDER ? spr_vfma_w(*sum, in->x[v], s->w, tap) : spr_vmul_w0(in->x[v], s->w);
+        if (SAME_INORDER && f == 0) same_high(s, next, p, kx1, 0);
+        if (SAME_INORDER && second) same_high(s, next, p, kx1, 1);
+        if (SAME_INORDER && f == 5 && count > 6 && kx < k - 1) same_join(s, next, kx1, 1);
     }
 }
 
-/* A block at column ox, its second vector `gap` columns after the first. */
-SPR_INLINE void same_block(const img_block b, const float *const *rp, size_t ox, const size_t gap, const spr_w *w,
-                           float *y, const img_task *t) {
-    const int steps = (b.rows + b.k - 1) * b.k;
-    const size_t from = ox - same_left(b.k, b.edge);
-    spr_v acc[2 * IMG_ROWS];
-    same_inputs in, next;
-    const float *p1 = rp[0] + from, *p[2] = {p1, b.edge == IMG_NARROW ? p1 + gap : p1};
+/* The input row of *rp, of which the first step is loaded; *rp becomes the next one. */
+SPR_INLINE void same_input(const same_strip *s, const same_row row, spr_v (*sums)[2], img_out *out, same_inputs *in,
+                           const float *const **rp, const float **p) {
+    const float *below[2];
+    ++*rp;
+    below[0] = **rp;
+    below[1] = (*rp)[s->down];
+    __asm__ volatile("" : "+r"(below[0]), "+r"(below[1])); /* fetched in time */
     SPR_UNROLL
-    for (int v = 0; v < b.nv; v++) {
-        IMG_LOAD(in.x[v], p[v], same_at(b.k, -(b.k / 2), v, b.edge));
-        in.x[v] = same_cut(in.x[v], -(b.k / 2), v, b.nv, b.edge, t->mask);
+    for (int kx = 0; kx < s->k; kx++) {
+        same_inputs next = *in;
+        if (kx == s->k - 1) p[0] = below[0] + s->ox0, p[1] = below[1] + s->ox1;
+        same_step(s, row, kx, sums, out, in, &next, p);
+        *in = next;
     }
-    SPR_UNROLL
-    for (int s = 0; s < steps; s++) {
-        /* The next row's pointer is fetched in time. */
-        if (s % b.k == 0 && s + b.k < steps) {
-            p1 = rp[s / b.k + 1];
-            __asm__ volatile("" : "+r"(p1));
-        }
-        if ((s + 1) % b.k == 0 && s + 1 < steps) {
-            p[0] = p1 + from;
-            p[1] = b.edge == IMG_NARROW ? p[0] + gap : p[0];
-        }
-        same_step(b, s, acc, &in, &next, p, w, t);
-        in = next;
-    }
-    SPR_UNROLL
-    for (int i = 0; i < b.rows * b.nv; i++)
-        if (SAME_INORDER) acc[i] = spr_vadd(acc[i], t->bias);
-    img_finish(b, acc, y + ox, gap, t);
 }
 
-/* `rows` output rows from row r of the task. */
-SPR_INLINE void same_rows(const int k, const int rows, const img_task *t, uint32_t r) {
-    const size_t ow = t->win->ow, wide = 2 * SPR_VL;
-    const float *const *rp = t->rp + r;
-    float *y = t->y + r * ow;
+/* Moves sums[(i + by) % k] to sums[i], in instructions that compilers do not spread over the code before. */
+SPR_INLINE void same_turn(spr_v (*sums)[2], const int k, const int by) {
+    spr_v from[5][2];
+    if (by == k) return;
+    SPR_UNROLL
+    for (int i = 0; i < 2 * k; i++) from[i / 2][i % 2] = sums[i / 2][i % 2];
+    SPR_UNROLL
+    for (int i = 0; i < 2 * k; i++)
+        __asm__ volatile("mov %0.16b, %1.16b" : "=w"(sums[i / 2][i % 2]) : "w"(from[(i / 2 + by) % k][i % 2]));
+}
+
+/* A strip of at least k - 1 rows. */
+SPR_INLINE void same_rows(const int k, const int border, const img_task *t, const spr_w *w,
+                          const img_strip at) {
+    const int half = k / 2;
+    const uint32_t top = at.down ? 0 : t->top, bottom = at.down ? 0 : t->bottom;
+    spr_v zero = spr_vzero();
+    __asm__("" : "+w"(zero)); /* or it would be made anew for each use */
+    const same_strip s = {k, border, at.ox, at.ox + at.gap, at.down, zero, {t->mask[0], t->mask[1]}, &t->bias, w};
+    img_out out = img_out_make(t, &at);
+    const float *const *rp = t->rp + top, *p[2] = {rp[0] + s.ox0, rp[s.down] + s.ox1};
+    same_inputs in = {.low = 0};
+    if (SAME_INORDER) {
+        same_low(&s, &in, p, 0, 0);
+        same_low(&s, &in, p, 0, 1);
+        same_high(&s, &in, p, 0, 0);
+        same_high(&s, &in, p, 0, 1);
+        same_shift(&s, &in, 0);
+        same_join(&s, &in, 0, 0);
+    } else {
+        same_load(&s, &in, p, 0, 0);
+        same_load(&s, &in, p, 0, 1);
+    }
+    spr_v sums[5][2];
+    SPR_UNROLL
+    for (int i = 0; i < k; i++) sums[i][0] = sums[i][1] = SAME_INORDER ? spr_vzero() : t->bias;
+    SPR_UNROLL
+    for (int i = 0; i < k - 1; i++)
+        if (i >= half || i >= (int)top)
+            same_input(&s, (same_row){(i + 1) % k, 0, i + 1, 0}, sums, &out, &in, &rp, p);
+
+    /* Output rows start with rows of the window from k - 1 on. */
+    uint32_t full = t->n - at.down - (uint32_t)(k - 1);
+#define PHASE(i)                                                                \
+    if ((i) < k) {                                                              \
+        same_input(&s, (same_row){i, 0, k, 1}, sums, &out, &in, &rp, p);        \
+        if (!--full) {                                                          \
+            same_turn(sums, k, (i) + 1);                                        \
+            break;                                                              \
+        }                                                                       \
+    }
+    while (full) {
+        PHASE(0) PHASE(1) PHASE(2) PHASE(3) PHASE(4)
+    }
+#undef PHASE
+
+    SPR_UNROLL
+    for (int i = 1; i < k; i++) {
+        if (i + half < k || i + (int)bottom < k)
+            same_input(&s, (same_row){i - 1, i, k, 0}, sums, &out, &in, &rp, p);
+        img_store(&out, sums[(i + k - 2) % k], SAME_INORDER);
+    }
+    img_store(&out, sums[k - 2], SAME_INORDER);
+}
+
+SPR_INLINE void same_task(const int k, const img_task *t) {
     spr_w w;
     SPR_W_LOAD(w, t->packed, k * k);
-    if (ow <= wide) { /* and more than SPR_VL */
-        same_block((img_block){k, rows, 2, IMG_NARROW}, rp, 0, ow - SPR_VL, &w, y, t);
-        return;
-    }
-    same_block((img_block){k, rows, 2, IMG_LEFT}, rp, 0, SPR_VL, &w, y, t);
-    size_t ox = wide;
-    for (; ox + wide < ow; ox += wide) same_block((img_block){k, rows, 2, IMG_INSIDE}, rp, ox, SPR_VL, &w, y, t);
-    if (ow - ox > SPR_VL)
-        same_block((img_block){k, rows, 2, IMG_RIGHT}, rp, ow - wide, SPR_VL, &w, y, t);
-    else
-        same_block((img_block){k, rows, 1, IMG_RIGHT}, rp, ow - SPR_VL, 0, &w, y, t);
+    for (size_t ox = SPR_VL; ox < t->win->ow - SPR_VL; ox += 2 * SPR_VL)
+        same_rows(k, 0, t, &w, img_inside(t, ox, (uint32_t)k - 1));
+    same_rows(k, 1, t, &w, img_border(t));
 }
 
-#define ROWS(k, rows) \
-    static SPR_NOINLINE void same_rows_##k##_##rows(const img_task *t, uint32_t r) { same_rows(k, rows, t, r); }
-ROWS(3, 1) ROWS(3, 2) ROWS(3, 4) ROWS(3, 7) ROWS(5, 1) ROWS(5, 4) ROWS(5, 7)
-#undef ROWS
+static SPR_NOINLINE void same_task_3(const img_task *t) { same_task(3, t); }
+static SPR_NOINLINE void same_task_5(const img_task *t) { same_task(5, t); }
 
-static size_t same_scratch(const spr_conv_shape *s) { return img_scratch(s, SAME_OVER); }
+static size_t same_scratch(const spr_conv_shape *s) { return spr_dwconv_image_scratch(s, SAME_OVER); }
 
 static int same_match(const spr_conv_shape *s) {
     const spr_window *w = &s->win;
@@ -152,14 +210,13 @@ static int same_match(const spr_conv_shape *s) {
 }
 
 void SAME_NAME(spr_dwconv_same_f32)(const spr_conv_args *a) {
-    /* Two rows: chains of layers (runtime/chain.h) have stripes of that height. */
     static const img_kernel kernels[] = {
-        {{same_rows_3_1, same_rows_3_2, same_rows_3_4, same_rows_3_7}, SAME_OVER},
-        {{SPR_DW_5X5(same_rows_5_1), NULL, SPR_DW_5X5(same_rows_5_4), SPR_DW_5X5(same_rows_5_7)}, SAME_OVER},
+        {same_task_3, SAME_OVER, 2},
+        {SPR_DW_5X5(same_task_5), SAME_OVER, 4},
     };
     /* For the taps one and two columns right of the middle. */
     const spr_v mask[2] = {spr_vmask_below(SPR_VL - 1), spr_vmask_below(SPR_VL - 2)};
-    img_run(a, &kernels[a->shape->win.kh == 5], mask);
+    spr_dwconv_image_run(a, &kernels[a->shape->win.kh == 5], mask);
 }
 
 const spr_conv_traits SAME_NAME(spr_dwconv_same_traits) = {
