@@ -35,6 +35,13 @@ static void img_touch(const float *from, const float *to) {
     for (; from < to; from += SPR_LINE / sizeof *from) __asm__ volatile("" : : "r"(*(const volatile float *)from));
 }
 
+/* Whether all weights are finite, of whole vectors. */
+static int img_finite(const float *w, size_t n) {
+    spr_v sum = spr_vzero();
+    for (size_t i = 0; i < n; i += SPR_VL) sum = spr_vfma(sum, spr_vload(w + i), spr_vzero());
+    return vminvq_u32(vceqq_f32(sum, sum)) != 0;
+}
+
 /* Of rows [from, to), at most half a window. */
 static uint32_t img_zeros(size_t from, size_t to, uint32_t kh) {
     return from >= to ? 0 : to - from < kh / 2 ? (uint32_t)(to - from) : kh / 2;
@@ -73,7 +80,9 @@ void spr_dwconv_image_run(const spr_conv_args *a, const img_kernel *kernel, cons
         }
         const float *touched = from0;
         t.packed = (const float *)a->packed + row * record;
-        t.bias = spr_vset(t.packed[win->kh * win->kw]);
+        /* Never -0, so that rows of zeros change nothing, whether they are multiplied or not. */
+        t.bias = spr_vset(t.packed[win->kh * win->kw] + 0.0f);
+        const int finite = img_finite(t.packed, record);
         for (uint32_t oy = a->oy0, n; oy < a->oy1; oy += n) {
             float *const y = plane + (size_t)oy * win->ow;
             n = a->oy1 - oy < step ? a->oy1 - oy : step;
@@ -81,8 +90,8 @@ void spr_dwconv_image_run(const spr_conv_args *a, const img_kernel *kernel, cons
             t.y = a->z || n < t.n ? piece : y;
             const size_t first = (size_t)(oy - a->oy0) * win->sh, end = first + (t.n - 1) * win->sh + win->kh;
             t.rp = rp + first;
-            t.top = img_zeros(first, i0, win->kh);
-            t.bottom = img_zeros(i1, end, win->kh);
+            t.top = finite ? img_zeros(first, i0, win->kh) : 0;
+            t.bottom = finite ? img_zeros(i1, end, win->kh) : 0;
             const float *to = x + (top + (int64_t)(end < i1 ? end : i1)) * win->iw;
             if (win->iw > 2 * SPR_PX) img_touch(touched, to);
             if (to > touched) touched = to;

@@ -23,7 +23,7 @@ typedef struct img_task {
     const float *const *rp; /* input rows, from the first of the first output row */
     const float *packed;
     uint32_t n;           /* output rows */
-    uint32_t top, bottom; /* so many of the first and of the last input rows are zeros, at most half a window each */
+    uint32_t top, bottom; /* so many of the first and of the last input rows are zeros that may be left out */
     float *y;
     spr_vact act;
     spr_v bias;
@@ -56,6 +56,11 @@ SPR_INLINE img_strip img_inside(const img_task *t, size_t ox, const uint32_t lea
     }
     return (img_strip){left < 2 * SPR_VL && ow >= 4 * SPR_VL ? end - 2 * SPR_VL : ox, SPR_VL, 0};
 }
+/* Strips inside of few rows are done row by row, if rows are that wide, and begin there. */
+#define IMG_SHORT_WIDTH (3 * SPR_VL)
+SPR_INLINE size_t img_short_column(size_t ox, size_t ow) {
+    return ox + 3 * SPR_VL > ow && ow >= 4 * SPR_VL ? ow - 3 * SPR_VL : ox;
+}
 SPR_INLINE img_strip img_border(const img_task *t) { return (img_strip){0, t->win->ow - SPR_VL, 0}; }
 
 size_t spr_dwconv_image_scratch(const spr_conv_shape *s, uint32_t over);
@@ -71,9 +76,12 @@ typedef struct img_out {
     spr_vact act;
 } img_out;
 
-SPR_INLINE img_out img_out_make(const img_task *t, const img_strip *at) {
-    const size_t ow = t->win->ow;
-    return (img_out){t->y + at->ox, 0, ow, at->gap + at->down * ow, t->bias, t->act};
+SPR_INLINE img_out img_out_make(const img_task *t) {
+    return (img_out){t->y, 0, t->win->ow, SPR_VL, t->bias, t->act};
+}
+SPR_INLINE void img_out_at(img_out *out, const img_strip at) {
+    out->y += at.ox;
+    out->gap = at.gap + at.down * out->ow;
 }
 
 /* Applies the activation to the sums of two vectors and stores them. */

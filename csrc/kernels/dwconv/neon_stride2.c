@@ -1,27 +1,29 @@
 /* Depthwise 3x3 at stride 2 with up to one column of padding at the left and the right, straight from the image, NEON.
  *
- * Four outputs take their inputs from nine columns of a row: the last eight are split into those of the second and
- * those of the third tap; the latter are those of the first tap too, but for one. */
+ * Four outputs take their inputs from nine columns of a row: eight are split into those of two taps; those of the third
+ * one are those of one of them too, but for one column. */
 #include "base/compiler.h"
 
 #if SPR_AARCH64
 #include "kernels/dwconv/image_neon.h"
 
 #define S2_OVER 1
+#define S2_SHORT 2 /* rows that s2_singles() does sooner */
 
 /* Inputs of one row for each tap and vector. */
 typedef struct s2_inputs {
     spr_v x[3][2];
 } s2_inputs;
-/* Where they come from, for each vector: columns 1 to 8, and column 0 in all lanes. */
+/* Where they come from, for each vector: columns 0 to 7, and column 8 in the first lane. At the left border, where
+   column 0 may be padding, columns 1 to 8, and column 0 in all lanes. */
 typedef struct s2_loads {
-    spr_v low[2], high[2], first[2];
+    spr_v low[2], high[2], other[2];
 } s2_loads;
 
 typedef struct s2_strip {
-    int border;
-    size_t from0, from1; /* column 1 of both vectors */
-    ptrdiff_t first;     /* from there to column 0; at the left border, if that is padding, to any other column */
+    int border, side; /* side: the vectors lie side by side */
+    size_t from0, from1; /* where columns are counted from */
+    ptrdiff_t first;     /* at borders: from column 1 of the first vector to column 0; if that is padding, to any other */
     size_t down;         /* rows */
     const spr_w *w;
     spr_v is_first, mask; /* at borders: of column 0 of the first vector; of the third tap of the second */
@@ -29,13 +31,16 @@ typedef struct s2_strip {
 
 /* Of the rows at rp and below. */
 SPR_INLINE void s2_load(const s2_strip *s, const float *const *rp, s2_loads *in) {
-    const float *p[2] = {rp[0] + s->from0, rp[s->down] + s->from1};
+    const float *p0 = rp[0] + s->from0, *p[2] = {p0, s->side ? p0 + 2 * SPR_VL : rp[s->down] + s->from1};
     SPR_UNROLL
     for (int v = 0; v < 2; v++) {
-        const float *first = p[v] + (s->border && v == 0 ? s->first : -1);
-        IMG_LOAD(in->low[v], p[v], 0);
-        IMG_LOAD(in->high[v], p[v], SPR_VL);
-        __asm__ volatile("ld1r {%0.4s}, %1" : "=w"(in->first[v]) : "Q"(*first));
+        const int left = s->border && v == 0;
+        IMG_LOAD(in->low[v], p[v], left);
+        IMG_LOAD(in->high[v], p[v], left + SPR_VL);
+        if (left)
+            __asm__ volatile("ld1r {%0.4s}, %1" : "=w"(in->other[v]) : "Q"(*(p[v] + s->first)));
+        else
+            __asm__ volatile("ldr %s0, %1" : "=w"(in->other[v]) : "m"(*(p[v] + 2 * SPR_VL)));
     }
 }
 
@@ -43,11 +48,12 @@ SPR_INLINE void s2_load(const s2_strip *s, const float *const *rp, s2_loads *in)
 #define S2_TWO(op, y, a, b, end) __asm__ volatile(op " %0." end : "=w"(y) : "w"(a), "w"(b))
 #define S2_SPLITS 6
 SPR_INLINE void s2_split(const s2_strip *s, const int i, s2_loads *in, s2_inputs *to) {
-    const int v = i % 2;
-    if (i / 2 == 0) S2_TWO("uzp2", to->x[2][v], in->low[v], in->high[v], "4s, %1.4s, %2.4s");
-    if (i / 2 == 1) S2_TWO("uzp1", to->x[1][v], in->low[v], in->high[v], "4s, %1.4s, %2.4s");
-    if (i == 1 && s->border) in->first[0] = spr_vand(in->first[0], s->is_first);
-    if (i / 2 == 2) S2_TWO("ext", to->x[0][v], in->first[v], to->x[2][v], "16b, %1.16b, %2.16b, #12");
+    const int v = i % 2, left = s->border && v == 0;
+    if (i / 2 == 0) S2_TWO("uzp1", to->x[left][v], in->low[v], in->high[v], "4s, %1.4s, %2.4s");
+    if (i / 2 == 1) S2_TWO("uzp2", to->x[left + 1][v], in->low[v], in->high[v], "4s, %1.4s, %2.4s");
+    if (i / 2 == 1 && left) in->other[0] = spr_vand(in->other[0], s->is_first);
+    if (i / 2 == 2 && left) S2_TWO("ext", to->x[0][v], in->other[v], to->x[2][v], "16b, %1.16b, %2.16b, #12");
+    if (i / 2 == 2 && !left) S2_TWO("ext", to->x[2][v], to->x[0][v], in->other[v], "16b, %1.16b, %2.16b, #4");
     if (i == 5 && s->border) to->x[2][1] = spr_vand(to->x[2][1], s->mask);
 }
 
@@ -73,18 +79,29 @@ SPR_INLINE void s2_input(const s2_strip *s, const int ky, spr_v *sums, spr_v *st
     if (below) *in = next;
 }
 
-SPR_INLINE void s2_rows(const int border, const img_task *t, const spr_w *w, const img_strip at) {
-    const size_t pl = (size_t)t->win->pl, from = 2 * at.ox + 1 - pl;
-    const s2_strip s = {border, from, from + 2 * at.gap, pl ? 0 : -1, 2 * at.down, w,
-                        spr_vmask_below(pl ? 0 : SPR_VL), t->mask[0]};
-    img_out out = img_out_make(t, &at);
-    const float *const *rp = t->rp;
-    spr_v even[2] = {spr_vzero(), spr_vzero()}, odd[2] = {spr_vzero(), spr_vzero()};
+SPR_INLINE s2_strip s2_strip_make(const int border, const img_task *t, const spr_w *w, const img_strip at) {
+    const size_t pl = (size_t)t->win->pl, from = 2 * at.ox - pl;
+    return (s2_strip){border, 0, from, from + 2 * at.gap, pl ? 1 : 0, 2 * at.down, w, spr_vmask_below(pl ? 0 : SPR_VL),
+                      t->mask[0]};
+}
+
+SPR_INLINE s2_inputs s2_begin(const s2_strip *s, const float *const *rp) {
     s2_inputs in;
     s2_loads loads;
-    s2_load(&s, rp, &loads);
+    s2_load(s, rp, &loads);
     SPR_UNROLL
-    for (int i = 0; i < S2_SPLITS; i++) s2_split(&s, i, &loads, &in);
+    for (int i = 0; i < S2_SPLITS; i++) s2_split(s, i, &loads, &in);
+    return in;
+}
+
+SPR_INLINE void s2_rows(const int border, const img_task *t, const spr_w *w, const img_out *from,
+                        const img_strip at) {
+    const s2_strip s = s2_strip_make(border, t, w, at);
+    img_out out = *from;
+    img_out_at(&out, at);
+    const float *const *rp = t->rp;
+    spr_v even[2] = {spr_vzero(), spr_vzero()}, odd[2] = {spr_vzero(), spr_vzero()};
+    s2_inputs in = s2_begin(&s, rp);
     s2_input(&s, 0, even, NULL, &in, ++rp);
     uint32_t left = t->n - at.down - 1;
     while (left) {
@@ -111,11 +128,35 @@ SPR_INLINE void s2_rows(const int border, const img_task *t, const spr_w *w, con
     img_store(&out, even, 1);
 }
 
+/* What is inside, row by row: stripes of chains (runtime/chain.h) have few. */
+SPR_INLINE void s2_singles(const img_task *t, const spr_w *w, const img_out *from) {
+    for (uint32_t r = 0; r < t->n; r++)
+        for (size_t ox = SPR_VL; ox < from->ow - SPR_VL; ox += 2 * SPR_VL) {
+            ox = img_short_column(ox, from->ow);
+            s2_strip s = s2_strip_make(0, t, w, (img_strip){ox, SPR_VL, 0});
+            const float *const *rp = t->rp + 2 * r;
+            img_out out = *from;
+            spr_v sums[2];
+            s.side = 1;
+            s2_inputs in = s2_begin(&s, rp);
+            s2_input(&s, 0, sums, NULL, &in, rp + 1);
+            s2_input(&s, 1, sums, NULL, &in, rp + 2);
+            s2_input(&s, 2, sums, NULL, &in, NULL);
+            out.y += r * out.ow + ox;
+            img_store(&out, sums, 1);
+        }
+}
+
 static void s2_task(const img_task *t) {
+    const img_out out = img_out_make(t);
     spr_w w;
     SPR_W_LOAD(w, t->packed, 9);
-    for (size_t ox = SPR_VL; ox < t->win->ow - SPR_VL; ox += 2 * SPR_VL) s2_rows(0, t, &w, img_inside(t, ox, 1));
-    s2_rows(1, t, &w, img_border(t));
+    if (t->n <= S2_SHORT && out.ow >= IMG_SHORT_WIDTH)
+        s2_singles(t, &w, &out);
+    else
+        for (size_t ox = SPR_VL; ox < out.ow - SPR_VL; ox += 2 * SPR_VL)
+            s2_rows(0, t, &w, &out, img_inside(t, ox, 1));
+    s2_rows(1, t, &w, &out, img_border(t));
 }
 
 static size_t s2_scratch(const spr_conv_shape *s) { return spr_dwconv_image_scratch(s, S2_OVER); }
