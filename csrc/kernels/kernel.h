@@ -137,6 +137,7 @@ typedef struct spr_pw_args {
     uint32_t n, k;
     uint32_t row0, row1;
     uint32_t px0, px1;
+    int shared; /* other cores have written parts of x, so that it may pay to fetch them early */
     spr_act act;
     spr_unary_fn *unary; /* the CPU's best: for all functions outside SPR_ACT_IN_REGISTERS, or more */
 } spr_pw_args;

@@ -278,7 +278,8 @@ static void compute(const layer *l, const spr_kernel *kernel, const void *packed
         const pw_call c = {{.x = l->x + image * l->x_floats, .y = l->y + image * l->y_floats,
                 .z = l->z ? l->z + image * l->z_floats : NULL, .x_stride = l->x_stride, .y_stride = l->y_stride,
                 .z_stride = l->z_stride, .packed = packed, .n = l->n, .k = l->k, .row0 = row0, .row1 = row1, .px0 = px0,
-                .px1 = px1, .act = l->act, .unary = unary}, kernel->run.pw};
+                .px1 = px1, .shared = row1 - row0 < l->n || px1 - px0 < l->m, .act = l->act, .unary = unary},
+                kernel->run.pw};
         check_call(call_pw, &c);
     }
 }

@@ -49,4 +49,9 @@ SPR_INLINE void spr_x86_prefetch(const float *p, uint32_t count) {
     for (uint32_t i = 0; i < count; i += SPR_LINE / sizeof(float)) __builtin_prefetch(p + i, 0, 2);
 }
 
+/* Prefetches planes [k, end) of the input that there are, `count` pixels from px on. */
+SPR_INLINE void spr_x86_prefetch_planes(const spr_pw_args *a, uint32_t k, uint32_t end, uint32_t px, uint32_t count) {
+    for (; k < end && k < a->k; k++) spr_x86_prefetch(a->x + k * a->x_stride + px, count);
+}
+
 #endif

@@ -116,6 +116,8 @@ SPR_INLINE void ISA(dense_run)(const spr_pw_args *a, uint32_t height, ISA(dense_
                 .k1 = a->k - k0 > SPR_X86_DENSE_PANEL ? k0 + SPR_X86_DENSE_PANEL : a->k,
             };
             for (uint32_t row = a->row0; row < a->row1; row += height) {
+                if (a->shared && row - a->row0 < SPR_X86_DENSE_PANEL) /* planes of the next panel */
+                    spr_x86_prefetch_planes(a, p.k1 + row - a->row0, p.k1 + row - a->row0 + height, px0, width * LANES);
                 if (far && k0 == 0) /* of the next block: these rows, and as many planes of the input */
                     for (uint32_t i = row; i < row + height; i++) {
                         if (i < a->n) spr_x86_prefetch(a->y + i * a->y_stride + px0 + width * LANES, width * LANES);

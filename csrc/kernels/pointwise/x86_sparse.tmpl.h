@@ -17,8 +17,15 @@ SPR_INLINE void ISA(sparse_tile)(const int h, const int v, const spr_pw_args *a,
         if (far) { /* of the next tile: these rows of the output, and as many planes of the input */
             spr_x86_prefetch(y[0] + v * LANES, (uint32_t)v * LANES);
             if (h == 2) spr_x86_prefetch(y[1] + v * LANES, (uint32_t)v * LANES);
-            for (uint32_t k = row; k < row + (uint32_t)h && k < a->k; k++)
-                spr_x86_prefetch(a->x + k * a->x_stride + px + v * LANES, (uint32_t)v * LANES);
+            spr_x86_prefetch_planes(a, row, row + (uint32_t)h, px + v * LANES, (uint32_t)v * LANES);
+        }
+        const uint32_t plane = row - a->row0;
+        if (a->shared && plane < s->panel) { /* a plane of the next panel for each row, or of the next tile's first */
+            const uint32_t k = (panel + 1) * s->panel + plane;
+            if (!last)
+                spr_x86_prefetch_planes(a, k, k + (uint32_t)h, px, (uint32_t)v * LANES);
+            else if (px + v * LANES < a->px1)
+                spr_x86_prefetch_planes(a, plane, plane + (uint32_t)h, px + v * LANES, (uint32_t)v * LANES);
         }
         V acc[2][16];
         SPR_UNROLL for (int r = 0; r < h; r++) {
@@ -66,6 +73,7 @@ SPR_INLINE void ISA(sparse_run)(const spr_pw_args *a, uint32_t height, ISA(spars
     uint32_t vectors = (uint32_t)(spr_round_up(a->px1 - a->px0, SPR_PX) / LANES), px = a->px0;
     for (uint32_t left = (vectors + widest - 1) / widest; left > 0; left--) {
         const uint32_t v = (vectors + left - 1) / left;
+        if (a->shared && px == a->px0) spr_x86_prefetch_planes(a, 0, s.panel, px, v * LANES);
         for (uint32_t panel = 0; panel < s.panels; panel++) tiles[v](a, &s, px, panel);
         vectors -= v;
         px += v * LANES;

@@ -79,8 +79,8 @@ static void split_into(const spr_conv_shape *shape, uint32_t want, conv_state *s
 static void split_window(const spr_plan_ctx *ctx, spr_step *step, conv_state *state) {
     uint32_t images = (uint32_t)step->in[0].desc.dim[0], threads = (uint32_t)ctx->threads, best = 1;
     int parallel = threads > 1 && step->macs >= SPR_PARALLEL_MACS;
-    for (uint32_t each = SPR_TASKS_PER_THREAD; parallel && each <= 2 * SPR_TASKS_PER_THREAD && step->balance < SPR_EVEN;
-         each++) {
+    for (uint32_t each = spr_tasks_per_thread(ctx->features);
+         parallel && each <= 2 * SPR_TASKS_PER_THREAD && step->balance < SPR_EVEN; each++) {
         uint32_t want = (each * threads + images - 1) / images;
         split_into(&state->shape, want, state);
         double even = window_balance(ctx, state, images);

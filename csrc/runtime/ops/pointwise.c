@@ -131,6 +131,7 @@ static void split_into(spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_poi
 static spr_status split(spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_pointwise_use *use, double cycles,
                         spr_pointwise *pw) {
     size_t threads = (size_t)ctx->threads, most = 2 * SPR_TASKS_PER_THREAD * threads;
+    size_t least = spr_tasks_per_thread(ctx->features) * threads;
     if (!on_planes(pw->kernel)) cycles /= 2; /* mostly spent on fetching weights, which splits less well */
     int parallel = threads > 1 && cycles >= SPR_PARALLEL_CYCLES && use->pixels && use->images;
     size_t tile = spr_round_up(pw->kernel->cost.tile, SPR_PX); /* so that no task ends in the middle of one */
@@ -140,12 +141,12 @@ static spr_status split(spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_po
     if (!pw->row_bound) return SPR_ERROR_MEMORY;
     if (parallel && on_planes(pw->kernel) && use->pixels * sizeof(float) <= SMALL_PLANE) {
         split_into(ctx, w, use, 1, tile, pw);
-        pw->row_groups = split_rows(w, pw->kernel->row_step, (uint32_t)(SPR_TASKS_PER_THREAD * threads), pw->row_bound);
+        pw->row_groups = split_rows(w, pw->kernel->row_step, (uint32_t)least, pw->row_bound);
         pw->balance = balance(ctx, w, use, pw);
         if (pw->balance >= ROWS_EVEN) return SPR_OK;
     }
     for (size_t unit = tile; parallel && best < SPR_EVEN; unit = SPR_PX) {
-        for (size_t want = SPR_TASKS_PER_THREAD * threads; want <= most && best < SPR_EVEN; want += threads) {
+        for (size_t want = least; want <= most && best < SPR_EVEN; want += threads) {
             split_into(ctx, w, use, want, unit, pw);
             if (pw->balance <= best) continue;
             best = pw->balance;
@@ -255,6 +256,7 @@ void spr_pointwise_run_part(const spr_pointwise *pw, const spr_part *part, uint3
         .row1 = row1,
         .px0 = part->begin,
         .px1 = part->end,
+        .shared = pw->px_blocks * pw->row_groups > 1,
         .act = pw->act,
         .unary = pw->unary,
     };
