@@ -1,9 +1,26 @@
 /* Sparse pointwise convolution, CSR and 2x1, over the primitives of x86_<isa>.h. */
 
+/* With each group of rows prefetches as many planes of the input. Where they are from beyond L2, of the next tile, and
+   the rows' output too; where other cores wrote them, of the next panel, or of the next tile's first. */
+static SPR_NOINLINE void ISA(sparse_ahead)(uint32_t h, uint32_t v, const spr_pw_args *a, const spr_x86_sparse *s,
+                                           uint32_t px, uint32_t panel, uint32_t row) {
+    const uint32_t count = v * LANES, next = px + count, at = row - a->row0;
+    if (panel == 0 && spr_x86_is_far(a)) {
+        for (uint32_t i = row; i < row + h && i < a->n; i++) spr_x86_prefetch(a->y + i * a->y_stride + next, count);
+        spr_x86_prefetch_planes(a, row, row + h, next, count);
+    }
+    if (!a->shared || at >= s->panel) return;
+    const uint32_t plane = (panel + 1) * s->panel + at;
+    if (panel + 1 < s->panels)
+        spr_x86_prefetch_planes(a, plane, plane + h, px, count);
+    else if (next < a->px1)
+        spr_x86_prefetch_planes(a, at, at + h, next, count);
+}
+
 /* One tile of v vectors of pixels from px on, one panel of channels, all rows of the call; h rows to a group. */
 SPR_INLINE void ISA(sparse_tile)(const int h, const int v, const spr_pw_args *a, const spr_x86_sparse *s, uint32_t px,
                                  uint32_t panel) {
-    const int first = panel == 0, last = panel + 1 == s->panels, far = first && spr_x86_is_far(a);
+    const int first = panel == 0, last = panel + 1 == s->panels, ahead = a->shared || (first && spr_x86_is_far(a));
     const size_t column = sizeof(uint32_t) + (size_t)h * sizeof(float);
     const char *x = (const char *)(a->x + (size_t)panel * s->panel * a->x_stride + px);
     KEEP_ADDRESS(x);
@@ -14,19 +31,7 @@ SPR_INLINE void ISA(sparse_tile)(const int h, const int v, const spr_pw_args *a,
         if (c == end && !first && !last) continue;
         const uint32_t row_1 = row + (uint32_t)h - 1 < a->n ? row + (uint32_t)h - 1 : row; /* the pair's second */
         float *const y[2] = {a->y + row * a->y_stride + px, a->y + row_1 * a->y_stride + px};
-        if (far) { /* of the next tile: these rows of the output, and as many planes of the input */
-            spr_x86_prefetch(y[0] + v * LANES, (uint32_t)v * LANES);
-            if (h == 2) spr_x86_prefetch(y[1] + v * LANES, (uint32_t)v * LANES);
-            spr_x86_prefetch_planes(a, row, row + (uint32_t)h, px + v * LANES, (uint32_t)v * LANES);
-        }
-        const uint32_t plane = row - a->row0;
-        if (a->shared && plane < s->panel) { /* a plane of the next panel for each row, or of the next tile's first */
-            const uint32_t k = (panel + 1) * s->panel + plane;
-            if (!last)
-                spr_x86_prefetch_planes(a, k, k + (uint32_t)h, px, (uint32_t)v * LANES);
-            else if (px + v * LANES < a->px1)
-                spr_x86_prefetch_planes(a, plane, plane + (uint32_t)h, px + v * LANES, (uint32_t)v * LANES);
-        }
+        if (ahead) ISA(sparse_ahead)(h, v, a, s, px, panel, row);
         V acc[2][16];
         SPR_UNROLL for (int r = 0; r < h; r++) {
             if (first) {
