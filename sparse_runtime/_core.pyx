@@ -241,6 +241,8 @@ cdef class Model:
         self.borrowed = False
         if isinstance(source, (str, os.PathLike)):
             path = os.fsencode(source)
+            if b"\0" in path:
+                raise errors.ModelIOError(f"cannot open {source!r}: a path has no zero bytes")
             _check(spr_model_open(path, NULL, &self.model, &err), &err)
             return
         if not PyObject_CheckBuffer(source):

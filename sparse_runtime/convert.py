@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _core, passes, quantize
+from . import passes, quantize
 from .errors import ArgumentError, ModelIOError
 from .importers import as_onnx, import_model
 from .ir import Graph, Node, Value
@@ -160,6 +160,8 @@ def convert(
     ShapeError."""
     policy = _policy(sparse)
     threshold = _threshold(sparse_threshold)
+    if path is not None and not isinstance(path, (str, bytes, os.PathLike)):
+        raise ArgumentError(f"path={path!r} is not a path")
     if not isinstance(int8, (bool, np.bool_)):
         raise ArgumentError(f"int8={int8!r} is neither True nor False")
     if not int8 and calibration is not None:
@@ -186,13 +188,16 @@ def convert(
         if outcome.probes:
             passes.to_integer_operators(graph, outcome)
     layers, encodings = _decide(graph, policy, threshold)
-    data = graph.to_bytes(encodings, policy)
+    stored: dict[str, int] = {}
+    data = graph.to_bytes(encodings, policy, stored)
+    for layer, weight in layers:
+        layer.stored_bytes = stored[weight]
     report = ConversionReport(
         model=label,
-        path=None if path is None else os.fspath(path),
+        path=None if path is None else os.fsdecode(path),
         sparse=policy,
         sparse_threshold=threshold,
-        layers=layers,
+        layers=[layer for layer, _ in layers],
         passes=outcome.counts,
         free=outcome.free,
         inputs={v.name: v.dims for v in graph.inputs},
@@ -263,8 +268,11 @@ _WEIGHTED = ("Conv", "FullyConnected", "QConv")
 # ---- what is stored how --------------------------------------------------------------------------
 
 
-def _decide(graph: Graph, policy: str, threshold: float) -> tuple[list[LayerReport], dict[str, str]]:
-    """Every layer with weights, and {constant: encoding} for those stored sparse."""
+def _decide(
+    graph: Graph, policy: str, threshold: float
+) -> tuple[list[tuple[LayerReport, str]], dict[str, str]]:
+    """Every layer with weights and their name, and {constant: encoding} for those stored sparse. What they take in the
+    file is not known yet."""
     layers, encodings = [], {}
     for node in graph.nodes:
         if node.op not in _WEIGHTED:
@@ -275,19 +283,18 @@ def _decide(graph: Graph, policy: str, threshold: float) -> tuple[list[LayerRepo
         encoding, reason = _choose(node, weight, sparsity, fill, policy, threshold)
         if encoding != "dense":
             encodings[weight.name] = encoding
-        layers.append(
-            LayerReport(
-                name=node.name,
-                op=node.op,
-                shape=weight.const.shape,
-                sparsity=sparsity,
-                fill_2x1=fill,
-                encoding=encoding,
-                reason=reason,
-                dense_bytes=weight.const.nbytes,
-                stored_bytes=_stored(matrix, encoding),
-            )
+        layer = LayerReport(
+            name=node.name,
+            op=node.op,
+            shape=weight.const.shape,
+            sparsity=sparsity,
+            fill_2x1=fill,
+            encoding=encoding,
+            reason=reason,
+            dense_bytes=weight.const.nbytes,
+            stored_bytes=0,
         )
+        layers.append((layer, weight.name))
     return layers, encodings
 
 
@@ -353,15 +360,11 @@ def _below(sparsity: float, threshold: float) -> str:
     return repr(sparsity)
 
 
-def _stored(matrix: np.ndarray, encoding: str) -> int:
-    """Bytes in the file."""
-    builder = _core.GraphBuilder()
-    return builder.stored_bytes(builder.add_const("weights", matrix, encoding))
-
-
 def _write(path: str, data: bytes) -> None:
     """Through a file beside it, so that a reader never sees half a model. What is there and not a plain file, like
     /dev/stdout, is written to and not replaced."""
+    if "\0" in path:
+        raise ModelIOError(f"cannot write {path!r}: a path has no zero bytes")
     target = os.path.realpath(path)
     direct = os.path.exists(target) and not os.path.isfile(target)
     part = target if direct else f"{target}.{os.getpid()}.{threading.get_ident()}.part"

@@ -466,15 +466,19 @@ class Graph:
 
     # ---- to the core -----------------------------------------------------------------------------------------------
 
-    def to_bytes(self, encodings: Mapping[str, str] | None = None, sparse: str = "auto") -> bytes:
+    def to_bytes(
+        self, encodings: Mapping[str, str] | None = None, sparse: str = "auto", stored: dict[str, int] | None = None
+    ) -> bytes:
         """The graph as a .spr file. `encodings`: {constant: "dense" | "bitmap" | "bitmap_2x1"}, dense where not given;
-        `sparse`: what sessions do by default."""
+        `sparse`: what sessions do by default; `stored` gets {constant: bytes that it takes in the file}."""
         builder = _core.GraphBuilder()
         index: dict[Value, int] = {}
         for value in self.inputs:
             index[value] = builder.add_input(value.name, value.dtype, list(value.dims or ()))
         for value in self.constants():
             index[value] = builder.add_const(value.name, value.const, (encodings or {}).get(value.name, "dense"))
+            if stored is not None:
+                stored[value.name] = builder.stored_bytes(index[value])
         for node in self.nodes:
             for value in node.outputs:
                 index[value] = builder.add_value(value.name)

@@ -1,4 +1,5 @@
 """Sessions: a model made ready to run on this machine, with the manners of ONNX Runtime."""
+import operator
 import os
 import threading
 from dataclasses import dataclass
@@ -52,6 +53,16 @@ def _open(model):
     return _core.Model(convert(model).data)
 
 
+def _whole(what, value, least, most):
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise ArgumentError(f"{what} is {value!r}, it must be a whole number") from None
+    if not least <= number <= most:
+        raise ArgumentError(f"{what} is {number}, it must be from {least} to {most}")
+    return number
+
+
 class Session:
     """Runs a model.
 
@@ -74,6 +85,9 @@ class Session:
     def __init__(self, model, *, threads=1, cpu_mask=0, sparse="model", isa=None, input_shapes=None, profile=False,
                  autotune=False):
         self._lock = threading.Lock()
+        threads, cpu_mask = _whole("threads", threads, 1, 256), _whole("cpu_mask", cpu_mask, 0, 2**64 - 1)
+        if isa is not None and not isinstance(isa, str):
+            raise ArgumentError(f"isa is {isa!r}, it must be a comma list of CPU features, or None")
         self._session = _core.Session(_open(model), threads=threads, cpu_mask=cpu_mask, sparse=sparse, isa=isa,
                                       profile=profile, autotune=autotune)
         self._profiling = profile
@@ -115,7 +129,11 @@ class Session:
         with self._lock:
             session = self._core_session()
             for name, shape in input_shapes.items():
-                session.set_input_shape(self._index("input", name, self._input_index), tuple(int(d) for d in shape))
+                try:
+                    dims = tuple(map(operator.index, shape))
+                except TypeError:
+                    raise ArgumentError(f"the shape of {name!r} is not a sequence of whole numbers: {shape!r}") from None
+                session.set_input_shape(self._index("input", name, self._input_index), dims)
             session.prepare()
 
     def run(self, output_names, feeds):
@@ -129,6 +147,8 @@ class Session:
         """
         with self._lock:
             session = self._core_session()
+            if isinstance(output_names, str):
+                raise ArgumentError(f"output_names is {output_names!r}, it must be a list of names, or None for all")
             wanted = range(len(self._output_index)) if output_names is None else [
                 self._index("output", name, self._output_index) for name in output_names]
             arrays = self._check_feeds(session, feeds)

@@ -290,6 +290,11 @@ def test_file(tmp_path):
 def test_file_that_cannot_be_written(tmp_path):
     with pytest.raises(sr.ModelIOError, match="no/such/folder"):
         sr.convert(network(), tmp_path / "no/such/folder/m.spr")
+    for call in (lambda path: sr.convert(network(), path), sr.Session):
+        with pytest.raises(sr.ModelIOError, match="zero bytes"):
+            call(str(tmp_path / "m.spr\0"))
+    with pytest.raises(sr.ArgumentError, match="path=5 is not a path"):
+        sr.convert(network(), 5)
     (tmp_path / "m.spr").mkdir()
     with pytest.raises(sr.ModelIOError, match="m.spr"):
         sr.convert(network(), tmp_path / "m.spr")

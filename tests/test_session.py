@@ -129,6 +129,8 @@ def test_wrong_feeds(spr, x, feeds, message):
 def test_wrong_output_name(spr, x):
     with pytest.raises(sr.ArgumentError, match="no output 'q'; the model has 1 output: 'y'"):
         sr.Session(spr).run(["q"], {"x": x})
+    with pytest.raises(sr.ArgumentError, match="output_names is 'y', it must be a list"):
+        sr.Session(spr).run("y", {"x": x})
 
 
 def test_wrong_number_of_arrays(spr, x):
@@ -139,6 +141,13 @@ def test_wrong_number_of_arrays(spr, x):
 @pytest.mark.parametrize("options, message", [
     ({"threads": 0}, "threads is 0"),
     ({"threads": 1000}, "threads is 1000"),
+    ({"threads": 10**30}, "threads is 10*, it must be from 1 to 256"),
+    ({"threads": 1.5}, "threads is 1.5, it must be a whole number"),
+    ({"cpu_mask": -1}, "cpu_mask is -1"),
+    ({"cpu_mask": 2**64}, "cpu_mask is 1844"),
+    ({"isa": 5}, "isa is 5"),
+    ({"input_shapes": {"x": (1, 16, None, 7)}}, "the shape of 'x' is not a sequence of whole numbers"),
+    ({"input_shapes": {"x": 5}}, "the shape of 'x' is not"),
     ({"sparse": "yes"}, "'auto', 'always', 'never'"),
     ({"isa": "sse9"}, "sse9"),
     ({"input_shapes": {"q": (1,)}}, "no input 'q'"),

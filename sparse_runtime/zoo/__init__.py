@@ -15,6 +15,7 @@ from typing import Callable
 
 import onnx
 
+from ..errors import ArgumentError
 from ._builder import Graph, Style
 from ._lcnet import pp_lcnet
 from ._mobilenet import mobilenet_v1, mobilenet_v2, mobilenet_v3_large, mobilenet_v3_small
@@ -75,10 +76,10 @@ def build(
 
     The input is "x", float32 [batch, 3, height, width], meant for values of about unit variance. The classifiers
     have one output "logits" [batch, 1000]; picodet_m has cls_p3 .. cls_p6 and reg_p3 .. reg_p6.
-    Raises ValueError for what does not fit the above.
+    Raises ArgumentError for what does not fit the above.
     """
     if name not in _NETWORKS:
-        raise ValueError(f"unknown network {name!r}; known: {', '.join(_NETWORKS)}")
+        raise ArgumentError(f"unknown network {name!r}; known: {', '.join(_NETWORKS)}")
     network = _NETWORKS[name]
     seed = _integer("seed", seed, 0)
     batch = _integer("batch", batch, 1)
@@ -86,7 +87,7 @@ def build(
     if dynamic:
         if size is not None or batch != 1:
             given = f"batch={batch}, size={size}"
-            raise ValueError(f"{name}: dynamic=True leaves batch and size open, give neither; got {given}")
+            raise ArgumentError(f"{name}: dynamic=True leaves batch and size open, give neither; got {given}")
         pixels = None
     else:
         pixels = _pixels(name, network, size)
@@ -100,10 +101,10 @@ def _pixels(name, network, size) -> tuple[int, int]:
         size = network.size
     pair = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
     if len(pair) != 2:
-        raise ValueError(f"{name}: size must be a number or (height, width), not {size!r}")
+        raise ArgumentError(f"{name}: size must be a number or (height, width), not {size!r}")
     pair = tuple(_integer("size", n, 1) for n in pair)
     if any(n % network.multiple for n in pair):
-        raise ValueError(f"{name}: height and width must be multiples of {network.multiple}, not {size!r}")
+        raise ArgumentError(f"{name}: height and width must be multiples of {network.multiple}, not {size!r}")
     return pair
 
 
@@ -114,5 +115,5 @@ def _integer(what, value, low, high=None) -> int:
         number = None
     if number is None or number < low or (high is not None and number > high):
         bound = f"of at least {low}" if high is None else f"from {low} to {high}"
-        raise ValueError(f"{what} must be an integer {bound}, not {value!r}")
+        raise ArgumentError(f"{what} must be an integer {bound}, not {value!r}")
     return number
