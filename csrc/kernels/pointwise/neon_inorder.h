@@ -247,9 +247,9 @@
 #define PAIR_LOOP7 ROUND_LOOP(7)
 
 #define CSR_ASM(V) \
-    __asm__ volatile(SPR_INORDER_CSR_ROWS(V, CSR_FIRST(V), CSR_LOOP(V)) : : [rows] "r"(rows) : SPR_CLOBBERS)
+    __asm__ volatile(SPR_INORDER_CSR_ROWS(V, CSR_FIRST(V), CSR_LOOP(V)) : : [rows] "r"(rows) : SPR_CLOBBERS, "x19")
 #define PAIR_ASM(V) \
-    __asm__ volatile(SPR_INORDER_2X1_ROWS(V, PAIR_FIRST##V, PAIR_LOOP##V) : : [rows] "r"(rows) : SPR_CLOBBERS)
+    __asm__ volatile(SPR_INORDER_2X1_ROWS(V, PAIR_FIRST##V, PAIR_LOOP##V) : : [rows] "r"(rows) : SPR_CLOBBERS, "x19")
 
 /* What all such cores have in common, in neon_inorder.c. */
 spr_neon_rows_fn spr_neon_inorder_csr4, spr_neon_inorder_csr7, spr_neon_inorder_csr8, spr_neon_inorder_csr12,
