@@ -88,8 +88,9 @@ PAIRS(7)
 PAIRS(8)
 PAIRS(12)
 
-static const spr_neon_core core = {
-    {csr4, csr7, csr8, csr12, csr13}, {pairs4, pairs5, pairs7, pairs8, pairs12}, 1024 << 8};
+static const spr_neon_core core = {{5, {4, 7, 8, 12, 13}, {csr4, csr7, csr8, csr12, csr13}},
+                                   {5, {4, 5, 7, 8, 12}, {pairs4, pairs5, pairs7, pairs8, pairs12}},
+                                   1024 << 8};
 
 void spr_pw_csr_f32_neon(const spr_pw_args *args) { spr_neon_csr_run(&core, args); }
 void spr_pw_2x1_f32_neon(const spr_pw_args *args) { spr_neon_2x1_run(&core, args); }

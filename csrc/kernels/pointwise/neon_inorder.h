@@ -1,5 +1,5 @@
 /* Loops of the sparse NEON kernels for cores that issue in order, two instructions a cycle: CSR, and 2x1 for tiles of
- * up to seven vectors and what longer ones have in common.
+ * four and five vectors and what longer ones have in common.
  *
  * Such a core takes two cycles for a 128-bit load and issues nothing else meanwhile. A vector loaded as two
  * halves, one into its register ("ldr d"), one through a general register ("ldr x", "ins"), leaves room for the
@@ -187,76 +187,69 @@
 
 #define MUL_A(R, j) "fmla v" R##_A##j ".4s, v" R##j ".4s, v30.s[0]\n"
 #define MUL_B(R, j) "fmla v" R##_B##j ".4s, v" R##j ".4s, v30.s[1]\n"
-#define NONE(R, j)
 
-/* Replaces four inputs i, j, k, l of kind R, the last by two general registers. Loads into general registers go
-   with FMAs and the joins, which the A53 cannot issue with FMAs, share cycles: two FMAs for every input but in
-   four cycles of twelve. A(R, m) and B(R, m) are done to the sums of both rows. Joining j, k and l is left to the
-   next group, as its J, K, L1 and L2. */
-#define GROUP(R, A, B, J, K, L1, L2, i, j, k, l, NEXT_A, NEXT_B, W1, W2) \
-    LOWER(R, i) J                                                        \
-    K L1                                                                 \
-    UPPER(R, i, "x10") A(R, j)                                           \
-    B(R, j) W1                                                           \
-    LOWER(R, j) L2                                                       \
-    UPPER(R, j, "x11") A(R, k)                                           \
-    B(R, k)                                                              \
-    A(R, l) W2                                                           \
-    LOWER(R, k) JOIN(R, i, "x10")                                        \
-    UPPER(R, k, "x12") B(R, l)                                           \
-    "ldr x13, " R##_AT(l) "]\n" NEXT_A                                   \
-    UPPER(R, l, "x14") NEXT_B
-#define GROUP_AFTER(...) GROUP(__VA_ARGS__)
-#define JOINS(R, j, k, l) JOIN(R, j, "x11"), JOIN(R, k, "x12"), "fmov d" R##l ", x13\n", JOIN(R, l, "x14")
-#define NO_JOINS , , ,
-
-/* Fetch offset and weights; use the weights; whether there are more. Inputs that have a register each are two records
-   ahead of the sums, so that offset and weights are in the same record; of those that share, the latter half is not. */
-#define OFFSET "ldr w9, [x5], #12\n"
-#define VALUES VALUES_N
+/* Fetch the weights of inputs that have a register each, use the weights, count records. */
 #define VALUES_N "ldr x15, [x5, #-8]\n"
-#define VALUES_U "ldr x15, [x5, #4]\n"
 #define WEIGHTS "fmov d30, x15\n"
 #define COUNT "subs x22, x22, #1\n"
-#define PLANE "add x4, x3, x9\n"
 
-/* A round over both rows; J, K, L1 and L2 are what the round before left to join. */
-#define PAIR_ROUND4(A, B, J, K, L1, L2) \
-    A(N, 0) B(N, 0) GROUP(N, A, B, J, K, L1, L2, 0, 1, 2, 3, WEIGHTS, COUNT, OFFSET, VALUES) PLANE
-#define FIRST_FOUR(R, A, B, J, K, L1, L2) \
-    A(R, 0) B(R, 0) GROUP(R, A, B, J, K, L1, L2, 0, 1, 2, 3, A(R, 4), B(R, 4), OFFSET, VALUES_##R)
-#define PAIR_ROUND5(A, B, ...) FIRST_FOUR(N, A, B, __VA_ARGS__) WEIGHTS WHOLE(N, 4) COUNT PLANE
-#define PAIR_ROUND7(A, B, ...)                                       \
-    FIRST_FOUR(N, A, B, __VA_ARGS__) A(N, 5) B(N, 5) A(N, 6) B(N, 6) \
-    WEIGHTS WHOLE(N, 4) WHOLE(N, 5) WHOLE(N, 6) COUNT PLANE
-#define PAIR_ROUND(V, ...) PAIR_ROUND##V(__VA_ARGS__)
-
-/* The joins that V inputs leave. */
-#define LEFT4 JOINS(N, 1, 2, 3)
-#define LEFT5 JOINS(N, 1, 2, 3)
-#define LEFT7 JOINS(N, 1, 2, 3)
-
-/* Up to eight vectors: a round without sums. Twelve: inputs 0 to 5, the last three as a group leaves them. */
-#define PAIR_FIRST4 PAIR_ROUND(4, NONE, NONE, NO_JOINS)
-#define PAIR_FIRST5 PAIR_ROUND(5, NONE, NONE, NO_JOINS)
-#define PAIR_FIRST7 PAIR_ROUND(7, NONE, NONE, NO_JOINS)
-
-#define ROUND_LOOP(V) "1:\n" PAIR_ROUND(V, MUL_A, MUL_B, LEFT##V) "b.ne 1b\n"
-#define PAIR_LOOP4 ROUND_LOOP(4)
-#define PAIR_LOOP5 ROUND_LOOP(5)
-#define PAIR_LOOP7 ROUND_LOOP(7)
+/* Four and five vectors, where the latencies of offset, plane and weights have little to hide behind: the plane is that
+   of the offset (x12) which the round before fetched, and the last joins, one or two, are left to the next round. Lines are
+   cycles; vector loads stay four cycles away from multiplications on the A53. */
+#define SHORT_OFFSET "ldr w12, [x5], #12\n"
+#define SHORT_PLANE "add x4, x3, x12\n"
+#define SHORT_BEGIN(J, K)          \
+    MUL_A(N, 0)                    \
+    MUL_B(N, 0) SHORT_PLANE        \
+    MUL_A(N, 1) SHORT_OFFSET       \
+    LOWER(N, 0) J                  \
+    MUL_B(N, 1) UPPER(N, 0, "x10") \
+    MUL_A(N, 2) UPPER(N, 1, "x11") \
+    MUL_B(N, 2) VALUES_N           \
+    LOWER(N, 1) K                  \
+    MUL_A(N, 3) UPPER(N, 2, "x9")  \
+    MUL_B(N, 3) UPPER(N, 3, "x13") \
+    JOIN(N, 0, "x10") COUNT        \
+    LOWER(N, 2) JOIN(N, 1, "x11")
+#define PAIR_LOOP4                                    \
+    "1:\n" SHORT_BEGIN(JOIN(N, 3, "x13"), ) WEIGHTS   \
+    LOWER(N, 3) JOIN(N, 2, "x9")                      \
+    "b.ne 1b\n"
+#define PAIR_LOOP5                                                          \
+    "1:\n" SHORT_BEGIN(JOIN(N, 3, "x13"), JOIN(N, 4, "x14"))                \
+    MUL_A(N, 4) UPPER(N, 4, "x14")                                          \
+    MUL_B(N, 4)                                                             \
+    LOWER(N, 3) WEIGHTS                                                     \
+    LOWER(N, 4) JOIN(N, 2, "x9")                                            \
+    "b.ne 1b\n"
+#define SHORT_FIRST               \
+    SHORT_OFFSET VALUES_N WEIGHTS \
+    "ldp q20, q21, [x4]\n"        \
+    "ldp q22, q23, [x4, #32]\n"   \
+    "ldr x13, [x4, #56]\n"
+#define PAIR_FIRST4 SHORT_FIRST
+#define PAIR_FIRST5 SHORT_FIRST "ldr q24, [x4, #64]\n" "ldr x14, [x4, #72]\n"
 
 #define CSR_ASM(V) \
     __asm__ volatile(SPR_INORDER_CSR_ROWS(V, CSR_FIRST(V), CSR_LOOP(V)) : : [rows] "r"(rows) : SPR_CLOBBERS, "x19")
 #define PAIR_ASM(V) \
     __asm__ volatile(SPR_INORDER_2X1_ROWS(V, PAIR_FIRST##V, PAIR_LOOP##V) : : [rows] "r"(rows) : SPR_CLOBBERS, "x19")
 
-/* What all such cores have in common, in neon_inorder.c. */
+/* What all such cores have in common, in neon_inorder.c. Seven vectors of pairs would take longer than eight. */
 spr_neon_rows_fn spr_neon_inorder_csr4, spr_neon_inorder_csr7, spr_neon_inorder_csr8, spr_neon_inorder_csr12,
-    spr_neon_inorder_csr13, spr_neon_inorder_pairs4, spr_neon_inorder_pairs5, spr_neon_inorder_pairs7;
-#define SPR_NEON_INORDER_CSR                                                                                     \
-    {spr_neon_inorder_csr4, spr_neon_inorder_csr7, spr_neon_inorder_csr8, spr_neon_inorder_csr12, \
-     spr_neon_inorder_csr13}
-#define SPR_NEON_INORDER_PAIRS spr_neon_inorder_pairs4, spr_neon_inorder_pairs5, spr_neon_inorder_pairs7
+    spr_neon_inorder_csr13, spr_neon_inorder_pairs4, spr_neon_inorder_pairs5;
+#define SPR_NEON_INORDER_CSR                                                        \
+    {                                                                               \
+        5, {4, 7, 8, 12, 13}, {                                                     \
+            spr_neon_inorder_csr4, spr_neon_inorder_csr7, spr_neon_inorder_csr8,    \
+                spr_neon_inorder_csr12, spr_neon_inorder_csr13                      \
+        }                                                                           \
+    }
+#define SPR_NEON_INORDER_PAIRS(PAIRS8, PAIRS12)                                     \
+    {                                                                               \
+        4, {4, 5, 8, 12}, {                                                         \
+            spr_neon_inorder_pairs4, spr_neon_inorder_pairs5, PAIRS8, PAIRS12       \
+        }                                                                           \
+    }
 
 #endif

@@ -147,7 +147,6 @@
 #define HARD_PAIR(K, V) HARD##V(K, A) HARD##V(K, B)
 #define HARD_PAIR4 HARD_PAIR(N, 4)
 #define HARD_PAIR5 HARD_PAIR(N, 5)
-#define HARD_PAIR7 HARD_PAIR(N, 7)
 #define HARD_PAIR8 HARD_PAIR(N, 8)
 #define HARD_PAIR12 \
     HARD_PAIR(U, 12) "ldp q24, q25, [x4]\n" "ldp q26, q27, [x4, #32]\n" "ldr q28, [x4, #128]\n"

@@ -9,11 +9,6 @@
 #include "kernels/pointwise/neon_sparse.h"
 #include "kernels/unary/act_neon.h"
 
-/* Vectors for which there is assembly. Other tiles are the last of their plane and compute padding lanes as well: from
-   a line's beginning there are as many as the next multiple of four leaves. */
-static const uint8_t csr_widths[SPR_NEON_WIDTHS] = {4, 7, 8, 12, 13};
-static const uint8_t pair_widths[SPR_NEON_WIDTHS] = {4, 5, 7, 8, 12};
-
 /* One pixel tile of one panel. */
 typedef struct tile {
     const spr_pw_args *args;
@@ -127,22 +122,23 @@ static void pair_tile(tile *t, const spr_neon_2x1 *w, const uint32_t *ptr, uint3
     }
 }
 
-/* Takes the narrowest assembly that covers the tile. */
-static void set_width(tile *t, const uint8_t *widths, spr_neon_rows_fn *const *rows) {
+/* Takes the narrowest assembly that covers the tile. Tiles for which there is none are the last of their plane and
+   compute padding lanes as well: from a line's beginning there are as many as the next multiple of four leaves. */
+static void set_width(tile *t, const spr_neon_tiles *tiles) {
     int i = 0;
-    while (widths[i] < t->vectors) i++;
-    t->width = widths[i];
-    t->rows = rows[i];
+    while (tiles->width[i] < t->vectors) i++;
+    t->width = tiles->width[i];
+    t->rows = tiles->rows[i];
 }
 
 /* The tile at `px`, of no vectors at the end of the pixels; the last one of the plane has padding lanes after it. Tiles
-   are whole lines, so that the next one begins at a line; the last one has up to `widths` allow. */
-static tile next_tile(const spr_pw_args *args, uint32_t px, const uint8_t *widths, spr_neon_rows_fn *const *rows) {
+   are whole lines, so that the next one begins at a line; the last one is up to as wide as the widest. */
+static tile next_tile(const spr_pw_args *args, uint32_t px, const spr_neon_tiles *tiles) {
     const uint32_t left = px < args->px1 ? (args->px1 - px + 3) / 4 : 0;
     tile t = {.args = args, .px = px, .vectors = left};
-    if (left > widths[SPR_NEON_WIDTHS - 1]) t.vectors = left < 16 ? 8 : 12;
+    if (left > tiles->width[tiles->count - 1]) t.vectors = left < 16 ? 8 : 12;
     if (t.vectors == left) t.pad = ((uint32_t)spr_round_up(args->px1, SPR_PX) - (px + 4 * left)) / 4;
-    set_width(&t, widths, rows);
+    set_width(&t, tiles);
     return t;
 }
 
@@ -175,8 +171,8 @@ static void set_panel(tile *t, const spr_neon_core *core, uint32_t panel, uint32
 void spr_neon_csr_run(const spr_neon_core *core, const spr_pw_args *args) {
     const spr_neon_csr w = spr_neon_csr_view(args->packed);
     const uint32_t rows = args->row1 - args->row0;
-    for (tile next, t = next_tile(args, args->px0, csr_widths, core->csr); t.vectors; t = next) {
-        next = next_tile(args, t.px + 4 * t.vectors, csr_widths, core->csr);
+    for (tile next, t = next_tile(args, args->px0, &core->csr); t.vectors; t = next) {
+        next = next_tile(args, t.px + 4 * t.vectors, &core->csr);
         next.odd = !t.odd;
         for (uint32_t panel = 0; panel < w.panels; panel++) {
             set_panel(&t, core, panel, w.panels, w.kp, rows, &next);
@@ -188,15 +184,15 @@ void spr_neon_csr_run(const spr_neon_core *core, const spr_pw_args *args) {
 /* The odd row at the end in one panel of what the tile of pairs covers. */
 static void last_row(const tile *pairs, const spr_neon_core *core, const spr_neon_2x1 *w, uint32_t panel) {
     tile t = *pairs;
-    set_width(&t, csr_widths, core->csr);
+    set_width(&t, &core->csr);
     csr_tile(&t, &w->last, w->last.ptr + panel, t.args->row1 - 1, 1);
 }
 
 void spr_neon_2x1_run(const spr_neon_core *core, const spr_pw_args *args) {
     const spr_neon_2x1 w = spr_neon_2x1_view(args->packed);
     const uint32_t pair0 = args->row0 / 2, pairs = args->row1 / 2 - pair0;
-    for (tile next, t = next_tile(args, args->px0, pair_widths, core->pairs); t.vectors; t = next) {
-        next = next_tile(args, t.px + 4 * t.vectors, pair_widths, core->pairs);
+    for (tile next, t = next_tile(args, args->px0, &core->pairs); t.vectors; t = next) {
+        next = next_tile(args, t.px + 4 * t.vectors, &core->pairs);
         next.odd = !t.odd;
         for (uint32_t panel = 0; panel < w.panels; panel++) {
             set_panel(&t, core, panel, w.panels, w.kp, pairs, &next);

@@ -61,11 +61,16 @@ typedef struct spr_neon_rows {
     float scale, shift;     /* 128, 132: of hard_swish */
 } spr_neon_rows;
 
-/* What one kind of core computes rows of a tile by, and pairs: inline assembly for the widths in neon_sparse.c. */
-enum { SPR_NEON_WIDTHS = 5 };
+/* What one kind of core computes the rows of tiles by, inline assembly for some widths in vectors, rising; 4, 8 and 12
+   are among them. */
 typedef void spr_neon_rows_fn(const spr_neon_rows *rows);
+typedef struct spr_neon_tiles {
+    int count;
+    uint8_t width[5];
+    spr_neon_rows_fn *rows[5];
+} spr_neon_tiles;
 typedef struct spr_neon_core {
-    spr_neon_rows_fn *csr[SPR_NEON_WIDTHS], *pairs[SPR_NEON_WIDTHS];
+    spr_neon_tiles csr, pairs;
     size_t touch_least; /* floats of the input from which on it does not stay in a cache that is fast enough */
 } spr_neon_core;
 
