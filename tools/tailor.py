@@ -9,9 +9,9 @@
 
 Kernels are kept by class: a class that one of the models may use on some CPU is kept for all CPUs of the architecture;
 --isa neon,dotprod keeps only what those features run. Plain C is kept of these classes and of those that stand in for
-them, so that a tailored library computes all that its operators can, but with the models' activations and functions of
-one variable only. A model with others is refused by name when it is opened, and so is a session with autotune, unless
---autotune keeps that.
+them (with --isa neon, where NEON has no kernel for all their cases), so that a tailored library computes all that its
+operators can, but with the models' activations and functions of one variable only. A model with others is refused by
+name when it is opened, and so is a session with autotune, unless --autotune keeps that.
 """
 import argparse
 import re
@@ -116,6 +116,8 @@ def kernel_functions():
 
 
 def kept_kernels(classes, plain, isa):
+    if isa and "neon" in isa:  # all 64-bit ARM cores have it, and sessions without it are refused
+        plain = plain - {k["cls"] for k in _core.kernels() if k["isa"] == "neon" and k["cls"] in classes - {"conv"}}
     kept = []
     for kernel in _core.kernels():
         features = set(kernel["isa"].split(","))
@@ -176,7 +178,10 @@ def main():
     for model in given.models:
         for whole, part in zip((operators, classes, plain, kept), needs(model, dict(given.input_shape)), strict=True):
             whole |= part
-    kernels = kept_kernels(classes, plain, set(given.isa.split(",")) if given.isa else None)
+    isa = set(given.isa.split(",")) if given.isa else None
+    kernels = kept_kernels(classes, plain, isa)
+    if not isa or "neon" not in isa:
+        kept.add("plain_c")
     print("operators:", *sorted(operators))
     print("kernels:", *(k["name"] for k in kernels if k["isa"] != "ref"))
     print("and plain C")

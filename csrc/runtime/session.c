@@ -40,6 +40,8 @@ static spr_status read_options(spr_session *session, const spr_session_options *
         .threads = options.threads,
         .sparse = options.sparse != SPR_SPARSE_MODEL ? options.sparse : session->graph->sparse,
     };
+    if (!SPR_KEPT(plain_c, 1, 0) && !(session->options.features & SPR_ISA_NEON))
+        return spr_fail(err, SPR_ERROR_UNSUPPORTED, "this library was tailored to NEON, without plain C");
     session->profile = options.profile;
     session->cpu_mask = options.cpu_mask;
     if (options.autotune && !SPR_TUNES)
