@@ -267,9 +267,9 @@ typedef struct spr_cost {
 
 typedef struct spr_kernel {
     char name[36]; /* class_dtype_isa[_variant], e.g. "pw_csr_f32_neon" */
-    spr_kernel_class cls;
-    uint32_t isa;      /* SPR_ISA_* bits it needs */
-    uint32_t row_step; /* row ranges start at multiples of it */
+    uint8_t cls;      /* spr_kernel_class */
+    uint8_t row_step; /* row ranges start at multiples of it */
+    uint16_t isa;     /* SPR_ISA_* bits it needs */
     union {
         spr_pw_fn *pw;
         spr_fc_fn *fc;
