@@ -217,6 +217,8 @@ cdef class GraphBuilder:
         cdef void *data = NULL
         cdef size_t size = 0
         cdef spr_status status
+        cdef bytes producer = f"sparse-runtime {version()}".encode()
+        _check(spr_graph_set_producer(self.graph, producer, &err), &err)
         with nogil:
             status = spr_graph_write(self.graph, &data, &size, &err)
         _check(status, &err)

@@ -183,6 +183,7 @@ cdef extern from "graph/graph.h" nogil:
     spr_status spr_graph_add_output(spr_graph *graph, int value, spr_error *err)
 
 cdef extern from "model/model.h" nogil:
+    spr_status spr_graph_set_producer(spr_graph *graph, const char *text, spr_error *err)
     spr_status spr_graph_write(const spr_graph *graph, void **data, size_t *size, spr_error *err)
     const spr_graph *spr_model_graph(const spr_model *model)
 

@@ -284,6 +284,7 @@ def test_file(tmp_path):
     assert report.data is None and report.path == str(target) and report.model == str(source)
     assert target.stat().st_size == report.file_bytes
     assert target.read_bytes() == sr.convert(str(source)).data
+    assert f"sparse-runtime {sr.__version__}".encode() in target.read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.onnx", "m.spr"]
 
 

@@ -481,6 +481,8 @@ case(MS + "ExpandDims", [X, np.array(1, np.int32)], opsets=(13,))
 case(MS + "GridSample", [X, (2, 3, 4, 2)], opsets=(13,), low=-1.2, high=1.2, mode="bilinear", padding_mode="border")
 case(MS + "Trilu", [X, np.array(1, I64)], opsets=(13,), upper=0)
 case("LayerNormalization", [ROWS, f(8), f(8)], opsets=(7, 13), axis=-1)
+case("GroupNormalization", [X, f(3), f(3)], opsets=(18, 20), num_groups=3)  # by group
+case("GroupNormalization", [X, f(6), f(6)], opsets=(21,), num_groups=3, epsilon=1e-2)
 case("SimplifiedLayerNormalization", [ROWS, f(8)], opsets=(7, 13), epsilon=1e-5)
 case("ImageScaler", [X, ], opsets=(7,), scale=0.5, bias=[0.1, 0.2, 0.3, -0.4, -0.5, 0.6])
 case("Affine", [X], opsets=(7,), alpha=0.5, beta=2.0)
@@ -491,7 +493,7 @@ case("Crop", [X], opsets=(7,), border=[1, 2, 0, 0], scale=[2, 3])
 
 # ONNX's operators that have no kernel in onnxruntime as a node of their own are tested by test_onnx_model.py or by
 # ONNX's node cases alone; Einsum, AffineGrid, MaxUnpool, control flow and sequences have files of their own.
-ELSEWHERE = {"Swish", "GroupNormalization", "RMSNormalization", "Einsum", "AffineGrid", "MaxUnpool"}
+ELSEWHERE = {"Swish", "RMSNormalization", "Einsum", "AffineGrid", "MaxUnpool"}
 ELSEWHERE |= {"If", "Loop", "Scan"}
 ELSEWHERE |= {name for name in supported_ops() if "Sequence" in name} - {"ReverseSequence"}
 
