@@ -5,6 +5,7 @@
 #include "kernels/conv/vec_avx2.h"
 
 SPR_TARGET_PUSH("avx2,fma")
+#define CONV_SMALL 0
 #define CONV_MR 4
 #include "kernels/conv/tile_x86.h"
 #include "kernels/conv/conv.tmpl.h"

@@ -5,6 +5,7 @@
 #include "kernels/conv/vec_avx512.h"
 
 SPR_TARGET_PUSH("avx2,fma,avx512f,avx512dq,avx512vl,avx512bw")
+#define CONV_SMALL 0
 #define CONV_MR 8
 #include "kernels/conv/tile_x86.h"
 #include "kernels/conv/conv.tmpl.h"

@@ -3,7 +3,10 @@
  *
  * A tile is CONV_MR output channels by three vectors of pixels, summed up in registers over all of K = ic / group *
  * kh * kw in ascending order. Packed weights: for each block of CONV_MR channels of a group, bias[CONV_MR] and then
- * w[K][CONV_MR]; missing channels are zero. */
+ * w[K][CONV_MR]; missing channels are zero.
+ *
+ * Defined before: CONV_SMALL, whether code shall rather be small than fast where there are less than three vectors, or
+ * ends of tiles that are not common. */
 #include "kernels/conv/band.h"
 
 #define CONV_NV 3
@@ -13,6 +16,47 @@ typedef struct conv_tile {
     size_t at[CONV_NV];      /* first output in its plane */
     size_t lanes[CONV_NV];
 } conv_tile;
+
+#if CONV_SMALL
+/* Ends rows [r0, r1) of a tile whose sums are at `sums`. */
+static SPR_NOINLINE void conv_end_rows(const spr_v *sums, const conv_tile *t, uint32_t r0, uint32_t r1, size_t row,
+                                       const spr_conv_args *a) {
+    for (uint32_t r = r0; r < r1 && r < CONV_MR; r++) {
+        const spr_vact act = spr_vact_load(&a->act, row + r);
+        for (int v = 0; v < CONV_NV; v++) {
+            spr_v out = sums[r * CONV_NV + v];
+            if (a->z) out = spr_vadd(out, spr_vload_n(a->z + (row + r) * a->z_stride + t->at[v], t->lanes[v]));
+            spr_vact_each(&out, 1, &act);
+            spr_vstore_n(a->y + (row + r) * a->y_stride + t->at[v], out, t->lanes[v]);
+        }
+    }
+}
+
+/* What is common is code of its own, the rest goes through memory. */
+SPR_INLINE void conv_end_small(spr_v *acc, const conv_tile *t, uint32_t r0, uint32_t r1, size_t row,
+                               const spr_conv_args *a) {
+    const spr_function fn = a->act.fn;
+    if (a->z || r0 || r1 < CONV_MR || t->lanes[0] + t->lanes[1] + t->lanes[2] < CONV_NV * SPR_VL ||
+        (fn != SPR_FN_CLIP && fn != SPR_FN_HARD_SWISH)) {
+        conv_end_rows(acc, t, r0, r1, row, a);
+        return;
+    }
+    const spr_vact act = spr_vact_load(&a->act, row);
+    if (fn == SPR_FN_CLIP) {
+        SPR_UNROLL
+        for (int i = 0; i < CONV_MR * CONV_NV; i++) acc[i] = spr_vminc(spr_vmaxc(acc[i], act.consts.a), act.consts.b);
+    } else {
+        SPR_UNROLL
+        for (int i = 0; i < CONV_MR * CONV_NV; i++) acc[i] = SPR_ACT(spr_hard_swish)(acc[i], &act.consts);
+    }
+    float *y = a->y + row * a->y_stride;
+    SPR_UNROLL
+    for (int r = 0; r < CONV_MR; r++, y += a->y_stride) {
+        SPR_UNROLL
+        for (int v = 0; v < CONV_NV; v++) spr_vstore(y + t->at[v], acc[r * CONV_NV + v]);
+    }
+}
+#endif
 
 /* Rows [r0, r1) of a block, of which row 0 has the planes y and z. */
 SPR_INLINE void conv_tile_run(const int nv, const conv_tile *t, const uint32_t *taps, size_t k, const float *packed,
@@ -29,6 +73,9 @@ SPR_INLINE void conv_tile_run(const int nv, const conv_tile *t, const uint32_t *
         if (nv > 2) x[2] = spr_vload(x2 + tap);
         conv_step(acc, x, nv, w);
     }
+#if CONV_SMALL
+    conv_end_small(acc, t, r0, r1, row, a);
+#else
     int full = 1;
     for (int v = 0; v < nv; v++) full &= t->lanes[v] == SPR_VL;
     if (CONV_WHOLE && full && r0 == 0 && r1 >= CONV_MR && !a->z && a->act.fn != SPR_FN_PRELU) { /* one branch for all */
@@ -59,16 +106,22 @@ SPR_INLINE void conv_tile_run(const int nv, const conv_tile *t, const uint32_t *
             for (int v = 0; v < nv; v++) spr_vstore_n(y + t->at[v], out[v], t->lanes[v]);
         }
     }
+#endif
 }
 
+#if !CONV_SMALL
 typedef void conv_tile_fn(const conv_tile *t, const uint32_t *taps, size_t k, const float *packed, uint32_t r0,
                           uint32_t r1, size_t row, const spr_conv_args *a);
+#endif
 #define TILE(nv)                                                                                                       \
     static SPR_NOINLINE void conv_tile_##nv(const conv_tile *t, const uint32_t *taps, size_t k, const float *packed,   \
                                             uint32_t r0, uint32_t r1, size_t row, const spr_conv_args *a) {            \
         conv_tile_run(nv, t, taps, k, packed, r0, r1, row, a);                                                         \
     }
-TILE(1) TILE(2) TILE(3)
+#if !CONV_SMALL
+TILE(1) TILE(2)
+#endif
+TILE(3)
 #undef TILE
 
 SPR_INLINE size_t conv_k(const spr_conv_shape *s) { return (size_t)(s->ic / s->group) * s->win.kh * s->win.kw; }
@@ -98,7 +151,7 @@ typedef struct conv_plan {
     size_t tap_bytes;       /* of the table in front of the band */
 } conv_plan;
 
-SPR_INLINE conv_plan conv_make_plan(const spr_conv_shape *s) {
+static SPR_NOINLINE conv_plan conv_make_plan(const spr_conv_shape *s) {
     const spr_window *win = &s->win;
     const size_t icg = s->ic / s->group;
     conv_plan p;
@@ -163,7 +216,9 @@ static int conv_match(const spr_conv_shape *s) {
 }
 
 void SPR_CONV_NAME(spr_conv_f32)(const spr_conv_args *a) {
+#if !CONV_SMALL
     static conv_tile_fn *const fn[CONV_NV + 1] = {NULL, conv_tile_1, conv_tile_2, conv_tile_3};
+#endif
     const spr_conv_shape *s = a->shape;
     const spr_window *win = &s->win;
     const conv_plan p = conv_make_plan(s);
@@ -192,7 +247,11 @@ void SPR_CONV_NAME(spr_conv_f32)(const spr_conv_args *a) {
             const uint32_t r0 = a->row0 > row ? (uint32_t)(a->row0 - row) : 0, r1 = (uint32_t)(a->row1 - row);
             uint32_t r = 0, v = 0;
             while (r < rows) {
+#if CONV_SMALL
+                conv_tile t = {{band, band, band}, {0}, {0}}; /* vectors that are missing have no lanes */
+#else
                 conv_tile t;
+#endif
                 int nv = 0;
                 for (; nv < CONV_NV && r < rows; nv++) {
                     const size_t ox = (size_t)v * SPR_VL;
@@ -202,7 +261,11 @@ void SPR_CONV_NAME(spr_conv_f32)(const spr_conv_args *a) {
                     if (++v == p.vectors) v = 0, r++;
                 }
                 if (CONV_AHEAD) conv_fetch(&ahead, a->x_stride);
+#if CONV_SMALL
+                conv_tile_3(&t, taps, k, packed + block * (k + 1), r0, r1, row, a);
+#else
                 fn[nv](&t, taps, k, packed + block * (k + 1), r0, r1, row, a);
+#endif
             }
         }
         if (!SPR_ACT_IN_REGISTERS(a->act.fn))

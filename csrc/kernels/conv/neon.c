@@ -4,6 +4,7 @@
 #if SPR_NEON
 #include "kernels/conv/vec_neon.h"
 
+#define CONV_SMALL 1
 #define CONV_MR (SPR_AARCH64 ? 8 : 4)
 
 SPR_NEON_PUSH

@@ -18,7 +18,7 @@ typedef struct dw_plan {
     size_t piece;           /* floats of SPR_DW_PIECE output rows behind the buffers */
 } dw_plan;
 
-SPR_INLINE dw_plan dw_make_plan(const spr_window *win) {
+static SPR_NOINLINE dw_plan dw_make_plan(const spr_window *win) {
     dw_plan p;
     p.band = spr_band_make(win, win->oh);
     p.rows = win->oh;
@@ -61,7 +61,7 @@ typedef struct dw_task {
 
 typedef void dw_rows_fn(const dw_task *t);
 
-SPR_INLINE void dw_fill(const spr_conv_args *a, const dw_plan *p, const dw_job *job, float *buffer) {
+static SPR_NOINLINE void dw_fill(const spr_conv_args *a, const dw_plan *p, const dw_job *job, float *buffer) {
     const uint32_t multiplier = a->shape->oc / a->shape->ic;
     const uint32_t channel = multiplier == 1 ? job->row : job->row / multiplier;
     spr_band_fill(&p->band, a->x + channel * a->x_stride, buffer, job->oy, spr_band_rows_in(&a->shape->win, job->n));

@@ -1,6 +1,7 @@
 /* Depthwise 3x3 and 5x5 at stride 1 and 2 over bands. Blocks of up to four output rows by two vectors take their
  * inputs from registers: each input vector is loaded once per horizontal tap and used by all output rows it belongs
- * to. On 64-bit ARM other kernels do what is common, so this one is to be small. After any.tmpl.h. */
+ * to. On 64-bit ARM other kernels do what is common, so this one is to be small: it has 5x5 at stride 2 only. After
+ * any.tmpl.h. */
 
 #define DW_ROWS 4 /* output rows of a block at most */
 
@@ -81,14 +82,25 @@ SPR_INLINE void dw_fixed(const int k, const int st, const dw_task *t) {
 
 #define FIXED(k, st) \
     static SPR_NOINLINE void dw_fixed_##k##_##st(const dw_task *t) { dw_fixed(k, st, t); }
-FIXED(3, 1) FIXED(3, 2) FIXED(5, 1) FIXED(5, 2)
+FIXED(5, 2)
+#if !SPR_AARCH64
+FIXED(3, 1) FIXED(3, 2) FIXED(5, 1)
+#endif
 #undef FIXED
 
 void SPR_CONV_NAME(spr_dwconv_f32)(const spr_conv_args *args) {
+#if SPR_AARCH64
+    dw_run(args, SPR_DW_5X5(dw_fixed_5_2));
+#else
     const spr_window *win = &args->shape->win;
     dw_rows_fn *const three = win->sh == 1 ? dw_fixed_3_1 : dw_fixed_3_2;
     dw_run(args, win->kh == 3 ? three : win->sh == 1 ? SPR_DW_5X5(dw_fixed_5_1) : SPR_DW_5X5(dw_fixed_5_2));
+#endif
 }
 
-const spr_conv_traits SPR_CONV_NAME(spr_dwconv_traits) = {spr_dwconv_match_fixed, spr_dwconv_size, spr_dwconv_pack,
+static int dw_match_fixed(const spr_conv_shape *s) {
+    return spr_dwconv_match_fixed(s) && (!SPR_AARCH64 || (s->win.kh == 5 && s->win.sh == 2));
+}
+
+const spr_conv_traits SPR_CONV_NAME(spr_dwconv_traits) = {dw_match_fixed, spr_dwconv_size, spr_dwconv_pack,
                                                           dw_scratch_any};
