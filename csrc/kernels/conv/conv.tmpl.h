@@ -32,24 +32,40 @@ static SPR_NOINLINE void conv_end_rows(const spr_v *sums, const conv_tile *t, ui
     }
 }
 
+SPR_INLINE void conv_swish(spr_v *acc, const spr_vact *act) {
+    SPR_UNROLL
+    for (int i = 0; i < CONV_MR * CONV_NV; i += 4) {
+        SPR_UNROLL
+        for (int j = i; j < i + 4; j++) acc[j] = SPR_ACT(spr_hard_swish)(acc[j], &act->consts);
+        /* Or compilers would start all at once and run out of registers. */
+        SPR_UNROLL
+        for (int j = 0; j < CONV_MR * CONV_NV; j++) __asm__ volatile("" : "+w"(acc[j]));
+    }
+}
+
 /* What is common is code of its own, the rest goes through memory. */
 SPR_INLINE void conv_end_small(spr_v *acc, const conv_tile *t, uint32_t r0, uint32_t r1, size_t row,
                                const spr_conv_args *a) {
     const spr_function fn = a->act.fn;
     if (a->z || r0 || r1 < CONV_MR || t->lanes[0] + t->lanes[1] + t->lanes[2] < CONV_NV * SPR_VL ||
         (fn != SPR_FN_CLIP && fn != SPR_FN_HARD_SWISH)) {
-        conv_end_rows(acc, t, r0, r1, row, a);
+        spr_v sums[CONV_MR * CONV_NV]; /* in memory; the others stay in registers */
+        SPR_UNROLL
+        for (int i = 0; i < CONV_MR * CONV_NV; i++) sums[i] = acc[i];
+        conv_end_rows(sums, t, r0, r1, row, a);
         return;
     }
     const spr_vact act = spr_vact_load(&a->act, row);
+    float *y = a->y + row * a->y_stride;
     if (fn == SPR_FN_CLIP) {
         SPR_UNROLL
-        for (int i = 0; i < CONV_MR * CONV_NV; i++) acc[i] = spr_vminc(spr_vmaxc(acc[i], act.consts.a), act.consts.b);
-    } else {
-        SPR_UNROLL
-        for (int i = 0; i < CONV_MR * CONV_NV; i++) acc[i] = SPR_ACT(spr_hard_swish)(acc[i], &act.consts);
+        for (int i = 0; i < CONV_MR * CONV_NV; i++) acc[i] = spr_vmaxc(acc[i], act.consts.a);
+        if (!act.relu) {
+            SPR_UNROLL
+            for (int i = 0; i < CONV_MR * CONV_NV; i++) acc[i] = spr_vminc(acc[i], act.consts.b);
+        }
     }
-    float *y = a->y + row * a->y_stride;
+    if (fn == SPR_FN_HARD_SWISH) conv_swish(acc, &act);
     SPR_UNROLL
     for (int r = 0; r < CONV_MR; r++, y += a->y_stride) {
         SPR_UNROLL

@@ -5,10 +5,10 @@
  *
  * The first and the last vector of rows are a strip together, and code of their own: what stands beyond the border is
  * shifted in and masked out. All others are inside; if their number is odd, the last one is a strip by itself, whose
- * second vector is its lower half. Rows above and below the image are a row of zeros in scratch, and left out where they
- * are first or last. The last vectors go back over outputs that others compute too; where these are at the border, what
- * is inside comes first and may be wrong. Vectors read some floats beyond a row; where these do not belong to the plane,
- * its last row is copied to scratch. */
+ * second vector is its lower half. Rows above and below the image are a row of zeros in scratch, and left out where
+ * they are first or last. The last vectors go back over outputs that others compute too; where these are at the border,
+ * what is inside comes first and may be wrong. Vectors read some floats beyond a row; where these do not belong to the
+ * plane, its last row is copied to scratch. */
 #ifndef SPR_KERNELS_DWCONV_IMAGE_NEON_H
 #define SPR_KERNELS_DWCONV_IMAGE_NEON_H
 

@@ -23,7 +23,7 @@ typedef struct s2_loads {
 typedef struct s2_strip {
     int border, side; /* side: the vectors lie side by side */
     size_t from0, from1; /* where columns are counted from */
-    ptrdiff_t first;     /* at borders: from column 1 of the first vector to column 0; if that is padding, to any other */
+    ptrdiff_t first;     /* at borders: from there to column 0; if that is padding, to any other */
     size_t down;         /* rows */
     const spr_w *w;
     spr_v is_first, mask; /* at borders: of column 0 of the first vector; of the third tap of the second */

@@ -78,7 +78,7 @@ SPR_INLINE void same_join(const same_strip *s, same_inputs *in, const int kx, co
  * general register: that load issues together with a multiplication, and joining the halves together with the first
  * half of the vector after it. A load to a vector register cannot issue four cycles after a multiplication, so first
  * halves stand four cycles apart, with three multiplications between. The last vector is joined when those after its
- * first half are through, if the step has more and is not the last of its row, else at the beginning of its own step. */
+ * first half are through, if the step has more and is not the last of its row, else at the start of its own step. */
 SPR_INLINE void same_step(const same_strip *s, const same_row row, const int kx, spr_v (*sums)[2], img_out *out,
                           same_inputs *in, same_inputs *next, const float *const *p) {
     const int k = s->k, n = row.hi - row.lo, count = 2 * n, kx1 = (kx + 1) % k, more = !row.last || kx1;
