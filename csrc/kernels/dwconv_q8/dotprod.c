@@ -3,6 +3,7 @@
 
 #if SPR_AARCH64
 #include <arm_neon.h>
+#include <string.h>
 
 #define ROUND_BY_ADDING
 #include "kernels/dwconv_q8/finish_neon.h"

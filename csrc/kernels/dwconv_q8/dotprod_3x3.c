@@ -4,6 +4,7 @@
 
 #if SPR_AARCH64
 #include <arm_neon.h>
+#include <string.h>
 
 #define ROUND_BY_ADDING
 #include "kernels/dwconv_q8/finish_neon.h"
@@ -15,6 +16,8 @@ SPR_TARGET_PUSH("arch=armv8.2-a+dotprod")
 #define TAPS three_taps
 #define TAP int8_t
 #define PARTS(w) parts_of(w)
+#define MOST_PARTS 3
+#define INSIDE(s) 1
 #define STRIP_ROWS(w) ((w)->oh)
 #define GROUP_BYTES(s) ((s) == 1 ? 6 * 16 : 3 * 16)
 

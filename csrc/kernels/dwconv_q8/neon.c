@@ -2,6 +2,8 @@
 #include "base/compiler.h"
 
 #if SPR_NEON
+#include <string.h>
+
 #include "kernels/dwconv_q8/finish_neon.h"
 #include "kernels/dwconv_q8/interleave_neon.h"
 

@@ -4,6 +4,7 @@
 
 #if SPR_AARCH64
 #include <arm_neon.h>
+#include <string.h>
 
 #include "kernels/dwconv_q8/finish_neon.h"
 
@@ -11,6 +12,8 @@
 #define TAPS three_taps
 #define TAP int16_t
 #define PARTS(w) 1
+#define MOST_PARTS 1
+#define INSIDE(s) ((s) == 1)
 #define STRIP_ROWS(w) ((w)->iw <= 32 ? (w)->oh : (w)->sh == 1 ? 2 : 1)
 #define GROUP_BYTES(s) (9 * 8 * sizeof(int16_t))
 

@@ -162,7 +162,7 @@ SPR_INLINE void NAME(run)(const spr_dw_q8_args *a) {
                 NAME(interleave_row)(w, &s, padded, ring + next % s.ring * s.line);
             }
             const int8_t *of_group = weights + (size_t)g * w->kh * s.chunks * (size_t)*head * 16;
-            if (*head == 1)
+            if (*head == 1 && !SPR_NEON)
                 NAME(output_row)(a, &s, 1, g, ring, top, bias + 4 * g, scale + 4 * g, of_group, (size_t)oy * w->ow);
             else
                 NAME(output_row)(a, &s, *head, g, ring, top, bias + 4 * g, scale + 4 * g, of_group, (size_t)oy * w->ow);

@@ -4,11 +4,12 @@
  *
  *   NAME(x)        x with the suffix of the instruction set
  *   TAP            the type of a packed weight
- *   GROUP_BYTES(s), PARTS(w)   bytes of a group's weights for each part, and how many parts there are: a weight is
- *                           their sum
+ *   GROUP_BYTES(s), PARTS(w), MOST_PARTS   bytes of a group's weights for each part, and how many parts there are, at
+ *                  most: a weight is their sum
  *   pack_tap(out, s, c, ky, kx, v)   puts a weight of channel c of a group; the rest is 0
  *   STRIP_ROWS(w)  rows of the output after which the next columns follow: the more, the less often weights are loaded;
  *                  but A53s fetch lines of memory ahead along rows only
+ *   INSIDE(s)      whether it pays to have the code again for columns all of whose input lies inside the rows
  *   TAPS, load_taps(s, weights)   the weights of a part in registers
  *   add_rows(s, t, inside, row, at, masks, taps, sum)   adds the products of a part to the sums, int32x4_t sum[2][8];
  *                  row[4] are the rows of the input */
@@ -69,7 +70,7 @@ SPR_INLINE void strip(const uint32_t s, const int inside, const three *t, uint32
     row_mask masks[3];
     if (!inside)
         SPR_UNROLL for (uint32_t q = 0; q < 3; q++) masks[q] = mask_of(at + 4 * q, w->iw);
-    const TAPS taps = load_taps(s, t->weights);
+    TAPS taps = load_taps(s, t->weights);
     for (; oy < end; oy += rows) {
         const int8_t *row[4];
         int32x4_t sum[2][8];
@@ -79,10 +80,13 @@ SPR_INLINE void strip(const uint32_t s, const int inside, const three *t, uint32
         }
         SPR_UNROLL for (uint32_t r = 0; r < rows; r++)
             SPR_UNROLL for (uint32_t p = 0; p < outputs; p++) sum[r][p] = bias;
-        add_rows(s, t, inside, row, at, masks, &taps, sum);
-        for (int32_t part = 1; part < t->parts; part++) {
-            const TAPS more = load_taps(s, t->weights + part * GROUP_BYTES(s));
-            add_rows(s, t, inside, row, at, masks, &more, sum);
+        if (MOST_PARTS == 1) {
+            add_rows(s, t, inside, row, at, masks, &taps, sum);
+        } else { /* the first part's weights in registers would take the code twice */
+            for (int32_t part = 0; part < t->parts; part++) {
+                taps = load_taps(s, t->weights + part * GROUP_BYTES(s));
+                add_rows(s, t, inside, row, at, masks, &taps, sum);
+            }
         }
         SPR_UNROLL for (uint32_t r = 0; r < rows; r++)
             if (oy + r < end)
@@ -99,7 +103,7 @@ SPR_INLINE void strips(const uint32_t s, const three *t) {
             /* some again rather than a part; not in place */
             if (w->ow - px < outputs && px > 0 && !t->a->z) px = w->ow - outputs;
             const int64_t at = (int64_t)px * s - w->pl;
-            if (at >= 0 && at + reach <= w->iw)
+            if (INSIDE(s) && at >= 0 && at + reach <= w->iw)
                 strip(s, 1, t, px, oy, end);
             else
                 strip(s, 0, t, px, oy, end);
