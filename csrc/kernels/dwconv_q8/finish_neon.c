@@ -5,6 +5,7 @@
 #if SPR_NEON
 #include <string.h>
 
+#define ROUND_BY_ADDING
 #include "kernels/dwconv_q8/finish_neon.h"
 #include "kernels/q8_scalar.h"
 

@@ -43,14 +43,14 @@ SPR_INLINE void dense_tile(const int v, const spr_pw_q8_args *a, const spr_pw_q8
                           uint32_t px) {                                                                               \
         dense_tile(v, a, p, e, row, px);                                                                               \
     }
-DENSE_TILE(2) DENSE_TILE(4)
+DENSE_TILE(1) DENSE_TILE(4)
 
 void spr_pw_dense_q8_dotprod(const spr_pw_q8_args *a) {
     const spr_pw_q8_packed p = spr_pw_q8_packed_of(a->packed);
     const ends e = ends_of(a, p.narrow);
     for (uint32_t px = a->px0, v; px < a->px1; px += v * LANES) {
-        v = a->px1 - px > 2 * LANES ? 4 : 2;
-        for (uint32_t row = a->row0; row < a->row1; row += 4) (v == 4 ? dense_4 : dense_2)(a, &p, &e, row, px);
+        v = a->px1 - px > LANES ? 4 : 1;
+        for (uint32_t row = a->row0; row < a->row1; row += 4) (v == 4 ? dense_4 : dense_1)(a, &p, &e, row, px);
     }
 }
 

@@ -3,6 +3,7 @@
 #include "base/compiler.h"
 
 #if SPR_NEON
+#define ROUND_BY_ADDING
 #include "kernels/pointwise_q8/finish_neon.h"
 #include "kernels/pointwise_q8/round_neon.h"
 #include "kernels/unary/act_neon.h"
