@@ -253,6 +253,9 @@ typedef enum spr_kernel_class {
     SPR_K_COUNT
 } spr_kernel_class;
 
+/* Whether kernels of a class take spr_pw_q8_args. */
+SPR_INLINE int spr_is_pw_q8(spr_kernel_class cls) { return cls >= SPR_K_PW_DENSE_Q8 && cls <= SPR_K_PW_2X1_Q8; }
+
 /* What a pointwise or FC kernel costs, in cycles of the core it is made for: the coefficients of spr_estimate
    (runtime/cost.c), fitted to measurements by `python -m benchmarks.costs`. Only ratios between kernels matter. */
 typedef struct spr_cost {

@@ -55,7 +55,7 @@ double spr_estimate(const spr_kernel *kernel, uint32_t features, const spr_work 
     double parts = (double)work->pixels / (double)part * (double)work->images;
     double tiles = (double)((part + cost->tile - 1) / cost->tile), pixels = (double)spr_round_up(part, cost->vector);
     double panels = panels_of(kernel, work->channels, pixels), stored = stored_weights(kernel, work);
-    double input = (kernel->cls >= SPR_K_PW_DENSE_Q8 ? 1 : sizeof(float)) * work->channels * pixels,
+    double input = (spr_is_pw_q8(kernel->cls) ? 1 : sizeof(float)) * work->channels * pixels,
            l2 = l2_bytes(features);
     double far = fmin(1, fmax(0, 2 * input / l2 - 1)) * input * used_channels(kernel, work, stored);
     return cost->per_fetch * stored +

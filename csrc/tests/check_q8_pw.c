@@ -301,7 +301,7 @@ void check_quantized_pointwise(void) {
         for (size_t i = 0; i < spr_kernel_count; i++) {
             run r = {&l, rng};
             const spr_kernel_class cls = spr_kernels[i].cls;
-            if (cls >= SPR_K_PW_DENSE_Q8 && cls <= SPR_K_PW_2X1_Q8 && check_wanted(i)) check_case(i, text, body, &r);
+            if (spr_is_pw_q8(cls) && check_wanted(i)) check_case(i, text, body, &r);
         }
         free_layer(&l);
     }

@@ -116,9 +116,7 @@ static int is_fc_q8(const spr_kernel *kernel) { return kernel->cls == SPR_K_FC_D
 static int is_fc(const spr_kernel *kernel) {
     return kernel->cls == SPR_K_FC_DENSE || kernel->cls == SPR_K_FC_CSR || is_fc_q8(kernel);
 }
-static int is_q8(const spr_kernel *kernel) {
-    return kernel->cls >= SPR_K_PW_DENSE_Q8 && kernel->cls <= SPR_K_PW_2X1_Q8;
-}
+static int is_q8(const spr_kernel *kernel) { return spr_is_pw_q8(kernel->cls); }
 static int is_dense(const spr_kernel *kernel) {
     return kernel->cls == SPR_K_FC_DENSE || kernel->cls == SPR_K_PW_DENSE || kernel->cls == SPR_K_PW_DENSE_Q8 ||
            is_fc_q8(kernel);
