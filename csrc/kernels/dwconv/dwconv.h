@@ -22,6 +22,12 @@ void spr_dwconv_pack(const spr_conv_shape *s, const float *w, const float *bias,
 void spr_dwconv_finish(const spr_conv_args *a, uint32_t row, const float *x, const float *z, float *y, size_t n);
 #define SPR_DW_PIECE 4 /* output rows at a time, in scratch, if there is a residual: it may be what is written over */
 
+/* NEON kernels that read the image itself, see image_neon.h, whose types are a file's own: scratch for a kernel that
+   reads `over` floats beyond a row, and running it, an img_kernel, over rows of more than SPR_VL outputs; mask is
+   spr_v[2], for the tasks. */
+size_t spr_dwconv_image_scratch(const spr_conv_shape *s, uint32_t over);
+void spr_dwconv_image_run(const spr_conv_args *a, const void *kernel, const void *mask);
+
 /* spr_conv_traits.match: square 3x3 or 5x5, stride 1 or 2, no dilation, one output channel for each input channel. */
 int spr_dwconv_match_fixed(const spr_conv_shape *s);
 

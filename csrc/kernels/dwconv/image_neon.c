@@ -47,7 +47,9 @@ static uint32_t img_zeros(size_t from, size_t to, uint32_t kh) {
     return from >= to ? 0 : to - from < kh / 2 ? (uint32_t)(to - from) : kh / 2;
 }
 
-void spr_dwconv_image_run(const spr_conv_args *a, const img_kernel *kernel, const spr_v *mask) {
+void spr_dwconv_image_run(const spr_conv_args *a, const void *kernel_of, const void *masks) {
+    const img_kernel *const kernel = kernel_of;
+    const spr_v *const mask = masks;
     const spr_window *win = &a->shape->win;
     const size_t hw = (size_t)win->oh * win->ow, hw_in = (size_t)win->ih * win->iw;
     const size_t record = spr_dwconv_record(a->shape), row_floats = img_row_floats(win, kernel->over);

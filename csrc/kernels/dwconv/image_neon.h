@@ -63,10 +63,6 @@ SPR_INLINE size_t img_short_column(size_t ox, size_t ow) {
 }
 SPR_INLINE img_strip img_border(const img_task *t) { return (img_strip){0, t->win->ow - SPR_VL, 0}; }
 
-size_t spr_dwconv_image_scratch(const spr_conv_shape *s, uint32_t over);
-/* Runs a kernel over rows of more than SPR_VL outputs; mask[2] is for the tasks. */
-void spr_dwconv_image_run(const spr_conv_args *a, const img_kernel *kernel, const spr_v *mask);
-
 /* Where and how a strip stores its rows. `step` is 0 before the first, which is stored twice: before its sums are
    there, so that the loop needs no exception. */
 typedef struct img_out {

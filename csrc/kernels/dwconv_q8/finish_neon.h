@@ -2,6 +2,7 @@
 #ifndef SPR_KERNELS_DWCONV_Q8_FINISH_NEON_H
 #define SPR_KERNELS_DWCONV_Q8_FINISH_NEON_H
 
+#include "kernels/dwconv_q8/ends_neon.h"
 #include "kernels/pointwise_q8/round_neon.h"
 
 SPR_NEON_PUSH
@@ -16,10 +17,6 @@ SPR_INLINE finish_consts finish_of(const spr_dw_q8_args *a) {
     const spr_q8_finish *f = a->finish;
     return (finish_consts){spr_q8_rounding_of(f), !a->z && f->act.fn == SPR_FN_NONE};
 }
-
-/* n pixels of four channels, from pixel `at` of group g on, of whatever kind; sum[n rounded up to 4]. */
-void spr_dw_q8_finish_neon(const spr_dw_q8_args *a, const int32x4_t *sum, float32x4_t scale, uint32_t g, size_t at,
-                           uint32_t n);
 
 /* Four times `quads` pixels (one or two) of four channels, from pixel `at` of group g on; n of them, at least one, are
    stored. */

@@ -3,29 +3,20 @@
 #ifndef SPR_KERNELS_POINTWISE_Q8_FINISH_NEON_H
 #define SPR_KERNELS_POINTWISE_Q8_FINISH_NEON_H
 
-#include "base/neon.h"
+#include "kernels/pointwise_q8/ends_neon.h"
 #include "kernels/pointwise_q8/pack.h"
 
 SPR_NEON_PUSH
 
 /* Pixels of a vector of sums, and of the widest tile. */
-enum { LANES = 4, LINE_PIXELS = 64 };
+enum { LANES = 4, LINE_PIXELS = SPR_Q8_LINE_PIXELS };
 
 /* Whether outputs are quantized, without residual or activation. */
 SPR_INLINE int is_plain(const spr_pw_q8_args *a) {
     return !a->finish->to_float && !a->z && a->finish->act.fn == SPR_FN_NONE;
 }
 
-/* v vectors of any sums of a row, from pixel px on: quantized outputs go to line[0 ... 4 v), rounded up to sixteen,
-   floats to y. */
-void spr_q8_finish_row_neon(int v, const spr_pw_q8_args *a, const int32x4_t *sum, float scale, uint32_t row,
-                            uint32_t px, int8_t *line);
-
-/* Four lines of bytes to pixels of four channels, `row` being the first; v vectors, rounded up to eight pixels. Nothing
-   where outputs are floats. */
-void spr_q8_store_lines_neon(int v, const spr_pw_q8_args *a, uint32_t row, uint32_t px, int8_t (*line)[LINE_PIXELS]);
-
-/* The latter where it pays to have its loop unrolled. */
+/* spr_q8_store_lines_neon where it pays to have its loop unrolled. */
 SPR_INLINE void store_lines(const int v, const spr_pw_q8_args *a, uint32_t row, uint32_t px,
                             int8_t (*line)[LINE_PIXELS]) {
     if (a->finish->to_float) return;
@@ -44,7 +35,7 @@ SPR_INLINE void store_lines(const int v, const spr_pw_q8_args *a, uint32_t row, 
     }
 }
 
-/* The first of these for h rows (one or two) whose sums are in registers. */
+/* spr_q8_finish_row_neon for h rows (one or two) whose sums are in registers. */
 SPR_INLINE void end_any(const int h, const int v, const spr_pw_q8_args *a, const int32x4_t *sum0,
                         const int32x4_t *sum1, const float *scale, uint32_t row, uint32_t px,
                         int8_t (*line)[LINE_PIXELS]) {

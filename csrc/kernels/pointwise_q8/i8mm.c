@@ -11,14 +11,14 @@
 SPR_TARGET_PUSH("arch=armv8.2-a+dotprod+i8mm")
 
 /* Pixels of a tile, vectors of 4 of them, and bytes of a pair of groups in it. */
-enum { TILE = SPR_Q8_EIGHTS_TILE, VECTORS = TILE / LANES, PAIR = TILE * 2 * SPR_Q8_GROUP };
+enum { TILE = SPR_Q8_EIGHTS_TILE, TILE_VECTORS = TILE / LANES, PAIR = TILE * 2 * SPR_Q8_GROUP };
 
 /* A tile of all groups. */
 SPR_INLINE void zip_tile(const spr_pw_q8_packed *p, const spr_q8 *x, int8_t *out) {
     for (uint32_t g = 0; g < p->groups; g += 2, out += PAIR) {
         const spr_q8 *const first = x + (size_t)p->offset[g] * SPR_Q8_GROUP,
                      *const second = x + (size_t)p->offset[g + 1] * SPR_Q8_GROUP;
-        SPR_UNROLL for (int j = 0; j < VECTORS; j++) {
+        SPR_UNROLL for (int j = 0; j < TILE_VECTORS; j++) {
             const int32x4_t a = vreinterpretq_s32_s8(vld1q_s8(first + j * 16)),
                             b = vreinterpretq_s32_s8(vld1q_s8(second + j * 16));
             vst1q_s8(out + j * 32, vreinterpretq_s8_s32(vzip1q_s32(a, b)));
@@ -39,8 +39,8 @@ SPR_INLINE int16x8_t finish_pairs(const ends *e, const int32x4_t *sum, const flo
     const float32x4_t scales = vcombine_f32(vld1_f32(scale), vld1_f32(scale));
     float32x4_t value[TILE / 2];
     int16x8_t four[2];
-    to_floats(2 * VECTORS, e, sum, value);
-    SPR_UNROLL for (int j = 0; j < VECTORS; j++) {
+    to_floats(2 * TILE_VECTORS, e, sum, value);
+    SPR_UNROLL for (int j = 0; j < TILE_VECTORS; j++) {
         const float32x4_t low = vaddq_f32(vmulq_f32(value[2 * j], scales), MORE);
         const float32x4_t high = vaddq_f32(vmulq_f32(value[2 * j + 1], scales), MORE);
         four[j] = vuzp1q_s16(vreinterpretq_s16_f32(low), vreinterpretq_s16_f32(high));
@@ -53,16 +53,16 @@ SPR_INLINE void end_pairs(const spr_pw_q8_args *a, const ends *e, int32x4_t (*su
                           uint32_t row, uint32_t px) {
     if (e->narrow) {
         const int16x8_t first = finish_pairs(e, sum[0], scale), last = finish_pairs(e, sum[1], scale + 2);
-        store_two(VECTORS, a, row, px, &first, &last);
+        store_two(TILE_VECTORS, a, row, px, &first, &last);
         return;
     }
-    int32x4_t of_row[SPR_Q8_GROUP][VECTORS];
+    int32x4_t of_row[SPR_Q8_GROUP][TILE_VECTORS];
     SPR_UNROLL for (int r = 0; r < SPR_Q8_GROUP; r += 2)
-        SPR_UNROLL for (int j = 0; j < VECTORS; j++) {
+        SPR_UNROLL for (int j = 0; j < TILE_VECTORS; j++) {
             of_row[r][j] = vuzp1q_s32(sum[r / 2][2 * j], sum[r / 2][2 * j + 1]);
             of_row[r + 1][j] = vuzp2q_s32(sum[r / 2][2 * j], sum[r / 2][2 * j + 1]);
         }
-    end_group(VECTORS, a, e, of_row[0], of_row[1], of_row[2], of_row[3], scale, row, px);
+    end_group(TILE_VECTORS, a, e, of_row[0], of_row[1], of_row[2], of_row[3], scale, row, px);
 }
 
 /* One or two groups of rows times a tile; x: zipped. */
@@ -72,14 +72,14 @@ SPR_INLINE void tile(const int h, const spr_pw_q8_args *a, const spr_pw_q8_packe
     int32x4_t sum[4][TILE / 2];
     SPR_UNROLL for (int r = 0; r < 2 * h; r++) {
         const int32x4_t first = first_sums(e, p->bias + row + 2 * r);
-        SPR_UNROLL for (int j = 0; j < 2 * VECTORS; j++) sum[r][j] = first;
+        SPR_UNROLL for (int j = 0; j < 2 * TILE_VECTORS; j++) sum[r][j] = first;
     }
     const int8_t *w = p->w + (size_t)row * p->groups * SPR_Q8_GROUP;
     const size_t next = (size_t)p->groups * SPR_Q8_GROUP * SPR_Q8_GROUP; /* group of rows */
     for (uint32_t g = 0; g < p->groups; g += 2, w += 32, x += PAIR) {
         int8x16_t rows[4];
         SPR_UNROLL for (int r = 0; r < 2 * h; r++) rows[r] = vld1q_s8(w + (size_t)(r / 2) * next + r % 2 * 16);
-        SPR_UNROLL for (int j = 0; j < 2 * VECTORS; j++) {
+        SPR_UNROLL for (int j = 0; j < 2 * TILE_VECTORS; j++) {
             const int8x16_t pixels = vld1q_s8(x + j * 16);
             SPR_UNROLL for (int r = 0; r < 2 * h; r++) sum[r][j] = vmmlaq_s32(sum[r][j], pixels, rows[r]);
         }
