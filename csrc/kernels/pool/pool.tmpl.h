@@ -9,7 +9,6 @@
 
 #define POOL_LINE 1024  /* floats; a multiple of SPR_VL */
 #define POOL_PIECE 4096 /* floats: a longer sum of equal numbers drifts, as all its steps round the same way */
-#define POOL_WIDE (SPR_NEON ? 2 : 4) /* vectors at once */
 
 SPR_INLINE spr_v pool_op(const int max, spr_v acc, spr_v x) { return max ? spr_vmaxn(acc, x) : spr_vadd(acc, x); }
 SPR_INLINE float pool_op1(const int max, float acc, float x) { return max ? (x > acc || x != x ? x : acc) : acc + x; }
@@ -175,11 +174,11 @@ static SPR_NOINLINE void pool_lines(const int max, const spr_pool_args *a, const
             const uint32_t count_y = pool_count(a->kind, top, w->dh, w->kh, w->pt, w->ih, w->pb);
             const float ny = count_y ? (float)count_y : 1;
             const size_t step = (size_t)w->dh * w->iw;
-            spr_v v[POOL_WIDE];
+            spr_v v[4];
             uint32_t c = 0;
-            for (; c + POOL_WIDE * SPR_VL <= cols; c += POOL_WIDE * SPR_VL) {
-                pool_columns(max, POOL_WIDE, v, x + c, step, rows, SPR_VL);
-                pool_deal(POOL_WIDE, v, line, t->s, w->sw, t->first + c, SPR_VL);
+            for (; c + 4 * SPR_VL <= cols; c += 4 * SPR_VL) {
+                pool_columns(max, 4, v, x + c, step, rows, SPR_VL);
+                pool_deal(4, v, line, t->s, w->sw, t->first + c, SPR_VL);
             }
             for (; c < cols; c += SPR_VL) {
                 const size_t rest = cols - c < SPR_VL ? cols - c : SPR_VL;
@@ -188,8 +187,8 @@ static SPR_NOINLINE void pool_lines(const int max, const spr_pool_args *a, const
             }
             float *y = a->y + ch * a->y_stride + (size_t)oy * w->ow + t->ox0;
             uint32_t o = 0;
-            for (; o + POOL_WIDE * SPR_VL <= outs; o += POOL_WIDE * SPR_VL)
-                pool_row(max, POOL_WIDE, line + o, taps, w->kw, count + o, ny, y + o, SPR_VL);
+            for (; o + 4 * SPR_VL <= outs; o += 4 * SPR_VL)
+                pool_row(max, 4, line + o, taps, w->kw, count + o, ny, y + o, SPR_VL);
             for (; o < outs; o += SPR_VL) {
                 const size_t rest = outs - o < SPR_VL ? outs - o : SPR_VL;
                 pool_row(max, 1, line + o, taps, w->kw, count + o, ny, y + o, rest);
