@@ -84,6 +84,28 @@ def compare(model: onnx.ModelProto, feeds, quantum: float, share: float = 0.0, *
     return kinds
 
 
+@pytest.mark.parametrize("shape", [(2, 5, 8, 10), (2, 5, 7, 9)], ids=["as it lies", "copied"])
+def test_input(shape):
+    """Planes of a multiple of 16 pixels are quantized where the caller has them, at any address, anew in each run."""
+    net = Net("uint8")
+    y = net.qdq(net.node("Conv", net.qdq("x", 0.02, 100), net.weights((6, 5, 1, 1), 0.01)), 0.05, 120)
+    model = net.model({"x": list(shape)}, [y])
+    size = int(np.prod(shape))
+    memory = np.full(size + 8, np.nan, np.float32)
+    reference = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    with sr.Session(sr.convert(model).data) as session:
+        for start in (3, 0, 8):
+            x = memory[start : start + size].reshape(shape)
+            x[...] = net.rng.normal(0, 1, shape)
+            before = x.copy()
+            (got,), (want,) = session.run(None, {"x": x}), reference.run(None, {"x": x})
+            assert np.abs(got.astype(np.float64) - want).max() / 0.05 <= 1.01
+            assert (np.abs(got - want) > 0.0005).mean() <= 0.02
+            assert np.array_equal(x, before)
+            memory[...] = np.nan
+        assert session.explain()[0].op == "Quantize"
+
+
 CONVS = {
     "pointwise": ((24, 13, 1, 1), {}),
     "window": ((10, 6, 3, 3), {"pads": [1, 1, 1, 1]}),

@@ -247,9 +247,8 @@ static spr_status find_lent(spr_plan *plan, spr_error *err) {
                     readers++;
                     reader = &plan->steps[s];
                 }
-        if (readers == 1 && reader->node->in[0] == value && !is_kept(plan, value) && desc->dtype == SPR_FLOAT32 &&
-            desc->rank == 4 && desc->dim[2] * desc->dim[3] % SPR_PX == 0 && reader->exec.lends &&
-            reader->exec.lends(reader))
+        if (readers == 1 && reader->node->in[0] == value && !is_kept(plan, value) && desc->rank == 4 &&
+            desc->dim[2] * desc->dim[3] % SPR_PX == 0 && reader->exec.lends && reader->exec.lends(reader))
             plan->lent[k] = &reader->in[0];
     }
     return SPR_OK;

@@ -251,7 +251,8 @@ SPR_API spr_status spr_session_set_input(spr_session *session, int index, const 
                                          spr_error *err);
 /* The same for one run, which may read `data` where they are, so that they must stay valid and unchanged until
    spr_session_run returns; before the run after that the input has to be set or lent again. Saves the copy where the
-   input goes to an ordinary convolution, as images do, and its planes are a multiple of 16 pixels. [one at a time] */
+   input goes to an ordinary convolution, as images do, or to 8 bits first, and its planes are a multiple of 16 pixels.
+   [one at a time] */
 SPR_API spr_status spr_session_lend_input(spr_session *session, int index, const void *data, size_t size,
                                           spr_error *err);
 /* Computes all outputs. [one at a time] */

@@ -59,6 +59,11 @@ static void quantize_plane(const spr_step *step, int64_t image, int64_t group) {
 
 static void quantize_run(const spr_run_ctx *ctx, const spr_step *step) { spr_q8_each_plane(ctx, step, quantize_plane); }
 
+static int quantize_lends(const spr_step *step) {
+    (void)step;
+    return 1;
+}
+
 static SPR_COLD spr_status dequantize_plan(spr_plan_ctx *ctx, spr_step *step) {
     if (step->out[0].desc.dtype == SPR_FLOAT32) step->kernel = spr_kernel_best(SPR_K_DEQUANTIZE_Q8, ctx->features);
     return SPR_OK;
@@ -231,7 +236,9 @@ static void unary_plane(const spr_step *step, int64_t image, int64_t group) {
 
 static void unary_run(const spr_run_ctx *ctx, const spr_step *step) { spr_q8_each_plane(ctx, step, unary_plane); }
 
-spr_exec spr_exec_Quantize(void) { return (spr_exec){.plan = quantize_plan, .run = quantize_run}; }
+spr_exec spr_exec_Quantize(void) {
+    return (spr_exec){.plan = quantize_plan, .lends = quantize_lends, .run = quantize_run};
+}
 spr_exec spr_exec_Dequantize(void) { return (spr_exec){.plan = dequantize_plan, .run = dequantize_run}; }
 spr_exec spr_exec_QPool(void) { return (spr_exec){.plan = pool_plan, .run = pool_run}; }
 spr_exec spr_exec_QBinary(void) { return (spr_exec){.in_place = 3u, .plan = binary_plan, .run = binary_run}; }
