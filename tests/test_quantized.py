@@ -153,6 +153,20 @@ def test_fully_connected(zero, threads):
         assert [layer.kernel.startswith("fc_dense_q8") for layer in session.explain() if layer.op == "QConv"] == [True]
 
 
+@pytest.mark.parametrize("kind", ["int8", "uint8"])
+def test_pools_and_rows(kind):
+    """Threads share the groups of several images; one pixel's channels lie in memory as an array has them, as bytes
+    (before Flatten) and as floats."""
+    net = Net(kind)
+    x = net.qdq(net.node("MaxPool", net.qdq("x", 0.02, 9), kernel_shape=[3, 3], strides=[2, 2]), 0.02, 9)
+    y = net.qdq(net.node("GlobalAveragePool", x), 0.01, 20)
+    rows = net.node("Flatten", y)
+    model = net.model({"x": [3, 22, 61, 64]}, [x, y, rows])
+    feeds = {"x": net.rng.normal(0, 1, (3, 22, 61, 64)).astype(np.float32)}
+    for threads in (1, 3):
+        assert "QPool" in compare(model, feeds, 0.01, share=0.01, threads=threads)
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("sparse", ["never", "always"])
 @pytest.mark.parametrize("zeros", [0.0, 0.9, 1.0])

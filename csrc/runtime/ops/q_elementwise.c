@@ -64,9 +64,29 @@ static int quantize_lends(const spr_step *step) {
     return 1;
 }
 
+/* Images of one pixel, whose channels lie side by side on both sides. */
+static int is_row(const spr_step *step) {
+    return spr_q8_pixels(&step->out[0]) == 1 && step->in[0].stride[1] == 1 && step->out[0].stride[1] == 1;
+}
+
 static SPR_COLD spr_status dequantize_plan(spr_plan_ctx *ctx, spr_step *step) {
-    if (step->out[0].desc.dtype == SPR_FLOAT32) step->kernel = spr_kernel_best(SPR_K_DEQUANTIZE_Q8, ctx->features);
+    if (step->out[0].desc.dtype == SPR_FLOAT32 && !is_row(step))
+        step->kernel = spr_kernel_best(SPR_K_DEQUANTIZE_Q8, ctx->features);
     return SPR_OK;
+}
+
+static void dequantize_row(const spr_step *step, int64_t image) {
+    const spr_view *x = &step->in[0], *y = &step->out[0];
+    const spr_quantum q = SPR_QUANTUM(step, Dequantize, x);
+    const spr_q8 *restrict in = spr_q8_plane(x, image, 0);
+    const size_t n = (size_t)y->desc.dim[1], from = (size_t)(image * y->stride[0]);
+    const float scale = (float)q.scale;
+    float *restrict floats = (float *)y->data + from;
+    unsigned char *restrict bytes = (unsigned char *)y->data + from;
+    if (y->desc.dtype == SPR_FLOAT32)
+        for (size_t c = 0; c < n; c++) floats[c] = (float)(in[c] - q.zero) * scale;
+    else
+        for (size_t c = 0; c < n; c++) bytes[c] = (unsigned char)((uint32_t)in[c] ^ flip_of(y->desc.dtype));
 }
 
 static void dequantize_plane(const spr_step *step, int64_t image, int64_t group) {
@@ -89,7 +109,10 @@ static void dequantize_plane(const spr_step *step, int64_t image, int64_t group)
 }
 
 static void dequantize_run(const spr_run_ctx *ctx, const spr_step *step) {
-    spr_q8_each_plane(ctx, step, dequantize_plane);
+    if (is_row(step))
+        for (int64_t image = 0; image < step->out[0].desc.dim[0]; image++) dequantize_row(step, image);
+    else
+        spr_q8_each_plane(ctx, step, dequantize_plane);
     spr_view_zero_padding(&step->out[0]);
 }
 
@@ -155,17 +178,26 @@ static void mean_plane(const spr_step *step, int64_t image, int64_t group) {
                           (float)qy.scale, y);
 }
 
-static void pool_plane(const spr_step *step, int64_t image, int64_t group) {
+/* As many groups at once as lie together: the kernel finds their windows once. */
+static void pool_range(void *arg, int64_t begin, int64_t end) {
+    const spr_step *step = arg;
     spr_pool_q8_args a = *(const spr_pool_q8_args *)step->state;
-    a.x = spr_q8_plane(&step->in[0], image, 0);
-    a.y = spr_q8_plane(&step->out[0], image, 0);
-    a.group0 = (uint32_t)group;
-    a.group1 = a.group0 + 1;
-    step->kernel->run.pool_q8(&a);
+    const int64_t groups = spr_q8_groups(&step->out[0]);
+    for (int64_t image = begin / groups; image * groups < end; image++) {
+        a.x = spr_q8_plane(&step->in[0], image, 0);
+        a.y = spr_q8_plane(&step->out[0], image, 0);
+        a.group0 = (uint32_t)(begin > image * groups ? begin - image * groups : 0);
+        a.group1 = (uint32_t)(end < (image + 1) * groups ? end - image * groups : groups);
+        step->kernel->run.pool_q8(&a);
+    }
 }
 
 static void pool_run(const spr_run_ctx *ctx, const spr_step *step) {
-    spr_q8_each_plane(ctx, step, step->kernel ? pool_plane : mean_plane);
+    const spr_desc *y = &step->out[0].desc;
+    if (!step->kernel)
+        spr_q8_each_plane(ctx, step, mean_plane);
+    else if (spr_desc_count(y))
+        spr_parallel_range(ctx, y->dim[0] * spr_q8_groups(&step->out[0]), spr_desc_count(y), pool_range, (void *)step);
 }
 
 /* ---- QBinary ----------------------------------------------------------------------------------------------------- */
