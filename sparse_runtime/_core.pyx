@@ -312,9 +312,9 @@ cdef class Model:
                           "weights": shape, "sparse": sparse})
         return found
 
-    def infer(self, shapes=None):
+    def infer(self, shapes=None, partial=False):
         """Types and shapes of all values whose shapes do not depend on contents: {name: (dtype, shape)}, for the given
-        or the model's input shapes."""
+        or the model's input shapes. partial: where nodes refuse these, of all values before them."""
         cdef const spr_graph *graph = spr_model_graph(self.model)
         cdef spr_desc *inputs = <spr_desc *>calloc(graph.input_count + 1, sizeof(spr_desc))
         cdef spr_plan_options options
@@ -336,6 +336,7 @@ cdef class Model:
             options.threads = 1
             options.sparse = SPR_SPARSE_NEVER
             options.shapes_only = 1
+            options.partial = bool(partial)
             with nogil:
                 status = spr_plan_create(graph, inputs, &options, &plan, &err)
             _check(status, &err)

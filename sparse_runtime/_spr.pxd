@@ -200,6 +200,7 @@ cdef extern from "runtime/plan.h" nogil:
         int threads
         spr_sparse sparse
         int shapes_only
+        int partial
 
     spr_status spr_plan_create(const spr_graph *graph, const spr_desc *inputs, const spr_plan_options *options,
                                spr_plan **plan, spr_error *err)

@@ -91,10 +91,10 @@ def schema() -> dict[str, OpSchema]:
 class Value:
     """A tensor: a graph input (`dims` set), a constant (`const` set) or the result of a node (`producer` set).
 
-    `uses` has one entry per node input that reads it. `dtype` and `shapes` are filled in by Graph.annotate: one shape
-    per probe."""
+    `uses` has one entry per node input that reads it. `dtype`, `shapes` and `tries` are filled in by Graph.annotate: one
+    shape per probe, and one or None for each of the sizes at which only a part of the graph may be possible."""
 
-    __slots__ = ("name", "const", "dims", "dim_names", "producer", "uses", "dtype", "shapes")
+    __slots__ = ("name", "const", "dims", "dim_names", "producer", "uses", "dtype", "_shapes", "tries")
 
     def __init__(self, name: str):
         self.name = name
@@ -105,6 +105,15 @@ class Value:
         self.uses: list[Node] = []
         self.dtype: str | None = None
         self.shapes: tuple[Shape, ...] = ()
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        return self._shapes
+
+    @shapes.setter
+    def shapes(self, shapes: tuple[Shape, ...]) -> None:
+        self._shapes = shapes
+        self.tries: tuple[Shape | None, ...] = ()  # what was found out of another meaning
 
     @property
     def is_const(self) -> bool:
@@ -441,7 +450,7 @@ class Graph:
         for value in self.values():
             new = twin[value] = copy._add(value.name)
             new.const, new.dims, new.dim_names = value.const, value.dims, value.dim_names
-            new.dtype, new.shapes = value.dtype, value.shapes
+            new.dtype, new.shapes, new.tries = value.dtype, value.shapes, value.tries
         copy.inputs = [twin[v] for v in self.inputs]
         copy.outputs = [twin[v] for v in self.outputs]
         for node in self.nodes:
@@ -533,12 +542,15 @@ class Graph:
                 self.remove(other)
         self.outputs = [v for n in self.nodes for v in n.outputs if not v.uses]
 
-    def annotate(self, probes: Sequence[Mapping[str, Shape]]) -> None:
-        """Fills in dtype and shapes of every value, one shape per probe; none where shapes depend on contents."""
-        found = self.infer(*probes)
+    def annotate(self, probes: Sequence[Mapping[str, Shape]], tries: Sequence[Mapping[str, Shape]] = ()) -> None:
+        """Fills in dtype and shapes of every value, one shape per probe; none where shapes depend on contents. `tries`:
+        sizes that the graph need not take."""
+        model = self.model()
+        found = [model.infer(probe) for probe in probes]
+        tried = [model.infer(probe, partial=True) for probe in tries]
         for value in self.values():
             if value.is_const:
-                value.shapes = (value.const.shape,) * len(found)
+                value.shapes, value.tries = (value.const.shape,) * len(found), (value.const.shape,) * len(tried)
                 continue
             if not all(value.name in f for f in found):  # known only when the network has run
                 value.dtype, value.shapes = None, ()
@@ -548,6 +560,7 @@ class Graph:
                 raise ShapeError(f"the type of {value.name!r} depends on the input shapes")
             value.dtype = kinds.pop()
             value.shapes = tuple(tuple(f[value.name][1]) for f in found)
+            value.tries = tuple(tuple(f[value.name][1]) if value.name in f else None for f in tried)
 
 
 def _digest(array: np.ndarray) -> bytes:

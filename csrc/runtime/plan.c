@@ -274,7 +274,10 @@ static spr_status build(spr_plan *plan, const spr_desc *inputs, const spr_plan_o
     }
     for (int i = 0; i < graph->input_count; i++) plan->views[graph->inputs[i]].desc = inputs[i];
     spr_status status = SPR_OK;
-    for (int i = 0; !status && i < graph->node_count; i++) status = spr_plan_node(plan, &ctx, &graph->nodes[i]);
+    for (int i = 0; !status && i < graph->node_count; i++) {
+        status = spr_plan_node(plan, &ctx, &graph->nodes[i]);
+        if (status && status != SPR_ERROR_MEMORY && options->partial) status = postpone(plan, &graph->nodes[i], err);
+    }
     for (int i = 0; !status && i < graph->output_count; i++)
         if (plan->views[graph->outputs[i]].desc.dtype == SPR_QUANTIZED)
             status = spr_fail(err, SPR_ERROR_UNSUPPORTED, "output '%s' is quantized: it needs a Dequantize",

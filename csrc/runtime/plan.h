@@ -34,6 +34,7 @@ typedef struct spr_plan_options {
     spr_sparse sparse;
     spr_tune *tune;  /* NULL: kernels are chosen by estimates */
     int shapes_only; /* stop after types, shapes and folding: nothing can be run */
+    int partial;     /* with shapes_only: nodes that fail, and all behind them, are left out like late ones */
 } spr_plan_options;
 
 /* Whether this build has nodes that can be computed while planning (else what there is of them would run each time);

@@ -62,6 +62,7 @@ class Outcome:
     free: dict[str, bool] = field(default_factory=dict)
     probe: probes.Probe | None = None  # the shapes looked at first
     probes: list[probes.Probe] = field(default_factory=list)  # all shapes that the graph is known to take
+    tries: list[probes.Probe] = field(default_factory=list)  # sizes that the model leaves free, taken or not
     note: str = ""  # why passes were left out
 
 
@@ -84,17 +85,19 @@ def optimize(graph: Graph, names: Sequence[str] | None = None) -> Outcome:
     others = probes.others(graph, outcome.probe)
     fitting = [probe for _, probe in others if probes.takes(graph, probe)]
     spare = [] if fitting else probes.spare(graph, outcome.probe)
-    graph.annotate([outcome.probe, *fitting, *spare])
+    outcome.tries = probes.tries(graph, outcome.probe)
+    graph.annotate([outcome.probe, *fitting, *spare], outcome.tries)
     _run(graph, _FIRST, wanted, outcome)
     if "free_shapes" in wanted:
         _free_shapes(graph, outcome, others)
+    spare += probes.apart(graph, outcome.probe)
     usable = [outcome.probe]
     for name, probe in others:
         outcome.free[name] = probes.takes(graph, probe)
         usable += [probe] if outcome.free[name] else []
     usable += [probe for probe in spare if probes.takes(graph, probe)]
     for _ in range(_ROUNDS):
-        graph.annotate(usable)
+        graph.annotate(usable, outcome.tries)
         if not _run(graph, _REPEATED, wanted, outcome):
             break
     tail.attach(graph)
@@ -103,16 +106,14 @@ def optimize(graph: Graph, names: Sequence[str] | None = None) -> Outcome:
     usable = [outcome.probe] + [probe for name, probe in others if outcome.free[name]]
     usable += [probe for probe in spare if probes.takes(graph, probe)]
     outcome.probes = usable
-    graph.annotate(usable)
-    if _run(graph, _LAST, wanted, outcome):
-        graph.annotate(usable)
+    to_integer_operators(graph, outcome, wanted)
     return outcome
 
 
-def to_integer_operators(graph: Graph, outcome: Outcome) -> None:
-    """What remains to be done for a graph that was quantized after `optimize`."""
-    graph.annotate(outcome.probes)
-    if _run(graph, _LAST, NAMES, outcome):
+def to_integer_operators(graph: Graph, outcome: Outcome, wanted: Sequence[str] = NAMES) -> None:
+    """What comes last; for a graph that was quantized after `optimize`, what remains to be done."""
+    graph.annotate(outcome.probes, outcome.tries)
+    if _run(graph, _LAST, wanted, outcome):
         graph.annotate(outcome.probes)
 
 
@@ -121,7 +122,7 @@ def _free_shapes(graph: Graph, outcome: Outcome, others: Sequence[tuple[str, pro
     constants."""
     for wanted in ([p for _, p in others], *([p] for _, p in others)):
         trial = graph.clone()
-        count = free_shapes.run(trial, [outcome.probe] + wanted)
+        count = free_shapes.run(trial, [outcome.probe] + wanted, outcome.tries)
         if all(probes.takes(trial, probe) for probe in wanted):
             graph.adopt(trial)
             _add(outcome, "free_shapes", count)

@@ -18,15 +18,16 @@ from .match import ints
 from .probes import Probe
 
 
-def run(graph: Graph, probes: Sequence[Probe]) -> int:
-    """`probes`: the shapes converted with first, then others that the model may be run with."""
+def run(graph: Graph, probes: Sequence[Probe], tries: Sequence[Probe]) -> int:
+    """`probes`: the shapes converted with first, then others that the model may be run with. `tries`: others that the
+    model leaves free, at which parts of it may be possible: targets keep their meaning there."""
     count = 0
     for node in graph:
         rewrite, target = _REWRITES.get(node.op, (None, ""))
         if rewrite is None or node.inputs[0].is_const or ints(node.input(target)) is None:
             continue
         shapes = _shapes(graph, node.inputs[0], probes)
-        given = _shapes(graph, node.inputs[0], [p for p in probes if _is_given(graph, probes[0], p)])
+        given = _shapes(graph, node.inputs[0], [*(p for p in probes if _is_given(graph, probes[0], p)), *tries])
         if shapes and given and len(set(shapes)) > 1 and rewrite(graph, node, shapes, given):
             count += 1
     return count

@@ -4,6 +4,7 @@ as many equal parts as a Concat that interleaves them, so that each can be compu
 from __future__ import annotations
 
 from ..ir import Graph, Node, Value
+from .match import is_kept
 
 
 def run(graph: Graph) -> int:
@@ -44,13 +45,15 @@ def _group(graph: Graph, node: Node) -> int:
     x, middle = first.inputs[0], first.output
     if x.rank != 4 or middle.rank not in (4, 5) or swap["perm"] != (0, 2, 1, 3, 4)[: middle.rank]:
         return 0
-    if not x.shapes or node.output.shapes != x.shapes:
+    if not is_kept(x, node.output) or len(middle.tries) != len(x.tries):
         return 0
     groups = {m[1] for m in middle.shapes}
     if len(groups) != 1:
         return 0
     group = groups.pop()
-    for outer, inner in zip(x.shapes, middle.shapes):
+    for outer, inner in zip(x.shapes + x.tries, middle.shapes + middle.tries):
+        if outer is None:
+            continue
         planes = outer[2:] if middle.rank == 5 else (outer[2] * outer[3],)
         if group < 1 or inner != (outer[0], group, outer[1] // group) + planes:
             return 0

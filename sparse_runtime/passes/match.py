@@ -22,6 +22,12 @@ def same_shape(a: Value, b: Value) -> bool:
     return bool(a.shapes) and a.shapes == b.shapes
 
 
+def is_kept(x: Value, y: Value) -> bool:
+    """Whether y, made of x, has x's shape whatever the sizes that the model leaves free: at every probe, and wherever
+    else x can be computed."""
+    return same_shape(x, y) and len(x.tries) == len(y.tries) and all(a in (None, b) for a, b in zip(x.tries, y.tries))
+
+
 def is_float(value: Value) -> bool:
     return value.dtype == "float32"
 

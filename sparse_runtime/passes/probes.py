@@ -4,14 +4,18 @@ A rewrite that depends on shapes is made only if it holds at all of them, so tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from .. import _core
 from ..errors import SparseRuntimeError, UnsupportedError
 from ..ir import Graph, Shape, Value
 
 Probe = dict[str, Shape]
 # Sizes tried for free dimensions that nothing else is known of.
 _BATCHES, _PLANES = (1, 2), (320, 224, 256, 128, 640, 96, 64, 48, 32)
+
+_MOST = 6  # symbols of which sizes are tried besides
+_STEPS = (2, 64, 128, 256)  # by which sizes are grown apart
 
 
 def planes(value: Value) -> tuple[int, ...]:
@@ -47,7 +51,7 @@ def spare(graph: Graph, probe: Probe) -> list[Probe]:
     return next(([other] for other in _candidates(graph) if other != probe and takes(graph, other)), [])
 
 
-def takes(graph: Graph, probe: Probe) -> bool:
+def takes(graph: Graph | _core.Model, probe: Probe) -> bool:
     try:
         graph.infer(probe)
     except SparseRuntimeError:
@@ -104,4 +108,57 @@ def others(graph: Graph, probe: Probe) -> list[tuple[str, Probe]]:
     for kind, grown in (("batch", dict.fromkeys(batches, 2)), ("planes", more)):
         other = {n: tuple(d + grown.get((n, i), 0) for i, d in enumerate(shape)) for n, shape in probe.items()}
         found += [(kind, other)] if other != probe else []
+    return found
+
+
+Symbol = tuple[tuple[str, int], ...]  # (input, axis) of the free dimensions that are one: they have one name
+
+
+def _symbols(graph: Graph) -> list[Symbol]:
+    found: dict[object, list[tuple[str, int]]] = {}
+    for value in graph.inputs:
+        names = (*value.dim_names, *("",) * len(value.dims))
+        for axis, d in enumerate(value.dims):
+            if d < 0:
+                found.setdefault(names[axis] or (value.name, axis), []).append((value.name, axis))
+    return [tuple(places) for places in found.values()]
+
+
+def _sized(probe: Probe, sizes: Sequence[tuple[Symbol, int]]) -> Probe:
+    """A probe with other sizes of some symbols."""
+    new = {place: size for symbol, size in sizes for place in symbol}
+    return {n: tuple(new.get((n, i), d) for i, d in enumerate(shape)) for n, shape in probe.items()}
+
+
+def tries(graph: Graph, probe: Probe) -> list[Probe]:
+    """Sizes of free dimensions to look at besides, whether the network takes them or not: what holds for a tensor that
+    only fits a constant at the size converted with shows where it is 1, or as large together with another dimension.
+    None where all is fixed."""
+    symbols = _symbols(graph)[:_MOST]
+    now = [(s, probe[s[0][0]][s[0][1]]) for s in symbols]
+    large = [(s, d) for s, d in now if d > 1]
+    found = [_sized(probe, [(s, 1) for s in symbols]), _sized(probe, [(s, 1) for s, _ in large])]
+    for k, (s, d) in enumerate(now):
+        found += [_sized(probe, [(s, size)]) for size in (1, 2 * d, d + 64)]
+        # as many elements, otherwise shared out
+        found += [_sized(probe, [(s, d // 2), (t, 2 * e)]) for t, e in now[:k] + now[k + 1 :] if d % 2 == 0]
+    for size, step in ((224, 0), (64, 0), (61, 6), (1024, 128)):
+        found.append(_sized(probe, [(s, size + step * k) for k, (s, _) in enumerate(large)]))
+    return [p for i, p in enumerate(found) if p != probe and p not in found[:i]]
+
+
+def apart(graph: Graph, probe: Probe) -> list[Probe]:
+    """Sizes that the network takes at which free dimensions that may differ do: of different names, or of two inputs.
+    Where it takes none at which all differ, those at which one of them is 1 and broadcast."""
+    batches, model, found = _batches(graph), graph.model(), []
+    kinds = [[s for s in _symbols(graph) if (s[0] in batches) == is_batch] for is_batch in (True, False)]
+    for symbols in kinds:
+        sizes = [probe[s[0][0]][s[0][1]] for s in symbols]
+        if len(symbols) < 2 or any(
+            takes(model, _sized(probe, [(s, d + step * (k + 1)) for k, (s, d) in enumerate(zip(symbols, sizes))]))
+            for step in _STEPS
+        ):
+            continue
+        alone = [_sized(probe, [(s, 3 if d == 1 else 1)]) for s, d in zip(symbols, sizes)]
+        found += [p for p in alone if takes(model, p)]
     return found

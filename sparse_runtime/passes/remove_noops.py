@@ -7,9 +7,11 @@ from __future__ import annotations
 import math
 
 from ..ir import DTYPES, Graph, Node
-from .match import ints, same_shape, scalar
+from .match import ints, is_kept, scalar
 
 _SHAPED = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+_WHERE = ("axes", "steps")  # of a Slice
+_ENDLESS = 2**31 - 1  # what exporters write for "to the end", or more
 _NEUTRAL = {"add": 0.0, "sub": 0.0, "mul": 1.0, "div": 1.0, "pow": 1.0}
 
 
@@ -34,7 +36,7 @@ def _kept(node: Node):
     x = node.inputs[0]
     if x is None or x.is_const:
         return None
-    op, same = node.op, same_shape(x, node.output)
+    op, same = node.op, is_kept(x, node.output)
     if op == "Identity":
         return x
     if op == "Unary":
@@ -60,8 +62,7 @@ def _kept(node: Node):
     if op == "Tile":
         return x if set(ints(node.input("repeats")) or [0]) == {1} else None
     if op == "Slice":
-        constant = all(v is None or v.is_const for v in node.inputs[1:])
-        return x if constant and min(ints(node.input("steps")) or [1]) > 0 else None
+        return x if _takes_all(node) else None
     if op == "Pad":
         pads = ints(node.input("pads"))
         return x if pads is not None and not any(pads) else None
@@ -71,6 +72,19 @@ def _kept(node: Node):
         scales = node.input("scales")
         return x if scales is not None and scales.is_const and (scales.const == 1).all() else None
     return None
+
+
+def _takes_all(node: Node) -> bool:
+    """Whether a Slice whose result is as large as its input where that was looked at is so for longer inputs too."""
+    x = node.inputs[0]
+    starts, ends, axes, steps = (ints(node.input(name)) for name in ("starts", "ends", "axes", "steps"))
+    if starts is None or ends is None or any(node.input(n) is not None and not node.input(n).is_const for n in _WHERE):
+        return False
+    for i, axis in enumerate(range(len(starts)) if axes is None else axes):
+        fixed = all(shape is None or shape[axis] == x.shape[axis] for shape in x.tries)
+        if (steps and steps[i] < 1) or not (fixed or (starts[i] == 0 and ends[i] >= _ENDLESS)):
+            return False
+    return True
 
 
 def _axes(node: Node | None) -> list[int] | None:
@@ -93,7 +107,7 @@ def _unchanged_operand(node: Node):
         x = node.inputs[1 - i]
         if (
             scalar(node.inputs[i]) == _NEUTRAL[node["fn"]]
-            and same_shape(x, node.output)
+            and is_kept(x, node.output)
             and x.dtype == node.output.dtype
         ):
             return None if x.is_const else x

@@ -78,13 +78,20 @@ def _image(made: Integers, node: Node, integers: Value) -> Value:
         turned = [(s[0], s[2], s[1]) for s in integers.shapes]
         value = made.add("Transpose", [integers], node, integers.dtype, turned, perm=(0, 2, 1))
         return made.add("Unsqueeze", [value, made.axes(node, 3)], node, value.dtype, [(*s, 1) for s in turned])
-    shapes = tuple((*s, 1, 1) for s in integers.shapes)
     origin = integers
-    while origin.shapes != shapes and origin.producer is not None and origin.producer.op in _RESHAPING:
+    while not _is_pixels(origin, integers) and origin.producer is not None and origin.producer.op in _RESHAPING:
         origin = origin.producer.inputs[0]
-    if origin.shapes == shapes:
+    if _is_pixels(origin, integers):
         return origin
+    shapes = tuple((*s, 1, 1) for s in integers.shapes)
     return made.add("Unsqueeze", [integers, made.axes(node, 2, 3)], node, integers.dtype, shapes)
+
+
+def _is_pixels(image: Value, matrix: Value) -> bool:
+    """Whether a value is [M, K, 1, 1] where what was reshaped from it is [M, K]."""
+    return image.shapes == tuple((*s, 1, 1) for s in matrix.shapes) and all(
+        a is None or (b is not None and a == (*b, 1, 1)) for a, b in zip(image.tries, matrix.tries)
+    )
 
 
 def _matrix(made: Integers, node: Node, value: Value) -> Value:
