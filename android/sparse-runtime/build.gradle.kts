@@ -17,6 +17,8 @@ android {
             cmake {
                 // Fast code in debug builds of an app too: what is debugged there is the app.
                 arguments += listOf("-DCMAKE_BUILD_TYPE=Release", "-DSPR_BUILD_TESTS=OFF", "-DSPR_BUILD_TOOLS=OFF")
+                // All is C. Prefab would take the default for C++ linked in, and keep the library from apps with C++.
+                arguments += "-DANDROID_STL=none"
                 targets += "sparse_runtime"
             }
         }

@@ -175,6 +175,7 @@ def test_gradle_files_fit():
     assert (ANDROID / "sparse-runtime" / re.search(r'path = file\("(.*?)"\)',
                                                    library)[1]).samefile(ROOT / "CMakeLists.txt")
     assert (ANDROID / "sparse-runtime" / re.search(r'headers = "(.*?)"', library)[1] / "spr/spr.h").exists()
+    assert '"-DANDROID_STL=none"' in library  # else prefab refuses it to apps that have C++
     builder = (ROOT / "tools/build_aar.py").read_text(encoding="utf-8")
     assert 'minSdk = "24"' in catalog and "MIN_SDK = 24" in builder
     for abi in re.search(r"abiFilters \+= listOf\((.*?)\)", library)[1].split(", "):

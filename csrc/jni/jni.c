@@ -233,6 +233,16 @@ static void native_set_input_direct(JNIEnv *env, jclass cls, jlong handle, jint 
     if (data) check(env, spr_session_set_input(session, index, data, (size_t)size, &err), &err);
 }
 
+/* No reference is kept here: Java holds the buffer, and lends it anew before every run. */
+static void native_lend_input(JNIEnv *env, jclass cls, jlong handle, jint index, jobject buffer, jlong offset,
+                              jlong size) {
+    (void)cls;
+    spr_error err;
+    spr_session *session = from_handle(env, handle);
+    const void *data = session ? direct_address(env, buffer, offset) : NULL;
+    if (data) check(env, spr_session_lend_input(session, index, data, (size_t)size, &err), &err);
+}
+
 /* While an array is pinned the garbage collector may have to wait: all that takes long is done before. */
 static void native_set_input_array(JNIEnv *env, jclass cls, jlong handle, jint index, jobject array, jlong offset,
                                    jlong size) {
@@ -368,6 +378,7 @@ static const JNINativeMethod methods[] = {
     METHOD("prepare", "(J)V", native_prepare),
     METHOD("sessionTensor", "(JZI[J)[B", native_session_tensor),
     METHOD("setInputDirect", "(JILjava/nio/Buffer;JJ)V", native_set_input_direct),
+    METHOD("lendInput", "(JILjava/nio/Buffer;JJ)V", native_lend_input),
     METHOD("setInputArray", "(JILjava/lang/Object;JJ)V", native_set_input_array),
     METHOD("run", "(J)V", native_run),
     METHOD("getOutputDirect", "(JILjava/nio/Buffer;JJ)V", native_get_output_direct),

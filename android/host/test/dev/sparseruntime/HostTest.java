@@ -54,6 +54,7 @@ final class HostTest {
         test.closing();
         test.explaining();
         test.images();
+        Lending.test(test.net);
         Threads.test(test.net, test.x, test.y);
         System.exit(Check.result());
     }

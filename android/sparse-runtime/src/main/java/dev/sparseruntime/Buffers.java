@@ -13,6 +13,35 @@ import java.nio.ShortBuffer;
 final class Buffers {
     private Buffers() {}
 
+    /** The bytes of a direct buffer that an input is read from. Holding the buffer keeps them. */
+    static final class Loan {
+        private final Buffer buffer;
+        private final long offset;
+        private final long bytes;
+
+        private Loan(Buffer buffer, int size) {
+            this.buffer = buffer;
+            offset = (long) buffer.position() * size;
+            bytes = (long) buffer.remaining() * size;
+        }
+
+        /** Lends them to the next run. */
+        void renew(long session, int index) {
+            Native.lendInput(session, index, buffer, offset, bytes);
+        }
+    }
+
+    /** Lends a direct buffer to the next run; whoever gets the loan has to hold it until that has ended. */
+    static Loan lendInput(long session, int index, TensorInfo info, Buffer buffer) {
+        int size = check("input", info, buffer);
+        if (!buffer.isDirect()) {
+            throw error("input", info, "is to be lent a buffer that is not direct: setInput copies it");
+        }
+        Loan loan = new Loan(buffer, size);
+        loan.renew(session, index);
+        return loan;
+    }
+
     static void setInput(long session, int index, TensorInfo info, Buffer buffer) {
         int size = check("input", info, buffer);
         long bytes = (long) buffer.remaining() * size;

@@ -50,6 +50,11 @@ final class Native {
 
     static native void setInputDirect(long session, int index, Buffer direct, long offset, long size);
 
+    /**
+     * For one run, which may read the buffer where it lies: it must be held until then, and lent again before the next.
+     */
+    static native void lendInput(long session, int index, Buffer direct, long offset, long size);
+
     /** From a primitive array; offset and size in bytes. */
     static native void setInputArray(long session, int index, Object array, long offset, long size);
 

@@ -7,6 +7,7 @@ import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
@@ -24,9 +25,9 @@ import java.util.concurrent.atomic.AtomicReference;
  * }
  * </pre>
  *
- * <p>Buffers go to C where they lie: direct ones by their address, others by their array; what counts is what lies
- * between position and limit, which stay as they are. The core then writes a tensor once, into the padded planes that
- * its kernels want.
+ * <p>What counts of a buffer is what lies between position and limit, which stay as they are. {@link #setInput} and
+ * {@link #getOutput} copy a tensor once, between the buffer and the core's memory. {@link #lendInput} and {@link
+ * #run(Buffer[], Buffer[])} let the core read direct buffers where they lie.
  *
  * <p>A session belongs to one thread at a time: a call while another thread is in one throws. Make one session per
  * thread; they share the model. Memory is native, and only close frees it.
@@ -37,6 +38,7 @@ public final class Session implements AutoCloseable {
     private final int inputCount;
     private final int outputCount;
     private final boolean profiling;
+    private final Buffers.Loan[] loans; // by input: what each run reads, null where the core has a copy
     private final AtomicReference<Thread> user = new AtomicReference<>();
     private long handle; // 0: closed; only for who is the user
 
@@ -50,6 +52,7 @@ public final class Session implements AutoCloseable {
             inputCount = Native.inputCount(modelHandle);
             outputCount = Native.outputCount(modelHandle);
             profiling = options.profile;
+            loans = new Buffers.Loan[inputCount];
         } finally {
             if (handle == 0) {
                 model.release();
@@ -164,11 +167,18 @@ public final class Session implements AutoCloseable {
         }
     }
 
-    /** Gives an input another batch or spatial size; what was set before is lost, of all inputs. */
+    /**
+     * Gives an input another batch or spatial size; what was set or lent before is lost, of all inputs. The present
+     * shape again changes nothing.
+     */
     public void setInputShape(int index, long... shape) {
         enter();
         try {
+            long[] before = index >= 0 && index < inputCount ? inputInfo(index).shape() : null;
             Native.setInputShape(handle, index, shape);
+            if (!Arrays.equals(before, shape)) {
+                Arrays.fill(loans, null);
+            }
         } finally {
             leave();
         }
@@ -185,8 +195,8 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * A direct buffer in native byte order with the size of an input, for {@link #setInput}; make it once and use it
-     * again.
+     * A direct buffer in native byte order with the size of an input, for {@link #run(Buffer, Buffer)}, {@link
+     * #lendInput} and {@link #setInput}; make it once and use it again.
      */
     public ByteBuffer newInput(int index) {
         return newBuffer("input", input(index));
@@ -210,13 +220,30 @@ public final class Session implements AutoCloseable {
     // ---- running
 
     /**
-     * Sets an input from a buffer's remaining elements, which must be as many as the tensor has: a ByteBuffer for any
-     * type, or the buffer of the type. Stays until it is set anew or a shape changes.
+     * Sets an input to a copy of a buffer's remaining elements, which must be as many as the tensor has: a ByteBuffer
+     * for any type, or the buffer of the type. Stays until it is given anew or a shape changes.
      */
     public void setInput(int index, Buffer buffer) {
         enter();
         try {
-            Buffers.setInput(handle, index, inputInfo(index), buffer);
+            set(index, buffer);
+        } finally {
+            leave();
+        }
+    }
+
+    /**
+     * Makes every run from now on read an input from the remaining elements of a direct buffer, as they are then, until
+     * the input is given anew, a shape changes or the session is closed. The core reads them where they lie if the
+     * input goes to an ordinary convolution, as pictures do, or to 8 bits first, its planes are a multiple of 16
+     * elements and it begins at a multiple of the element's size; where not it copies them at the start of each run.
+     * The session holds the buffer; what lies there must not change while a run is going on, and memory that does not
+     * end with its buffer (an Image's planes, which go with close) must last as long as the session may run with it.
+     */
+    public void lendInput(int index, Buffer buffer) {
+        enter();
+        try {
+            lend(index, buffer);
         } finally {
             leave();
         }
@@ -230,20 +257,28 @@ public final class Session implements AutoCloseable {
     public void run() {
         enter();
         try {
+            renewLoans();
             Native.run(handle);
         } finally {
             leave();
         }
     }
 
-    /** Sets all inputs, runs, and fills all outputs, as one step that no other thread's call can come between. */
+    /**
+     * Gives all inputs, runs, and fills all outputs, as one step that no other thread's call can come between. Direct
+     * buffers are lent, as {@link #lendInput} does, and stay so; others are copied.
+     */
     public void run(Buffer[] inputs, Buffer[] outputs) {
         enter();
         try {
             checkCount("input", inputs.length, inputCount);
             checkCount("output", outputs.length, outputCount);
             for (int i = 0; i < inputCount; i++) {
-                Buffers.setInput(handle, i, inputInfo(i), inputs[i]);
+                if (inputs[i] != null && inputs[i].isDirect()) {
+                    lend(i, inputs[i]);
+                } else {
+                    set(i, inputs[i]);
+                }
             }
             Native.run(handle);
             for (int i = 0; i < outputCount; i++) {
@@ -286,7 +321,7 @@ public final class Session implements AutoCloseable {
         }
     }
 
-    /** Times runs with the inputs that are set (zeros where none are), after some that are not counted. */
+    /** Times runs with the inputs that were given (zeros where none were), after some that are not counted. */
     public Timing benchmark(int warmup, int runs) {
         if (warmup < 0 || runs < 1) {
             throw new SparseRuntimeException(Status.ARGUMENT,
@@ -296,9 +331,11 @@ public final class Session implements AutoCloseable {
         try {
             long[] nanos = new long[runs];
             for (int i = 0; i < warmup; i++) {
+                renewLoans();
                 Native.run(handle);
             }
             for (int i = 0; i < runs; i++) {
+                renewLoans();
                 long start = System.nanoTime();
                 Native.run(handle);
                 nanos[i] = System.nanoTime() - start;
@@ -388,6 +425,7 @@ public final class Session implements AutoCloseable {
             if (handle != 0) {
                 Native.freeSession(handle);
                 handle = 0;
+                Arrays.fill(loans, null);
                 model.release();
             }
         } finally {
@@ -414,6 +452,24 @@ public final class Session implements AutoCloseable {
 
     private void leave() {
         user.set(null);
+    }
+
+    private void set(int index, Buffer buffer) {
+        Buffers.setInput(handle, index, inputInfo(index), buffer);
+        loans[index] = null; // only now: the core may have had it until here
+    }
+
+    private void lend(int index, Buffer buffer) {
+        loans[index] = Buffers.lendInput(handle, index, inputInfo(index), buffer);
+    }
+
+    /** The core takes a loan for one run. */
+    private void renewLoans() {
+        for (int i = 0; i < loans.length; i++) {
+            if (loans[i] != null) {
+                loans[i].renew(handle, i);
+            }
+        }
     }
 
     private TensorInfo inputInfo(int index) {
