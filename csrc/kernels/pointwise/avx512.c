@@ -60,7 +60,9 @@ static dense_tile_fn_avx512 *const dense_tails[] = {
 void spr_pw_csr_f32_avx512(const spr_pw_args *a) { sparse_run_avx512(a, 1, csr_tiles, 7); }
 void spr_pw_2x1_f32_avx512(const spr_pw_args *a) { sparse_run_avx512(a, 2, pair_tiles, 7); }
 void spr_pw_dense_f32_avx512(const spr_pw_args *a) {
-    dense_run_avx512(a, SPR_AVX512_DENSE_ROWS, dense_tiles, dense_tails, 3, 6);
+    /* Half of 48 KB of L1: where rows take turns with all of it, pixels come from L2. */
+    const uint32_t block = a->k > SPR_X86_DENSE_PANEL / 2 ? 3 : 6;
+    dense_run_avx512(a, SPR_AVX512_DENSE_ROWS, dense_tiles, dense_tails, 3, block);
 }
 
 SPR_TARGET_POP
