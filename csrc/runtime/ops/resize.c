@@ -143,6 +143,34 @@ static double axis_scale(const spr_step *step, int listed, double in, double out
     return scale;
 }
 
+static int is_nearest(const spr_step *step) { return strcmp(SPR_ATTR_OF(step, Resize, mode)->s, "nearest") == 0; }
+static int is_crop(const spr_step *step) {
+    return strcmp(SPR_ATTR_OF(step, Resize, coordinate_transformation_mode)->s, "tf_crop_and_resize") == 0;
+}
+
+/* Of two taps, or one along an axis that stays. */
+static int is_linear(const spr_step *step) {
+    const resize_state *state = step->state;
+    return strcmp(SPR_ATTR_OF(step, Resize, mode)->s, "linear") == 0 && state->axis[2].taps <= 2 &&
+           state->axis[3].taps <= 2;
+}
+
+static SPR_COLD void find_pairs(resize_state *state, int64_t width) {
+    const axis_taps *h = &state->axis[3];
+    for (int64_t first = 0; first < 2; first++) {
+        int64_t j = 0;
+        for (; first + 2 * j + 1 < width; j++) {
+            const int32_t *at = h->index + 2 * (first + 2 * j);
+            if (at[0] != j || at[1] != j + 1 || at[2] != j || at[3] != j + 1 ||
+                memcmp(h->weight + 2 * (first + 2 * j), h->weight + 2 * first, 4 * sizeof(float)) != 0)
+                break;
+        }
+        if (j <= state->pairs) continue;
+        state->first_pair = first;
+        state->pairs = j;
+    }
+}
+
 static SPR_COLD spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
     resize_state *state = spr_plan_alloc(ctx, sizeof *state, "a layer");
     if (!state) return SPR_ERROR_MEMORY;
@@ -178,6 +206,10 @@ static SPR_COLD spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
         spr_status status = make_taps(ctx, step->node, &r, &state->axis[i]);
         if (status) return status;
     }
+    if (state->only_planes && y->dtype != SPR_QUANTIZED && is_linear(step)) {
+        step->scratch = 2 * (size_t)y->dim[3] * sizeof(float);
+        if (state->axis[3].taps == 2) find_pairs(state, y->dim[3]);
+    }
     return SPR_OK;
 }
 
@@ -203,18 +235,6 @@ void spr_resize_nearest(const resize_state *state, const spr_desc *xd, const spr
 static void plane_weighted(const resize_state *state, const spr_desc *xd, const spr_desc *yd, const float *x,
                            float *y) {
     const axis_taps *v = &state->axis[2], *h = &state->axis[3];
-    if (v->taps == 2 && h->taps == 2) {
-        for (int64_t i = 0; i < yd->dim[2]; i++) {
-            const float *top = x + (int64_t)v->index[2 * i] * xd->dim[3],
-                        *low = x + (int64_t)v->index[2 * i + 1] * xd->dim[3];
-            for (int64_t k = 0; k < yd->dim[3]; k++) {
-                const int32_t *at = h->index + 2 * k;
-                y[i * yd->dim[3] + k] =
-                    spr_bilinear(v->weight + 2 * i, h->weight + 2 * k, top[at[0]], top[at[1]], low[at[0]], low[at[1]]);
-            }
-        }
-        return;
-    }
     for (int64_t i = 0; i < yd->dim[2]; i++)
         for (int64_t k = 0; k < yd->dim[3]; k++) {
             float sum = 0;
@@ -226,11 +246,6 @@ static void plane_weighted(const resize_state *state, const spr_desc *xd, const 
             }
             y[i * yd->dim[3] + k] = sum;
         }
-}
-
-static int is_nearest(const spr_step *step) { return strcmp(SPR_ATTR_OF(step, Resize, mode)->s, "nearest") == 0; }
-static int is_crop(const spr_step *step) {
-    return strcmp(SPR_ATTR_OF(step, Resize, coordinate_transformation_mode)->s, "tf_crop_and_resize") == 0;
 }
 
 static void planes_range(void *arg, int64_t begin, int64_t end) {
@@ -247,6 +262,87 @@ static void planes_range(void *arg, int64_t begin, int64_t end) {
             plane_weighted(step->state, &x->desc, &y->desc, (const float *)from, (float *)to);
     }
 }
+
+/* ---- linear: each row of the input is interpolated once, then two of them -------------------------------------------- */
+
+/* A thread's scratch memory. */
+typedef struct lines {
+    int64_t index[2]; /* which rows of the input; -1: none */
+    float *row[2];
+} lines;
+
+static void columns(const axis_taps *h, const float *x, float *restrict y, int64_t begin, int64_t end) {
+    for (int64_t k = begin; k < end; k++)
+        y[k] = h->weight[2 * k] * x[h->index[2 * k]] + h->weight[2 * k + 1] * x[h->index[2 * k + 1]];
+}
+
+static void interpolate(const resize_state *state, const float *x, float *restrict y, int64_t width) {
+    const axis_taps *h = &state->axis[3];
+    const int64_t first = state->first_pair, n = state->pairs;
+    columns(h, x, y, 0, first);
+    columns(h, x, y, first + 2 * n, width);
+    if (!n) return;
+    const float a0 = h->weight[2 * first], a1 = h->weight[2 * first + 1];
+    const float b0 = h->weight[2 * first + 2], b1 = h->weight[2 * first + 3];
+    y += first;
+    for (int64_t j = 0; j < n; j++) {
+        y[2 * j] = a0 * x[j] + a1 * x[j + 1];
+        y[2 * j + 1] = b0 * x[j] + b1 * x[j + 1];
+    }
+}
+
+/* Row `index` of the input as wide as the output, in place of the one that is not `other`. */
+static const float *line_of(lines *l, const spr_step *step, const float *x, int64_t index, int64_t other) {
+    const resize_state *state = step->state;
+    x += index * step->in[0].desc.dim[3];
+    if (state->axis[3].taps == 1) return x;
+    int at = l->index[1] == index || (l->index[0] != index && l->index[0] == other);
+    if (l->index[at] != index) interpolate(state, x, l->row[at], step->out[0].desc.dim[3]);
+    l->index[at] = index;
+    return l->row[at];
+}
+
+static void linear_plane(const spr_step *step, const float *x, float *restrict y, float *scratch) {
+    const axis_taps *v = &((const resize_state *)step->state)->axis[2];
+    const int64_t width = step->out[0].desc.dim[3];
+    lines l = {{-1, -1}, {scratch, scratch + width}};
+    for (int64_t i = 0; i < step->out[0].desc.dim[2]; i++, y += width) {
+        const int64_t first = v->index[i * v->taps], second = v->index[(i + 1) * v->taps - 1];
+        const float *top = line_of(&l, step, x, first, second);
+        if (v->taps == 1) {
+            memcpy(y, top, (size_t)width * sizeof *y);
+            continue;
+        }
+        const float *low = line_of(&l, step, x, second, first), a = v->weight[2 * i], b = v->weight[2 * i + 1];
+        for (int64_t k = 0; k < width; k++) y[k] = a * top[k] + b * low[k];
+    }
+}
+
+typedef struct linear_job {
+    const spr_run_ctx *ctx;
+    const spr_step *step;
+    int64_t planes;
+    int tasks;
+} linear_job;
+
+static void linear_task(void *arg, int task, int thread) {
+    const linear_job *job = arg;
+    const spr_view *x = &job->step->in[0], *y = &job->step->out[0];
+    const int64_t channels = y->desc.dim[1], end = job->planes * (task + 1) / job->tasks;
+    for (int64_t i = job->planes * task / job->tasks; i < end; i++)
+        linear_plane(job->step, (const float *)x->data + i / channels * x->stride[0] + i % channels * x->stride[1],
+                     (float *)y->data + i / channels * y->stride[0] + i % channels * y->stride[1],
+                     spr_scratch(job->ctx, thread));
+}
+
+static void linear(const spr_run_ctx *ctx, const spr_step *step) {
+    const spr_desc *y = &step->out[0].desc;
+    linear_job job = {ctx, step, y->dim[0] * y->dim[1], 1};
+    if (spr_desc_count(y) >= SPR_PARALLEL_ELEMENTS) job.tasks = SPR_TASKS_PER_THREAD * spr_pool_threads(ctx->pool);
+    spr_pool_run(ctx->pool, job.tasks, linear_task, &job);
+}
+
+/* ---- any axes -------------------------------------------------------------------------------------------------------- */
 
 /* Sum over the taps of axes `axis` and up, for the output position `index`. */
 static double sum_taps(const spr_step *step, int axis, const int64_t *index, int64_t at) {
@@ -296,7 +392,9 @@ static void run(const spr_run_ctx *ctx, const spr_step *step) {
         spr_resize_quantized(ctx, step);
         return;
     }
-    if (state->only_planes && !is_crop(step))
+    if (state->only_planes && !is_crop(step) && is_linear(step))
+        linear(ctx, step);
+    else if (state->only_planes && !is_crop(step))
         spr_parallel_range(ctx, y->dim[0] * y->dim[1], count, planes_range, (void *)(uintptr_t)step);
     else
         spr_parallel_range(ctx, count, count, any_range, (void *)(uintptr_t)step);

@@ -16,6 +16,9 @@ typedef struct resize_state {
     axis_taps axis[SPR_MAX_RANK];
     int only_planes; /* only the last two axes of an image change */
     float extrapolation;
+    /* Columns first_pair + 2 j and the next one, for j < pairs, both lie between j and j + 1 of the input, and have
+       the weights of the first two: those of an image twice as wide. */
+    int64_t first_pair, pairs;
 } resize_state;
 
 /* Linear interpolation between corners, in the order of additions that onnxruntime has, so that quantized results,
