@@ -113,6 +113,27 @@ static void test_explain(const spr_model *model) {
     spr_session_free(session);
 }
 
+/* What spr_layer_info says of the weights, and which layers have some. */
+static void test_shares(const spr_model *model) {
+    spr_session *session = NULL;
+    CHECK(!spr_session_create(model, NULL, &session, &test_error) && !small_feed(model, session, 24, &test_error));
+    int count = spr_session_layer_count(session), weighted = 0, dense = 0;
+    for (int i = 0; i < count; i++) {
+        spr_layer_info layer = {.struct_size = sizeof layer};
+        CHECK(!spr_session_layer(session, i, &layer));
+        if (layer.weight_bytes) {
+            CHECK(layer.sparsity >= 0 && layer.sparsity <= 1 && layer.fill_2x1 >= 0.5 && layer.fill_2x1 <= 1);
+            CHECK(layer.sparsity > 0.1 || layer.fill_2x1 > 0.9); /* stored dense, a few zeros by chance */
+            weighted++;
+            dense += layer.sparsity < 0.1;
+        } else {
+            CHECK(layer.sparsity == -1 && layer.fill_2x1 == -1);
+        }
+    }
+    CHECK(dense > 0 && dense < weighted && weighted < count);
+    spr_session_free(session);
+}
+
 static void test_bytes(void) {
     spr_tensor_info info = {.dtype = SPR_FLOAT16, .rank = 3, .dim = {2, 3, 5}};
     CHECK(spr_tensor_bytes(&info) == 60);
@@ -173,6 +194,7 @@ int main(void) {
     test_versions(model);
     test_explain(model);
     test_bytes();
+    test_shares(model);
     test_lending(model, 16);
     test_lending(model, 15);
     spr_model_close(model);

@@ -280,7 +280,8 @@ typedef struct spr_layer_info {
     spr_tensor_info output; /* first output */
     double macs;        /* multiply-accumulates a dense kernel would do */
     double sparsity;    /* share of zeros in the weights, -1 where the layer has none */
-    double fill_2x1;    /* share of nonzeros in the nonempty 2x1 blocks, -1 where the layer is not sparse */
+    double fill_2x1;    /* share of nonzeros in the nonempty 2x1 blocks, 1 where they have no zeros; -1 where the layer
+                           has no weights */
     size_t weight_bytes; /* in the file */
     size_t packed_bytes; /* in memory */
     uint64_t ns;        /* time of the last run, 0 unless profiling */

@@ -73,7 +73,7 @@ public final class LayerInfo {
         return sparsity;
     }
 
-    /** Share of nonzeros in the nonempty 2x1 blocks; -1 where the layer is not sparse. */
+    /** Share of nonzeros in the nonempty 2x1 blocks, 1 where they have no zeros; -1 where the layer has no weights. */
     public double fill2x1() {
         return fill2x1;
     }
