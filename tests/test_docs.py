@@ -1,5 +1,6 @@
 """What the README and docs/ say can be tried."""
 
+import fnmatch
 import os
 import re
 import subprocess
@@ -35,6 +36,15 @@ def test_readme_example(tmp_path, monkeypatch, capsys):
     for example in examples:
         exec(compile(example, "README.md", "exec"), {})  # pylint: disable=exec-used
     assert "pw_" in capsys.readouterr().out
+
+
+def test_wheels_are_found_by_the_names_told():
+    """The files' names as packaging makes them for the tags that pyproject.toml and cibuildwheel give."""
+    page = (ROOT / "docs" / "boards.md").read_text(encoding="utf-8")
+    (pattern,) = re.findall(r"pip install (\S+\.whl)", page)
+    for tag in ("cp311-abi3-linux", "cp310-cp310-manylinux2014_aarch64.manylinux_2_17", "cp311-abi3-musllinux_1_2"):
+        assert fnmatch.fnmatch(f"sparse_runtime-{sparse_runtime.__version__}-{tag}_aarch64.whl", pattern)
+        assert not fnmatch.fnmatch(f"sparse_runtime-{sparse_runtime.__version__}-{tag}_x86_64.whl", pattern)
 
 
 def test_kernels_of_the_readme():

@@ -67,6 +67,18 @@ def test_table_and_csv(native, model):
     assert rows[0]["model"] == str(model) and float(rows[0]["median_ms"]) > 0 and rows[0]["repeat"] == "2"
 
 
+def test_columns_of_layers_line_up(native, tmp_path):
+    """With the longest names of operators that have kernels."""
+    nodes = [helper.make_node("GlobalAveragePool", ["x"], ["a"]), helper.make_node("Relu", ["a"], ["y"])]
+    sr.convert(make_model(nodes, {"x": (1, 8, 4, 4)}, ["y"]), tmp_path / "net.spr")
+    lines = call(native, tmp_path / "net.spr", "--profile", "--repeat", 2).stdout.splitlines()
+    (start,) = (i for i, line in enumerate(lines) if line.split() == ["ms", "share", "op", "kernel", "layer"])
+    assert "GlobalAveragePool" in lines[start + 1]
+    at = lines[start].index("kernel")
+    assert all(line[at - 2:at].isspace() and line[at:].startswith(kernel)
+               for line, kernel in zip(lines[start + 1:], ("pool_f32", "unary_f32")))
+
+
 def fake_sys(folder, capacities=(), clocks=()):
     for cpu, capacity in enumerate(capacities):
         where = folder / f"devices/system/cpu/cpu{cpu}"

@@ -44,11 +44,11 @@ static void print_layers(const bench_result *r) {
     for (int i = 0; i < r->layer_count; i++) total += r->layers[i].ms;
     printf("\n%s, sparse %s, threads %d, cores %s: median times of the layers\n", file_name(r->model),
            bench_sparse_name(r->sparse), r->threads, r->cores);
-    printf("%10s %6s  %-14s %-28s %s\n", "ms", "share", "op", "kernel", "layer");
+    printf("%10s %6s  %-18s %-28s %s\n", "ms", "share", "op", "kernel", "layer");
     for (int i = 0; i < r->layer_count; i++) {
         const bench_layer *l = &r->layers[i];
         const double share = total > 0 ? l->ms / total : 0.0;
-        printf("%10.4f %5.1f%%  %-14s %-28s %s\n", l->ms, 100 * share, l->info.op, l->info.kernel, l->info.name);
+        printf("%10.4f %5.1f%%  %-18s %-28s %s\n", l->ms, 100 * share, l->info.op, l->info.kernel, l->info.name);
     }
     printf("%10.4f together\n", total);
 }
