@@ -11,8 +11,15 @@ typedef struct ISA(dense_panel) {
 SPR_INLINE void ISA(dense_tile)(const int h, const int v, const int t, const spr_pw_args *a, const ISA(dense_panel) *p,
                                 uint32_t row, uint32_t px) {
     const uint32_t channels = p->k1 - p->k0, last_row = a->n - 1;
+    const int first = p->k0 == 0, last = p->k1 == a->k;
+    /* Read once: stores of vectors might change them, for all that compilers know. */
+    const size_t y_stride = a->y_stride;
+    float *const y_row = a->y + row * y_stride + px;
+    const spr_function fn = last ? a->act.fn : SPR_FN_NONE;
+    const int relu = fn == SPR_FN_CLIP && a->act.b == __builtin_inff();
+    const V low = V_SET(a->act.a);
     V acc[8][4];
-    if (p->k0 == 0) {
+    if (first) {
         SPR_UNROLL for (int r = 0; r < h; r++) {
             const V bias = V_SET(p->bias[row + (uint32_t)r]);
             SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = bias;
@@ -25,17 +32,17 @@ SPR_INLINE void ISA(dense_tile)(const int h, const int v, const int t, const spr
             }
         }
     } else {
+        const float *y = y_row;
         SPR_UNROLL for (int r = 0; r < h; r++) {
-            const uint32_t at = row + (uint32_t)r < last_row ? row + (uint32_t)r : last_row;
-            const float *y = a->y + at * a->y_stride + px;
             SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_LOAD(y + i * LANES);
+            y += row + (uint32_t)r < last_row ? y_stride : 0;
         }
     }
 #if TAIL
     R tail[TAIL];
     SPR_UNROLL for (int j = 0; j < t; j++) {
         const size_t at = px + (size_t)(v * LANES + j);
-        if (p->k0 == 0) {
+        if (first) {
             tail[j] = R_LOAD(p->bias + row);
             if (a->z) tail[j] = R_ADD(tail[j], R_GATHER(a->z + at, R_ROWS(row, last_row, a->z_stride)));
         } else {
@@ -60,30 +67,35 @@ SPR_INLINE void ISA(dense_tile)(const int h, const int v, const int t, const spr
         x += a->x_stride;
         w += h;
     }
-    const int last = p->k1 == a->k;
 #if TAIL
     SPR_UNROLL for (int j = 0; j < t; j++)
         R_SCATTER(a->y + px + v * LANES + j, R_ROWS(row, last_row, a->y_stride), tail[j]);
 #endif
+    if (relu) {
+        SPR_UNROLL for (int r = 0; r < h; r++)
+            SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_MAXC(acc[r][i], low);
+    } else if (fn != SPR_FN_NONE && SPR_ACT_IN_REGISTERS(fn)) {
+        SPR_UNROLL for (int r = 0; r < h; r++)
+            ISA(act_row)(acc[r], v, &a->act, row + (uint32_t)r < last_row ? row + (uint32_t)r : last_row);
+    }
+    float *y = y_row;
     SPR_UNROLL for (int r = 0; r < h; r++) {
-        const uint32_t at = row + (uint32_t)r < last_row ? row + (uint32_t)r : last_row;
-        float *y = a->y + at * a->y_stride + px;
-        if (last) ISA(act_row)(acc[r], v, &a->act, at);
         SPR_UNROLL for (int i = 0; i < v; i++) V_STORE(y + i * LANES, acc[r][i]);
+        y += row + (uint32_t)r < last_row ? y_stride : 0;
     }
 #if TAIL
     if (last && t) {
         for (uint32_t at = row; at < row + (uint32_t)h && at <= last_row; at++) {
-            float *y = a->y + at * a->y_stride + px + v * LANES;
+            y = a->y + at * y_stride + px + v * LANES;
             V line = V_LOADN(y, t);
             ISA(act_row)(&line, 1, &a->act, at);
             V_STORE(y, line);
         }
     }
 #endif
-    if (last && !SPR_ACT_IN_REGISTERS(a->act.fn))
+    if (!SPR_ACT_IN_REGISTERS(fn))
         for (uint32_t at = row; at < row + (uint32_t)h && at < a->n; at++) {
-            float *y = a->y + at * a->y_stride + px;
+            y = a->y + at * y_stride + px;
             a->unary(y, y, (size_t)(v + (t > 0)) * LANES, &a->act);
         }
 }

@@ -24,21 +24,29 @@ SPR_INLINE void ISA(sparse_tile)(const int h, const int v, const spr_pw_args *a,
     const size_t column = sizeof(uint32_t) + (size_t)h * sizeof(float);
     const char *x = (const char *)(a->x + (size_t)panel * s->panel * a->x_stride + px);
     KEEP_ADDRESS(x);
+    /* Read once: stores of vectors might change them, for all that compilers know. */
+    const uint32_t row1 = a->row1;
+    const size_t y_stride = a->y_stride;
+    const spr_function fn = last ? a->act.fn : SPR_FN_NONE;
+    const enum { STORE, RELU, OTHER } finish =
+        fn == SPR_FN_NONE ? STORE : fn == SPR_FN_CLIP && a->act.b == __builtin_inff() ? RELU : OTHER;
+    const V low = V_SET(a->act.a);
     const uint32_t *const ptr = s->ptr + (size_t)panel * s->groups;
-    for (uint32_t row = a->row0; row < a->row1; row += (uint32_t)h) {
-        const char *c = s->columns + ptr[row / (uint32_t)h] * column;
-        const char *const end = s->columns + ptr[row / (uint32_t)h + 1] * column;
+    const char *const columns = s->columns, *c = columns + ptr[a->row0 / (uint32_t)h] * column;
+    float *y_next = a->y + a->row0 * y_stride + px;
+    for (uint32_t row = a->row0; row < row1; row += (uint32_t)h) {
+        const char *const end = columns + ptr[row / (uint32_t)h + 1] * column;
+        float *const y[2] = {y_next, h > 1 && row + 1 < a->n ? y_next + y_stride : y_next};
+        y_next += (size_t)h * y_stride;
         if (c == end && !first && !last) continue;
-        const uint32_t row_1 = row + (uint32_t)h - 1 < a->n ? row + (uint32_t)h - 1 : row; /* the pair's second */
-        float *const y[2] = {a->y + row * a->y_stride + px, a->y + row_1 * a->y_stride + px};
         if (ahead) ISA(sparse_ahead)(h, v, a, s, px, panel, row);
         V acc[2][16];
         SPR_UNROLL for (int r = 0; r < h; r++) {
             if (first) {
-                const V bias = V_SET(s->bias[row + (uint32_t)r]);
-                SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = bias;
+                const V start = V_SET(s->bias[row + (uint32_t)r]);
+                SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = start;
                 if (a->z) {
-                    const float *z = a->z + (r ? row_1 : row) * a->z_stride + px;
+                    const float *z = a->z + (r && row + 1 < a->n ? row + 1 : row) * a->z_stride + px;
                     SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_ADD(acc[r][i], V_LOAD(z + i * LANES));
                 }
             } else {
@@ -59,10 +67,13 @@ SPR_INLINE void ISA(sparse_tile)(const int h, const int v, const spr_pw_args *a,
             }
         }
         SPR_UNROLL for (int r = 0; r < h; r++) {
-            if (last) ISA(act_row)(acc[r], v, &a->act, r ? row_1 : row);
+            if (finish == RELU)
+                SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_MAXC(acc[r][i], low);
+            else if (finish == OTHER)
+                ISA(act_row)(acc[r], v, &a->act, r && row + 1 < a->n ? row + 1 : row);
             SPR_UNROLL for (int i = 0; i < v; i++) V_STORE(y[r] + i * LANES, acc[r][i]);
         }
-        if (last && !SPR_ACT_IN_REGISTERS(a->act.fn)) {
+        if (finish == OTHER && !SPR_ACT_IN_REGISTERS(fn)) {
             a->unary(y[0], y[0], (size_t)v * LANES, &a->act);
             if (y[1] != y[0]) a->unary(y[1], y[1], (size_t)v * LANES, &a->act);
         }
