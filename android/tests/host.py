@@ -20,14 +20,15 @@ def built(folder):
     return path
 
 
-def compile_java(folder, *sources, classpath=None):
+def compile_java(folder, *sources, classpath=None, release=8):
     """Runs javac for Java 8, all warnings being errors, on files and folders of files; returns `folder`, where the
-    classes are."""
+    classes are. With release=None the class library is not that of Java 8 but the JDK's."""
     tool = shutil.which("javac")
     if not tool:
         pytest.skip("no javac: install a JDK, such as openjdk-17-jdk-headless")
     files = [str(f) for source in sources for f in (sorted(source.rglob("*.java")) if source.is_dir() else [source])]
-    done = subprocess.run([tool, "--release", "8", "-Xlint:all,-options", "-Werror", "-d", str(folder),
+    language = ["--release", str(release)] if release else ["-source", "8", "-target", "8"]
+    done = subprocess.run([tool, *language, "-Xlint:all,-options", "-Werror", "-d", str(folder),
                            *(["-cp", str(classpath)] if classpath else []), *files],
                           capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -112,7 +112,7 @@ def test_examples_of_the_docs_compile(tmp_path):
     (tmp_path / "Docs.java").write_text("\n".join([
         *imports, "import android.content.res.AssetManager;", "import android.graphics.Bitmap;",
         "import dev.sparseruntime.Timing;",
-        "import java.nio.FloatBuffer;", "class Docs {", "interface Context { AssetManager getAssets(); }",
+        "class Docs {", "interface Context { AssetManager getAssets(); }",
         "static class Log { static void i(String tag, String message) {} }",
         "static void docs(Context context, Bitmap bitmap, float[] mean, float[] deviation) {",
         *(line for line in lines if line not in imports), "}", "}"]), encoding="utf-8")

@@ -140,6 +140,19 @@ def test_sample_compiles(tmp_path):
     assert (tmp_path / "classes/dev/sparseruntime/sample/MainActivity.class").exists()
 
 
+def test_needs_no_newer_java(tmp_path):
+    """Compiled with this JDK's class library, as a new android.jar has it, classes name the methods of Java 8: the
+    buffers' flip, clear ... that return a type of their own are missing on Android 7 to 8."""
+    classifier = APP / "java/dev/sparseruntime/sample/Classifier.java"
+    old, new = tmp_path / "old", tmp_path / "new"
+    compile_java(old, API, ANDROID / "host/stubs", classifier)
+    compile_java(new, API, ANDROID / "host/stubs", classifier, release=None)
+    classes = sorted(f.relative_to(old) for f in old.rglob("*.class"))
+    assert len(classes) > 15 and classes == sorted(f.relative_to(new) for f in new.rglob("*.class"))
+    for each in classes:
+        assert (old / each).read_bytes() == (new / each).read_bytes(), each
+
+
 def test_resources_and_manifest_fit():
     found = resources()
     manifest = ElementTree.parse(APP / "AndroidManifest.xml")

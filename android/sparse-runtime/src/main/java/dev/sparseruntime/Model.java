@@ -63,7 +63,7 @@ public final class Model implements AutoCloseable {
     private static ByteBuffer copy(ByteBuffer from) {
         ByteBuffer to = ByteBuffer.allocateDirect(from.remaining()).order(ByteOrder.nativeOrder());
         to.put(from.duplicate());
-        to.flip();
+        ((Buffer) to).flip(); // ByteBuffer has a flip of its own in newer libraries: Android 7 to 8 would not find it
         return to;
     }
 

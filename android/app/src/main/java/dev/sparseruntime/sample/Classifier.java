@@ -5,6 +5,7 @@ import dev.sparseruntime.Images;
 import dev.sparseruntime.Options;
 import dev.sparseruntime.Session;
 import dev.sparseruntime.TensorInfo;
+import java.nio.Buffer;
 import java.nio.FloatBuffer;
 import java.util.List;
 
@@ -62,9 +63,10 @@ final class Classifier implements AutoCloseable {
 
     /** Pixels are 0xAARRGGBB, row by row, width() x height() of them. */
     Result classify(int[] pixels) {
-        input.clear();
+        Buffer range = input; // FloatBuffer has a clear of its own in newer libraries: Android 7 to 8 would not find it
+        range.clear();
         Images.putPixels(pixels, mean, deviation, input);
-        input.flip();
+        range.flip();
         long start = System.nanoTime();
         session.run(input, scores);
         double millis = (System.nanoTime() - start) * 1e-6;
