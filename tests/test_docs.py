@@ -52,9 +52,10 @@ def test_kernels_of_the_readme():
     kernels = _core.kernels()
     assert {cls for cls, _ in rows} == {kernel["cls"] for kernel in kernels}
     there = {(kernel["cls"], isa) for kernel in kernels for isa in kernel["isa"].split(",")}
+    listed = {isa for _, isa in there}  # on ARM without those of x86
     for cls, cells in rows:
         for isa, cell in zip(("ref", "avx2", "avx512", "neon"), cells.split("|")):
-            assert (cell.strip() != "-") == ((cls, isa) in there), (cls, isa)
+            assert isa not in listed or (cell.strip() != "-") == ((cls, isa) in there), (cls, isa)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

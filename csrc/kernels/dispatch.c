@@ -4,39 +4,39 @@
 #include "base/tailor.h"
 #include "kernels/kernel.h"
 
-/* A kernel's function, or NULL where the architecture is another. */
-#define HERE(fn) fn
-#define ELSEWHERE(fn) NULL
-#define FN_REF HERE
+/* IN_<ISA>(here, elsewhere): what holds for kernels of this architecture or of another. */
+#define HERE(here, elsewhere) here
+#define ELSEWHERE(here, elsewhere) elsewhere
+#define IN_REF HERE
 #if SPR_NEON && !defined(SPR_PLAIN_C)
-#define FN_NEON HERE
+#define IN_NEON HERE
 #else
-#define FN_NEON ELSEWHERE
+#define IN_NEON ELSEWHERE
 #endif
 #if SPR_AARCH64 && !defined(SPR_PLAIN_C)
-#define FN_NEON64 HERE
+#define IN_NEON64 HERE
 #else
-#define FN_NEON64 ELSEWHERE
+#define IN_NEON64 ELSEWHERE
 #endif
 #if SPR_ARM32 && !defined(SPR_PLAIN_C)
-#define FN_NEON32 HERE
+#define IN_NEON32 HERE
 #else
-#define FN_NEON32 ELSEWHERE
+#define IN_NEON32 ELSEWHERE
 #endif
-#define FN_NEON_INORDER FN_NEON64
-#define FN_INORDER_DOTPROD FN_NEON64
-#define FN_DOTPROD FN_NEON64
-#define FN_I8MM FN_NEON64
-#define FN_FP16 FN_NEON64
+#define IN_NEON_INORDER IN_NEON64
+#define IN_INORDER_DOTPROD IN_NEON64
+#define IN_DOTPROD IN_NEON64
+#define IN_I8MM IN_NEON64
+#define IN_FP16 IN_NEON64
 #if SPR_X86_64 && !defined(SPR_PLAIN_C)
-#define FN_AVX2 HERE
+#define IN_AVX2 HERE
 #else
-#define FN_AVX2 ELSEWHERE
+#define IN_AVX2 ELSEWHERE
 #endif
-#define FN_AVX512 FN_AVX2
-#define FN_VNNI FN_AVX2
-#define FN_VBMI FN_AVX2
-#define FN_AMX FN_AVX2
+#define IN_AVX512 IN_AVX2
+#define IN_VNNI IN_AVX2
+#define IN_VBMI IN_AVX2
+#define IN_AMX IN_AVX2
 
 #define ISA_REF SPR_ISA_REF
 #define ISA_NEON SPR_ISA_NEON
@@ -78,47 +78,55 @@
 #define COST(...) { __VA_ARGS__ } /* several arguments to the macros below */
 #define NO_LINE(...)
 #define PW_LINE(cls_, name_, isa_, fn, packing_, step, ...) \
-    {.name = name_, .cls = SPR_K_##cls_, .isa = ISA_##isa_, .row_step = step, .run.pw = FN_##isa_(fn), \
-     .packing = FN_##isa_(&packing_), .cost = __VA_ARGS__},
+    {.name = name_, .cls = SPR_K_##cls_, .isa = ISA_##isa_, .row_step = step, .run.pw = IN_##isa_(fn, NULL), \
+     .packing = IN_##isa_(&packing_, NULL), .cost = __VA_ARGS__},
 #define FC_LINE(cls_, name_, isa_, fn, packing_, step, ...) \
-    {.name = name_, .cls = SPR_K_##cls_, .isa = ISA_##isa_, .row_step = step, .run.fc = FN_##isa_(fn), \
-     .packing = FN_##isa_(&packing_), .cost = __VA_ARGS__},
+    {.name = name_, .cls = SPR_K_##cls_, .isa = ISA_##isa_, .row_step = step, .run.fc = IN_##isa_(fn, NULL), \
+     .packing = IN_##isa_(&packing_, NULL), .cost = __VA_ARGS__},
 #define CONV_LINE(cls_, name_, isa_, fn, traits_, step) \
-    {.name = name_, .cls = SPR_K_##cls_, .isa = ISA_##isa_, .row_step = step, .run.conv = FN_##isa_(fn), \
-     .conv = FN_##isa_(&traits_)},
+    {.name = name_, .cls = SPR_K_##cls_, .isa = ISA_##isa_, .row_step = step, .run.conv = IN_##isa_(fn, NULL), \
+     .conv = IN_##isa_(&traits_, NULL)},
 #define POOL_LINE(name_, isa_, fn) \
-    {.name = name_, .cls = SPR_K_POOL, .isa = ISA_##isa_, .row_step = 1, .run.pool = FN_##isa_(fn)},
+    {.name = name_, .cls = SPR_K_POOL, .isa = ISA_##isa_, .row_step = 1, .run.pool = IN_##isa_(fn, NULL)},
 #define UNARY_LINE(name_, isa_, fn) \
-    {.name = name_, .cls = SPR_K_UNARY, .isa = ISA_##isa_, .row_step = 1, .run.unary = FN_##isa_(fn)},
+    {.name = name_, .cls = SPR_K_UNARY, .isa = ISA_##isa_, .row_step = 1, .run.unary = IN_##isa_(fn, NULL)},
 #define BINARY_LINE(name_, isa_, fn) \
-    {.name = name_, .cls = SPR_K_BINARY, .isa = ISA_##isa_, .row_step = 1, .run.binary = FN_##isa_(fn)},
+    {.name = name_, .cls = SPR_K_BINARY, .isa = ISA_##isa_, .row_step = 1, .run.binary = IN_##isa_(fn, NULL)},
 #define PW_Q8_LINE(cls_, name_, isa_, fn, packing_, ...) \
     {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = SPR_Q8_GROUP, \
-     .run.pw_q8 = FN_##isa_(fn), .packing_q8 = FN_##isa_(&packing_), .cost = __VA_ARGS__},
+     .run.pw_q8 = IN_##isa_(fn, NULL), .packing_q8 = IN_##isa_(&packing_, NULL), .cost = __VA_ARGS__},
 #define FC_Q8_LINE(cls_, name_, isa_, fn, packing_) \
-    {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = 16, .run.fc_q8 = FN_##isa_(fn), \
-     .fc_q8 = FN_##isa_(&packing_)},
+    {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = 16, .run.fc_q8 = IN_##isa_(fn, NULL), \
+     .fc_q8 = IN_##isa_(&packing_, NULL)},
 #define DW_Q8_LINE(name_, isa_, fn, traits) \
     {.name = name_, .cls = SPR_K_DWCONV_Q8, .isa = ISA_##isa_, .row_step = SPR_Q8_GROUP, \
-     .run.dw_q8 = FN_##isa_(fn), .dw_q8 = FN_##isa_(&traits)},
+     .run.dw_q8 = IN_##isa_(fn, NULL), .dw_q8 = IN_##isa_(&traits, NULL)},
 #define ONE_Q8_LINE(cls_, type, name_, isa_, fn) \
-    {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = 1, .run.type##_q8 = FN_##isa_(fn)},
+    {.name = name_, .cls = SPR_K_##cls_##_Q8, .isa = ISA_##isa_, .row_step = 1, .run.type##_q8 = IN_##isa_(fn, NULL)},
 
+/* Lines of another architecture have no function. x86 lists them all the same, where tools/tailor.py chooses from them;
+   devices have no use for them. */
+#if SPR_X86_64
+#define LISTED(line) line
+#else
+#define LISTED(line) NO_LINE
+#endif
 /* A tailored library has the lines that it keeps only. */
+#define LINE(fn, isa_, line) SPR_KEPT(fn, IN_##isa_(line, LISTED(line)), NO_LINE)
 #define PW(cls_, name_, isa_, fn, packing_, step, cost_) \
-    SPR_KEPT(fn, PW_LINE, NO_LINE)(cls_, name_, isa_, fn, packing_, step, cost_)
+    LINE(fn, isa_, PW_LINE)(cls_, name_, isa_, fn, packing_, step, cost_)
 #define FC(cls_, name_, isa_, fn, packing_, step, cost_) \
-    SPR_KEPT(fn, FC_LINE, NO_LINE)(cls_, name_, isa_, fn, packing_, step, cost_)
+    LINE(fn, isa_, FC_LINE)(cls_, name_, isa_, fn, packing_, step, cost_)
 #define CONV(cls_, name_, isa_, fn, traits_, step) \
-    SPR_KEPT(fn, CONV_LINE, NO_LINE)(cls_, name_, isa_, fn, traits_, step)
-#define POOL(name_, isa_, fn) SPR_KEPT(fn, POOL_LINE, NO_LINE)(name_, isa_, fn)
-#define UNARY(name_, isa_, fn) SPR_KEPT(fn, UNARY_LINE, NO_LINE)(name_, isa_, fn)
-#define BINARY(name_, isa_, fn) SPR_KEPT(fn, BINARY_LINE, NO_LINE)(name_, isa_, fn)
+    LINE(fn, isa_, CONV_LINE)(cls_, name_, isa_, fn, traits_, step)
+#define POOL(name_, isa_, fn) LINE(fn, isa_, POOL_LINE)(name_, isa_, fn)
+#define UNARY(name_, isa_, fn) LINE(fn, isa_, UNARY_LINE)(name_, isa_, fn)
+#define BINARY(name_, isa_, fn) LINE(fn, isa_, BINARY_LINE)(name_, isa_, fn)
 #define PW_Q8(cls_, name_, isa_, fn, packing_, cost_) \
-    SPR_KEPT(fn, PW_Q8_LINE, NO_LINE)(cls_, name_, isa_, fn, packing_, cost_)
-#define FC_Q8(cls_, name_, isa_, fn, packing_) SPR_KEPT(fn, FC_Q8_LINE, NO_LINE)(cls_, name_, isa_, fn, packing_)
-#define DW_Q8(name_, isa_, fn, traits) SPR_KEPT(fn, DW_Q8_LINE, NO_LINE)(name_, isa_, fn, traits)
-#define ONE_Q8(cls_, type, name_, isa_, fn) SPR_KEPT(fn, ONE_Q8_LINE, NO_LINE)(cls_, type, name_, isa_, fn)
+    LINE(fn, isa_, PW_Q8_LINE)(cls_, name_, isa_, fn, packing_, cost_)
+#define FC_Q8(cls_, name_, isa_, fn, packing_) LINE(fn, isa_, FC_Q8_LINE)(cls_, name_, isa_, fn, packing_)
+#define DW_Q8(name_, isa_, fn, traits) LINE(fn, isa_, DW_Q8_LINE)(name_, isa_, fn, traits)
+#define ONE_Q8(cls_, type, name_, isa_, fn) LINE(fn, isa_, ONE_Q8_LINE)(cls_, type, name_, isa_, fn)
 
 const spr_kernel spr_kernels[] = {
 #include "kernels/kernels.inc"
