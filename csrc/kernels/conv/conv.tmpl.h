@@ -146,7 +146,7 @@ static size_t conv_size(const spr_conv_shape *s) {
     return s->group * spr_round_up(s->oc / s->group, CONV_MR) * (conv_k(s) + 1) * sizeof(float);
 }
 
-static void conv_pack(const spr_conv_shape *s, const float *w, const float *bias, void *dst) {
+static SPR_COLD void conv_pack(const spr_conv_shape *s, const float *w, const float *bias, void *dst) {
     const size_t k = conv_k(s), ocg = s->oc / s->group;
     float *to = dst;
     for (size_t g = 0; g < s->group; g++)

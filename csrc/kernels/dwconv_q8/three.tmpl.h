@@ -120,13 +120,13 @@ static int match(const spr_window *w) {
 static size_t scratch(const spr_window *w) { return spr_round_up((size_t)w->iw * SPR_Q8_GROUP, SPR_LINE); }
 
 /* The number of parts in 16 bytes, bias and scale of the channels rounded up to groups, then [group][part] weights. */
-static size_t size(const spr_dw_q8_weights *w) {
+static SPR_COLD size_t size(const spr_dw_q8_weights *w) {
     const size_t channels = spr_round_up(w->channels, SPR_Q8_GROUP);
     return 16 + channels * (sizeof(int32_t) + sizeof(float)) +
            channels / SPR_Q8_GROUP * (size_t)PARTS(w) * GROUP_BYTES(w->win.sh);
 }
 
-static void pack(const spr_dw_q8_weights *w, void *dst) {
+static SPR_COLD void pack(const spr_dw_q8_weights *w, void *dst) {
     const size_t channels = spr_round_up(w->channels, SPR_Q8_GROUP);
     int32_t *head = dst, *bias = head + 4;
     float *scale = (float *)(bias + channels);

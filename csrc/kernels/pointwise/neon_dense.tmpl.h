@@ -1,76 +1,12 @@
-/* Driver of the dense pointwise NEON kernels, included by one file per kind of core, which defines before:
+/* The dense pointwise NEON kernels (see neon_dense.h), included by one file per kind of core, which defines before:
  *
- *   LOOP(V)       inline assembly that computes 8 rows of V vectors, 1 or 3, sums c<row><vector>, from a `block`
+ *   LOOP(V)       inline assembly that computes 8 rows of V vectors, 1 or 3, sums c<row><vector>, from an
+ *                 spr_neon_dense_block
  *   PANEL         channels per panel: a panel's tile of 12 pixels, up to two lines of every plane, stays in L1
- *   VARIANT(x)    x with the suffix of the variant
- *
- * Tiles of 8 rows x 12 pixels, and x 4 at the end, read planes as they lie. Weights are packed in the order of use, [panel][8
- * rows][channel][8], the last rows filled up with zeros. Sums are carried through the output from panel to panel. */
+ *   VARIANT(x)    x with the suffix of the variant */
 #include <arm_neon.h>
-#include <math.h>
-#include <string.h>
 
-#include "kernels/kernel.h"
-
-/* What the assembly reads, by these offsets. */
-typedef struct block {
-    const float *x;        /* 0 */
-    const float *w;        /* 8 */
-    size_t channels;       /* 16: at least 1 */
-    size_t x_stride;       /* 24: bytes */
-    const float *from;     /* 32: where sums begin: 8 rows, or NULL: with the bias */
-    size_t from_stride;    /* 40: bytes */
-    const float *bias;     /* 48: [8] */
-} block;
-
-typedef struct header {
-    uint32_t n, kp, panels, groups; /* groups of 8 rows */
-} header;
-
-/* One tile of all rows of one panel. */
-typedef struct tile {
-    const spr_pw_args *args;
-    const header *packed;
-    const float *bias, *w; /* of row 0 in this panel */
-    uint32_t k0, channels; /* of the panel */
-    uint32_t px, pad;      /* pad: vectors of padding lanes after the tile, to be zeroed */
-    int first, last;       /* panel */
-} tile;
-
-enum { LANES = 12 };
-
-/* Lets sums begin with bias plus residual, or with what the last panel left; rows beyond the last are not touched. */
-static void begin_from(block *b, float *buffer, const tile *t, uint32_t row, uint32_t rows, uint32_t lanes) {
-    const spr_pw_args *a = t->args;
-    const float *y = a->y + row * a->y_stride + t->px;
-    b->from = NULL;
-    b->bias = t->bias + row;
-    if (t->first && !a->z) return;
-    if (!t->first && rows == 8) {
-        b->from = y;
-        b->from_stride = a->y_stride * sizeof(float);
-        return;
-    }
-    memset(buffer, 0, 8 * LANES * sizeof(float));
-    for (uint32_t r = 0; r < rows; r++) {
-        const float32x4_t bias = vdupq_n_f32(t->first ? t->bias[row + r] : 0.0f);
-        const float *src = t->first ? a->z + (row + r) * a->z_stride + t->px : y + r * a->y_stride;
-        for (uint32_t i = 0; i < lanes; i += 4) vst1q_f32(buffer + r * LANES + i, vaddq_f32(bias, vld1q_f32(src + i)));
-    }
-    b->from = buffer;
-    b->from_stride = LANES * sizeof(float);
-}
-
-/* Activations that are not applied in registers, on what was just stored, and padding lanes. */
-static SPR_NOINLINE void finish_rows(const tile *t, float *y, uint32_t row, uint32_t rows, uint32_t lanes) {
-    spr_act act = t->args->act;
-    if (act.fn == SPR_FN_PRELU) act.slope += row;
-    for (uint32_t r = 0; r < rows; r++, y += t->args->y_stride) {
-        if (act.fn > SPR_FN_HARD_SWISH) t->args->unary(y, y, lanes, &act);
-        if (act.fn == SPR_FN_PRELU) act.slope++;
-        for (uint32_t i = 0; i < t->pad; i++) vst1q_f32(y + lanes + 4 * i, vdupq_n_f32(0));
-    }
-}
+#include "kernels/pointwise/neon_dense.h"
 
 /* F(row, vector) for all of 8 x V; REST: but the first */
 #define REST1(F) F(1, 0) F(2, 0) F(3, 0) F(4, 0) F(5, 0) F(6, 0) F(7, 0)
@@ -112,20 +48,21 @@ static SPR_NOINLINE void finish_rows(const tile *t, float *y, uint32_t row, uint
         "v31"
 
 #define TILE(V)                                                                             \
-    static SPR_NOINLINE void VARIANT(spr_pw_dense_tile##V)(const tile *t) {                 \
+    static SPR_NOINLINE void VARIANT(spr_pw_dense_tile##V)(const spr_neon_dense_job *t) {   \
         const spr_pw_args *a = t->args;                                                     \
         const spr_act *act = &a->act;                                                       \
         const size_t y_stride = a->y_stride;                                                \
         const spr_function fn = t->last ? act->fn : SPR_FN_NONE;                            \
         const int rest = t->last && (t->pad || act->fn > SPR_FN_HARD_SWISH);                \
-        float buffer[8 * LANES];                                                            \
-        block b = {.x = a->x + t->k0 * a->x_stride + t->px, .channels = t->channels,        \
-                   .x_stride = a->x_stride * sizeof(float)};                                \
+        float buffer[8 * SPR_NEON_DENSE_LANES];                                             \
+        spr_neon_dense_block b = {.x = a->x + t->k0 * a->x_stride + t->px,                  \
+                                  .channels = t->channels,                                  \
+                                  .x_stride = a->x_stride * sizeof(float)};                 \
         for (uint32_t row = a->row0; row < a->row1; row += 8) {                             \
             const uint32_t rows = a->row1 - row < 8 ? a->row1 - row : 8;                    \
             float *y = a->y + row * y_stride + t->px;                                       \
             b.w = t->w + (size_t)row * t->channels;                                         \
-            begin_from(&b, buffer, t, row, rows, 4 * V);                                    \
+            spr_neon_dense_begin(&b, buffer, t, row, rows, 4 * V);                          \
             BLOCK##V(SUM) LOOP(V);                                                          \
             if (fn == SPR_FN_CLIP) {                                                        \
                 const float32x4_t lower = vdupq_n_f32(act->a), upper = vdupq_n_f32(act->b); \
@@ -136,7 +73,7 @@ static SPR_NOINLINE void finish_rows(const tile *t, float *y, uint32_t row, uint
                 BLOCK##V(HARD_SWISH)                                                        \
             }                                                                               \
             BLOCK##V(STORE)                                                                 \
-            if (rest) finish_rows(t, y, row, rows, 4 * V);                                  \
+            if (rest) spr_neon_dense_finish(t, y, row, rows, 4 * V);                        \
         }                                                                                   \
     }
 
@@ -144,51 +81,12 @@ TILE(1)
 TILE(3)
 
 void VARIANT(spr_pw_dense_f32)(const spr_pw_args *args) {
-    const header *h = args->packed;
-    const float *bias = (const float *)((const char *)args->packed + SPR_LINE);
-    const float *weights = bias + spr_round_up((size_t)h->groups * 8, SPR_LINE / sizeof(float));
-    tile t = {.args = args, .bias = bias};
-    for (uint32_t px = args->px0, vectors; px < args->px1; px += 4 * vectors) {
-        const uint32_t left = (args->px1 - px + 3) / 4;
-        vectors = left < 3 ? 1 : 3;
-        t.px = px;
-        t.pad = vectors == left ? ((uint32_t)spr_round_up(args->px1, SPR_PX) - (px + 4 * left)) / 4 : 0;
-        for (uint32_t panel = 0; panel < h->panels; panel++) {
-            t.k0 = panel * h->kp;
-            t.channels = args->k - t.k0 < h->kp ? args->k - t.k0 : h->kp;
-            t.w = weights + (size_t)t.k0 * h->groups * 8;
-            t.first = panel == 0;
-            t.last = panel + 1 == h->panels;
-            (vectors == 1 ? VARIANT(spr_pw_dense_tile1) : VARIANT(spr_pw_dense_tile3))(&t);
-        }
-    }
-}
-
-static header layout(const spr_pw_weights *w) {
-    header h = {.n = w->n, .panels = (w->k + PANEL - 1) / PANEL, .groups = (w->n + 7) / 8};
-    h.kp = (w->k + h.panels - 1) / h.panels;
-    return h;
-}
-
-static size_t dense_size(const spr_pw_weights *w, size_t x_stride) {
-    (void)x_stride;
-    const header h = layout(w);
-    return SPR_LINE + spr_round_up((size_t)h.groups * 8 * sizeof(float), SPR_LINE) +
-           (size_t)h.groups * 8 * w->k * sizeof(float);
+    spr_neon_dense_run(args, VARIANT(spr_pw_dense_tile1), VARIANT(spr_pw_dense_tile3));
 }
 
 static void dense_pack(const spr_pw_weights *w, size_t x_stride, void *dst) {
     (void)x_stride;
-    const header h = layout(w);
-    float *out = (float *)((char *)dst + SPR_LINE);
-    memset(dst, 0, SPR_LINE);
-    memcpy(dst, &h, sizeof h);
-    const size_t bias_lanes = spr_round_up((size_t)h.groups * 8, SPR_LINE / sizeof(float));
-    for (size_t i = 0; i < bias_lanes; i++) *out++ = i < w->n && w->bias ? w->bias[i] : 0.0f;
-    for (uint32_t k0 = 0; k0 < w->k; k0 += h.kp)
-        for (uint32_t row = 0; row < h.groups * 8; row += 8)
-            for (uint32_t k = k0; k < w->k && k - k0 < h.kp; k++)
-                for (uint32_t r = row; r < row + 8; r++) *out++ = r < w->n ? w->dense[(size_t)r * w->k + k] : 0.0f;
+    spr_neon_dense_pack(w, PANEL, dst);
 }
 
-const spr_pw_packing VARIANT(spr_pack_pw_dense) = {dense_size, dense_pack};
+const spr_pw_packing VARIANT(spr_pack_pw_dense) = {spr_neon_dense_size, dense_pack};

@@ -129,7 +129,7 @@ static const uint32_t widths[WIDTHS] = {1, 4, 5, SPARSE_VECTORS};
 static sparse_fn *const tiles_1[WIDTHS] = {sparse_1x1, sparse_1x4, sparse_1x5, sparse_1x8};
 static sparse_fn *const tiles_2[WIDTHS] = {sparse_2x1, sparse_2x4, sparse_2x5, sparse_2x8};
 
-SPR_INLINE void sparse_run(const spr_pw_q8_args *a, sparse_fn *const *tiles) {
+static SPR_NOINLINE void sparse_run(const spr_pw_q8_args *a, sparse_fn *const *tiles) {
     const spr_pw_q8_packed p = spr_pw_q8_packed_of(a->packed);
     const ends e = ends_of(a, p.narrow);
     for (uint32_t px = a->px0, i; px < a->px1; px += widths[i] * LANES) {

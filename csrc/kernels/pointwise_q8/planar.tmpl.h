@@ -65,7 +65,7 @@ SPR_INLINE uint32_t tile_of(uint32_t left, uint32_t most) {
 }
 
 /* Lines are filled with as many tiles as they have room for. */
-SPR_INLINE void run_tiles(const spr_pw_q8_args *a, tile_fn *const *tiles, uint32_t most) {
+static SPR_NOINLINE void run_tiles(const spr_pw_q8_args *a, tile_fn *const *tiles, uint32_t most) {
     const spr_pw_q8_planar p = spr_pw_q8_planar_of(a->packed);
     const ends e = ends_of(a, p.narrow);
     const uint32_t room = p.stride / 8;
