@@ -71,7 +71,7 @@ size_t spr_neon_dense_size(const spr_pw_weights *w, size_t x_stride) {
     return SPR_LINE + spr_round_up(rows * sizeof(float), SPR_LINE) + rows * w->k * sizeof(float);
 }
 
-SPR_COLD void spr_neon_dense_pack(const spr_pw_weights *w, uint32_t panel, void *dst) {
+void spr_neon_dense_pack(const spr_pw_weights *w, uint32_t panel, void *dst) {
     header h = {.n = w->n, .panels = (w->k + panel - 1) / panel, .groups = (w->n + 7) / 8};
     h.kp = (w->k + h.panels - 1) / h.panels;
     float *out = (float *)((char *)dst + SPR_LINE);
