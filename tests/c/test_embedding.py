@@ -189,6 +189,19 @@ def test_one_file(classifier, one_file):
 
 
 @pytest.mark.slow
+def test_one_file_as_told(classifier, tmp_path):
+    """The commands of docs/c-api.md, compiled quicker."""
+    page = (ROOT / "docs/c-api.md").read_text(encoding="utf-8")
+    (commands,) = re.findall(r"^## Without a build system\n\n```\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert commands.count(" -O3 ") == 1
+    shutil.copy(ROOT / "examples/c/classify.c", tmp_path / "app.c")
+    (tmp_path / "tools").symlink_to(ROOT / "tools")
+    told = commands.replace("python ", f"{sys.executable} ").replace(" -O3 ", " -O0 -DSPR_PLAIN_C ")
+    run("sh", "-ec", told, cwd=tmp_path)
+    check_answer(run(tmp_path / "a.out", classifier / "model.spr", classifier / "picture.ppm"), classifier)
+
+
+@pytest.mark.slow
 def test_tailored(classifier, one_file, tmp_path):
     """A library for one model runs it, is smaller, and says what another model lacks."""
     text = run(sys.executable, ROOT / "tools/tailor.py", classifier / "model.spr", "--header", tmp_path / "tailored.h")
