@@ -1,6 +1,8 @@
 """Operators one by one, in what ONNX's own cases (test_onnx_backend.py) leave out: empty tensors, all element types,
 extremes."""
 
+import itertools
+
 import numpy as np
 import pytest
 from conftest import make_model
@@ -301,6 +303,24 @@ def test_slices_beyond_all_bounds(start, end, step):
         index = (slice(None),) * axis + (slice(begin, end, step),)
         actual = run("Slice", x, constants=[np.array([v]) for v in (start, end, axis, step)])
         np.testing.assert_array_equal(actual, x[index])
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 5, 7), (1, 6, 4, 8), (2, 5, 6, 1)], ids=str)
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, np.uint8])
+def test_transpose(dtype, shape):
+    """Every order, of even and odd sizes: rows that become columns go by pairs."""
+    x = np.random.default_rng(3).integers(0, 256, shape).astype(dtype)
+    for rank in (2, 3, 4):
+        part = x.reshape(*shape[: rank - 1], -1)
+        for perm in itertools.permutations(range(rank)):
+            np.testing.assert_array_equal(run("Transpose", part, perm=list(perm)), part.transpose(perm))
+
+
+def test_transpose_by_threads():
+    x = np.random.default_rng(4).standard_normal((1, 81, 33, 37)).astype(F32)
+    model = make_model([helper.make_node("Transpose", ["x"], ["y"], perm=[0, 2, 3, 1])], {"x": x.shape}, ["y"])
+    with sr.Session(import_model(model).to_bytes(), threads=3) as session:
+        np.testing.assert_array_equal(session(x), x.transpose(0, 2, 3, 1))
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

@@ -88,10 +88,31 @@ static void copy_run(char *dst, int64_t dst_step, const char *src, int64_t src_s
     }
 }
 
+/* Two rows of a transposed matrix of 4 byte elements: neighbours in src lie dst_row apart in dst, and the other way
+   round. Two by two, as halves of words. */
+static void copy_turned(uint32_t *restrict dst, int64_t dst_row, const uint32_t *restrict src, int64_t src_row,
+                        int64_t n) {
+    int64_t i = 0;
+    for (; i + 2 <= n; i += 2) {
+        uint64_t a, b;
+        memcpy(&a, src + i * src_row, sizeof a);
+        memcpy(&b, src + (i + 1) * src_row, sizeof b);
+        const uint64_t first = (uint32_t)a | b << 32, second = a >> 32 | (b & 0xffffffff00000000u);
+        memcpy(dst + i, &first, sizeof first);
+        memcpy(dst + dst_row + i, &second, sizeof second);
+    }
+    for (; i < n; i++) {
+        dst[i] = src[i * src_row];
+        dst[dst_row + i] = src[i * src_row + 1];
+    }
+}
+
 static void copy_task(void *arg, int task, int thread) {
     (void)thread;
     const copy_job *job = arg;
     int inner = job->rank - 1;
+    const int turned = inner > 0 && job->size == 4 && job->dst_stride[inner] == 1 && job->src_stride[inner] != 1 &&
+                       job->src_stride[inner - 1] == 1;
     int64_t first = task * job->per_task, last = first + job->per_task;
     if (last > job->outer) last = job->outer;
     int64_t index[SPR_MAX_RANK], rest = first, src = 0, dst = 0;
@@ -101,13 +122,20 @@ static void copy_task(void *arg, int task, int thread) {
         src += index[i] * job->src_stride[i];
         dst += index[i] * job->dst_stride[i];
     }
-    for (int64_t n = first; n < last; n++) {
-        copy_run(job->dst + dst * (int64_t)job->size, job->dst_stride[inner], job->src + src * (int64_t)job->size,
-                 job->src_stride[inner], job->dim[inner], job->size);
+    for (int64_t n = first, rows; n < last; n += rows) {
+        char *to = job->dst + dst * (int64_t)job->size;
+        const char *from = job->src + src * (int64_t)job->size;
+        rows = turned && n + 2 <= last && index[inner - 1] + 2 <= job->dim[inner - 1] ? 2 : 1;
+        if (rows == 2)
+            copy_turned((uint32_t *)(void *)to, job->dst_stride[inner - 1], (const uint32_t *)(const void *)from,
+                        job->src_stride[inner], job->dim[inner]);
+        else
+            copy_run(to, job->dst_stride[inner], from, job->src_stride[inner], job->dim[inner], job->size);
         for (int i = inner - 1; i >= 0; i--) {
-            src += job->src_stride[i];
-            dst += job->dst_stride[i];
-            if (++index[i] < job->dim[i]) break;
+            const int64_t step = i == inner - 1 ? rows : 1;
+            src += step * job->src_stride[i];
+            dst += step * job->dst_stride[i];
+            if ((index[i] += step) < job->dim[i]) break;
             src -= job->src_stride[i] * job->dim[i];
             dst -= job->dst_stride[i] * job->dim[i];
             index[i] = 0;
