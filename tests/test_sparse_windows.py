@@ -31,6 +31,8 @@ WINDOWS = {
     "grouped": ((1, 24, 17, 15), 12, (3, 3), {"pads": [1, 1, 1, 1], "group": 4}),
     "grouped_pointwise": ((2, 36, 14, 14), 45, (1, 1), {"group": 3}),
     "grouped_strided": ((1, 32, 28, 28), 48, (3, 3), {"pads": [1, 1, 1, 1], "strides": [2, 2], "group": 2}),
+    "pixel": ((1, 16, 5, 4), 33, (5, 4), {}),
+    "pixel_strided": ((2, 3, 2, 2), 16, (3, 3), {"pads": [1, 1, 1, 1], "strides": [2, 2]}),
     "batch": ((3, 16, 28, 28), 16, (3, 3), {"pads": [1, 1, 1, 1]}),
 }
 
@@ -80,6 +82,31 @@ def test_residual_and_activation(act):
     session = sr.Session(sr.convert(model, sparse="always").data, threads=2)
     assert [found.op for found in session.explain()] == ["Conv"]
     assert error(session(x), reference(model, {"x": x})["y"]) < 2e-6
+
+
+@pytest.mark.parametrize("act", ["Identity", "Relu", "HardSwish", "Sigmoid", "Elu"])
+@pytest.mark.parametrize("block", [1, 2])
+@pytest.mark.parametrize("group", [1, 2])
+@pytest.mark.parametrize("added", [False, True])
+def test_images_that_become_one_pixel(act, block, group, added):
+    """These lie without gaps, of which vectors of pixels know nothing: between two layers, on any number of threads."""
+    rng = np.random.default_rng(7)
+    weight = rng.standard_normal((34, 16 // group, 3, 3)).astype(np.float32)
+    weight[np.repeat(rng.random((17, *weight.shape[1:])) < 0.7, 2, 0)] = 0
+    weight[block - 1 :: 2] *= rng.random(weight[block - 1 :: 2].shape) < 0.8
+    nodes = [helper.make_node("Conv", ["x", "w"], ["c"], name="layer", group=group),
+             *([helper.make_node("Add", ["c", "z"], ["s"])] if added else []),
+             helper.make_node(act, ["s" if added else "c"], ["a"]), helper.make_node("Conv", ["a", "v"], ["y"])]
+    model = make_model(nodes, {"x": (2, 16, 3, 3), **({"z": (2, 34, 1, 1)} if added else {})}, ["y", "a"],
+                       {"w": weight, "v": rng.standard_normal((5, 34, 1, 1)).astype(np.float32)})
+    feeds = {v.name: rng.standard_normal([d.dim_value for d in v.type.tensor_type.shape.dim]).astype(np.float32)
+             for v in model.graph.input}
+    data, expected = sr.convert(model, sparse="always").data, reference(model, feeds)
+    for isa in (None, "avx2", "ref"):
+        for threads in (1, 3):
+            found = sr.Session(data, threads=threads, isa=isa, sparse="always").run(["y", "a"], feeds)
+            for got, name in zip(found, ("y", "a")):
+                np.testing.assert_allclose(got, expected[name], rtol=1e-5, atol=1e-5)
 
 
 def test_no_neighbour_is_read_through_the_border():

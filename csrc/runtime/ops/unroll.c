@@ -92,6 +92,9 @@ static size_t window_bytes(const spr_unrolled *u) {
     return u->shifts ? ((size_t)(u->last - u->first) + u->stripe + SPR_PX) * sizeof(float) : 0;
 }
 
+/* Images of one pixel lie without gaps, but kernels write vectors: the output of one such image, with room for them. */
+static size_t single_bytes(const spr_unrolled *u) { return (size_t)u->shape.oc * SPR_PX * sizeof(float); }
+
 /* ---- planning ---------------------------------------------------------------------------------------------------- */
 
 /* Bytes of unrolled planes that stay in L2 beside weights and outputs. */
@@ -154,7 +157,7 @@ SPR_COLD spr_status spr_unrolled_plan(spr_plan_ctx *ctx, spr_step *step, const s
     const double k = (double)shape->ic * win->kh * win->kw;
     *out = NULL;
     spr_unrolled made = {.shape = *shape, .k = (uint32_t)k, .pixels = win->oh * win->ow};
-    if (k >= 1 << 24) return SPR_OK;
+    if (k >= 1 << 24 || (made.pixels == 1 && spr_step_has(step, 3))) return SPR_OK; /* kernels load vectors of Z */
     choose_stripes(ctx, images, &made);
     if (k * (double)made.stride * sizeof(float) >= INT32_MAX) return SPR_OK; /* kernels may keep offsets in 32 bits */
 
@@ -189,7 +192,7 @@ SPR_COLD spr_status spr_unrolled_plan(spr_plan_ctx *ctx, spr_step *step, const s
     step->kernel = two ? pair : csr;
     size_t planes = u->k * u->stride * sizeof(float);
     if (u->stripes == 1) {
-        step->workspace_bytes = images * planes;
+        step->workspace_bytes = images * (planes + (u->pixels == 1 ? single_bytes(u) : 0));
         step->scratch = window_bytes(u);
         status = spr_pointwise_make(ctx, &matrix, bias, step->kernel, &use, act, &u->pw, &step->packed_bytes);
         step->balance = u->pw.balance;
@@ -264,5 +267,14 @@ void spr_unrolled_run(const spr_run_ctx *ctx, const spr_step *step, const spr_un
     x.stride[1] = (int64_t)u->stride;
     x.stride[2] = y->desc.dim[3];
     x.stride[3] = 1;
-    spr_pointwise_run(ctx, &u->pw, &x, y, z);
+    if (u->pixels > 1) {
+        spr_pointwise_run(ctx, &u->pw, &x, y, z);
+        return;
+    }
+    spr_view wide = *y;
+    wide.data = (char *)step->workspace + (size_t)images * u->k * u->stride * sizeof(float);
+    wide.stride[0] = (int64_t)u->shape.oc * SPR_PX;
+    wide.stride[1] = SPR_PX;
+    spr_pointwise_run(ctx, &u->pw, &x, &wide, NULL);
+    spr_view_copy(ctx, &wide, y);
 }
