@@ -97,9 +97,15 @@ SPR_INLINE void conv_tile_run(const int nv, const conv_tile *t, const uint32_t *
     if (CONV_WHOLE && full && r0 == 0 && r1 >= CONV_MR && !a->z && a->act.fn != SPR_FN_PRELU) { /* one branch for all */
         const spr_vact act = spr_vact_load(&a->act, row);
         spr_vact_each(acc, CONV_MR * nv, &act);
-        float *y = a->y + row * a->y_stride;
+        const size_t stride = a->y_stride; /* read once: the stores might change it, for all that compilers know */
+        float *y[CONV_NV];
         SPR_UNROLL
-        for (int i = 0; i < CONV_MR * nv; i++) spr_vstore(y + i / nv * a->y_stride + t->at[i % nv], acc[i]);
+        for (int v = 0; v < nv; v++) y[v] = a->y + row * stride + t->at[v];
+        SPR_UNROLL
+        for (int r = 0; r < CONV_MR; r++) {
+            SPR_UNROLL
+            for (int v = 0; v < nv; v++) spr_vstore(y[v] + (size_t)r * stride, acc[r * nv + v]);
+        }
         return;
     }
     SPR_UNROLL
