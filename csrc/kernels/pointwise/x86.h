@@ -14,12 +14,12 @@ typedef struct spr_x86_sparse {
     const uint32_t *ptr;
     const char *columns;
     uint32_t groups, panels, panel; /* panel: channels of each but the last, which may have fewer */
+    uint32_t ahead; /* of the next panel, that each group of rows prefetches; set by the kernel */
 } spr_x86_sparse;
 
 SPR_INLINE spr_x86_sparse spr_x86_sparse_of(const void *packed, uint32_t n, uint32_t height) {
     const uint32_t *header = packed;
-    spr_x86_sparse s;
-    s.groups = (n + height - 1) / height;
+    spr_x86_sparse s = {.groups = (n + height - 1) / height};
     s.panels = header[0];
     s.panel = header[1];
     s.bias = (const float *)(header + 2);

@@ -128,8 +128,15 @@ SPR_INLINE void ISA(dense_run)(const spr_pw_args *a, uint32_t height, ISA(dense_
                 .k1 = a->k - k0 > SPR_X86_DENSE_PANEL ? k0 + SPR_X86_DENSE_PANEL : a->k,
             };
             for (uint32_t row = a->row0; row < a->row1; row += height) {
-                if (a->shared && row - a->row0 < SPR_X86_DENSE_PANEL) /* planes of the next panel */
-                    spr_x86_prefetch_planes(a, p.k1 + row - a->row0, p.k1 + row - a->row0 + height, px0, width * LANES);
+                if (a->shared) { /* a share of the next panel's planes, or of the next block's first ones */
+                    const uint64_t rows = a->row1 - a->row0, done = row - a->row0;
+                    const uint32_t from = (uint32_t)(done * SPR_X86_DENSE_PANEL / rows);
+                    const uint32_t to = (uint32_t)((done + height) * SPR_X86_DENSE_PANEL / rows);
+                    if (p.k1 < a->k)
+                        spr_x86_prefetch_planes(a, p.k1 + from, p.k1 + to, px0, width * LANES);
+                    else if (blocks > 1)
+                        spr_x86_prefetch_planes(a, from, to, px0 + width * LANES, width * LANES);
+                }
                 if (far && k0 == 0) /* of the next block: these rows, and as many planes of the input */
                     for (uint32_t i = row; i < row + height; i++) {
                         if (i < a->n) spr_x86_prefetch(a->y + i * a->y_stride + px0 + width * LANES, width * LANES);

@@ -1,10 +1,10 @@
 /* Sparse pointwise convolution, CSR and 2x1, over the primitives of x86_<isa>.h. */
 
-/* With each group of rows prefetches as many planes of the input. Where they are from beyond L2, of the next tile, and
-   the rows' output too; where other cores wrote them, of the next panel, or of the next tile's first. */
+/* With each group of rows prefetches planes of the input. Where they are from beyond L2, as many of the next tile, and
+   the rows' output too; where other cores wrote them, a share of the next panel, or of the next tile's first. */
 static SPR_NOINLINE void ISA(sparse_ahead)(uint32_t h, uint32_t v, const spr_pw_args *a, const spr_x86_sparse *s,
                                            uint32_t px, uint32_t panel, uint32_t row) {
-    const uint32_t count = v * LANES, next = px + count, at = row - a->row0;
+    const uint32_t count = v * LANES, next = px + count, at = (row - a->row0) / h * s->ahead;
     if (panel == 0 && spr_x86_is_far(a)) {
         for (uint32_t i = row; i < row + h && i < a->n; i++) spr_x86_prefetch(a->y + i * a->y_stride + next, count);
         spr_x86_prefetch_planes(a, row, row + h, next, count);
@@ -12,9 +12,9 @@ static SPR_NOINLINE void ISA(sparse_ahead)(uint32_t h, uint32_t v, const spr_pw_
     if (!a->shared || at >= s->panel) return;
     const uint32_t plane = (panel + 1) * s->panel + at;
     if (panel + 1 < s->panels)
-        spr_x86_prefetch_planes(a, plane, plane + h, px, count);
+        spr_x86_prefetch_planes(a, plane, plane + s->ahead, px, count);
     else if (next < a->px1)
-        spr_x86_prefetch_planes(a, at, at + h, next, count);
+        spr_x86_prefetch_planes(a, at, at + s->ahead, next, count);
 }
 
 /* One tile of v vectors of pixels from px on, one panel of channels, all rows of the call; h rows to a group. */
@@ -85,7 +85,10 @@ typedef void ISA(sparse_tile_fn)(const spr_pw_args *a, const spr_x86_sparse *s, 
 /* Tiles of nearly equal widths, up to `widest` vectors. */
 SPR_INLINE void ISA(sparse_run)(const spr_pw_args *a, uint32_t height, ISA(sparse_tile_fn) *const *tiles,
                                 uint32_t widest) {
-    const spr_x86_sparse s = spr_x86_sparse_of(a->packed, a->n, height);
+    spr_x86_sparse s = spr_x86_sparse_of(a->packed, a->n, height);
+    const uint32_t groups = (a->row1 - a->row0 + height - 1) / height;
+    const uint32_t share = groups ? (s.panel + groups - 1) / groups : 0;
+    s.ahead = share > height ? share : height;
     uint32_t vectors = (uint32_t)(spr_round_up(a->px1 - a->px0, SPR_PX) / LANES), px = a->px0;
     for (uint32_t left = (vectors + widest - 1) / widest; left > 0; left--) {
         const uint32_t v = (vectors + left - 1) / left;
