@@ -4,7 +4,8 @@
    the rows' output too; where other cores wrote them, a share of the next panel, or of the next tile's first. */
 static SPR_NOINLINE void ISA(sparse_ahead)(uint32_t h, uint32_t v, const spr_pw_args *a, const spr_x86_sparse *s,
                                            uint32_t px, uint32_t panel, uint32_t row) {
-    const uint32_t count = v * LANES, next = px + count, at = (row - a->row0) / h * s->ahead;
+    const uint32_t count = v * LANES, next = px + count;
+    const uint32_t at = ((row - a->row0) >> (h - 1)) * s->ahead; /* h is 1 or 2, and a division takes long */
     if (panel == 0 && spr_x86_is_far(a)) {
         for (uint32_t i = row; i < row + h && i < a->n; i++) spr_x86_prefetch(a->y + i * a->y_stride + next, count);
         spr_x86_prefetch_planes(a, row, row + h, next, count);
