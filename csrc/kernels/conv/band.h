@@ -6,7 +6,8 @@
  *   tap kx of output ox   stands at spr_band_tap(band, kx) + ox in its row
  *
  * Whole vectors of outputs may be read: beyond a row's last output they hold other rows' numbers, beyond the last
- * row SPR_VL floats are read. Include vec_<isa>.h first. */
+ * row SPR_VL floats are read. Include vec_<isa>.h first; where it says SPR_BAND_SHARED, the functions that copy rows
+ * are those of band_<isa>.c. */
 #ifndef SPR_KERNELS_CONV_BAND_H
 #define SPR_KERNELS_CONV_BAND_H
 
@@ -56,6 +57,27 @@ SPR_INLINE size_t spr_band_tap(const spr_band *b, uint32_t kx) {
     return p / b->win->sw + p % b->win->sw * b->s;
 }
 
+#if SPR_BAND_SHARED
+#define SPR_BAND_LINKAGE
+#else
+#define SPR_BAND_LINKAGE static SPR_NOINLINE
+#endif
+/* Copies `rows` rows, which lie `step` floats apart at src, to dst at stride 1. Behind a row's columns SPR_VL zeros are
+   written, perhaps over the beginning of the next. Vectors are whole where they end at or before `end`. */
+SPR_BAND_LINKAGE
+void SPR_CONV_NAME(spr_band_rows_1)(const spr_band *b, const float *src, size_t step, const float *end, float *dst,
+                                    size_t rows);
+
+/* The same at stride 2: the zeros stand in both phases. */
+SPR_BAND_LINKAGE
+void SPR_CONV_NAME(spr_band_rows_2)(const spr_band *b, const float *src, size_t step, const float *end, float *dst,
+                                    size_t rows);
+
+/* The same at any stride; the margins are zero already. */
+SPR_BAND_LINKAGE
+void SPR_CONV_NAME(spr_band_rows_any)(const spr_band *b, const float *src, size_t step, float *dst, size_t rows);
+
+#if !SPR_BAND_SHARED || defined(SPR_BAND_HERE)
 /* Copies n floats in whole vectors, so up to SPR_VL - 1 more. */
 SPR_INLINE void spr_band_copy(const float *src, float *dst, size_t n) {
     size_t i = 0;
@@ -79,10 +101,9 @@ SPR_INLINE void spr_band_deal(const float *src, float *even, float *odd, size_t 
     }
 }
 
-/* Copies `rows` rows, which lie `step` floats apart at src, to dst at stride 1. Behind a row's columns SPR_VL zeros are
-   written, perhaps over the beginning of the next. Vectors are whole where they end at or before `end`. */
-static SPR_NOINLINE void spr_band_rows_1(const spr_band *b, const float *src, size_t step, const float *end, float *dst,
-                                         size_t rows) {
+SPR_BAND_LINKAGE
+void SPR_CONV_NAME(spr_band_rows_1)(const spr_band *b, const float *src, size_t step, const float *end, float *dst,
+                                    size_t rows) {
     const size_t n = b->n, whole = n - n % SPR_VL, reach = spr_round_up(n, SPR_VL), rs = b->rs;
     dst += b->left;
     for (; rows && (size_t)(end - src) >= reach; rows--, src += step, dst += rs) {
@@ -96,9 +117,9 @@ static SPR_NOINLINE void spr_band_rows_1(const spr_band *b, const float *src, si
     }
 }
 
-/* The same at stride 2: the zeros stand in both phases. */
-static SPR_NOINLINE void spr_band_rows_2(const spr_band *b, const float *src, size_t step, const float *end, float *dst,
-                                         size_t rows) {
+SPR_BAND_LINKAGE
+void SPR_CONV_NAME(spr_band_rows_2)(const spr_band *b, const float *src, size_t step, const float *end, float *dst,
+                                    size_t rows) {
     const size_t n = b->n, rest = n % (2 * SPR_VL), whole = n - rest, reach = spr_round_up(n, 2 * SPR_VL), rs = b->rs;
     float *even = dst + (b->left & 1) * b->s + b->left / 2, *odd = dst + (~b->left & 1) * b->s + (b->left + 1) / 2;
     for (; rows; rows--, src += step, even += rs, odd += rs) {
@@ -118,12 +139,13 @@ static SPR_NOINLINE void spr_band_rows_2(const spr_band *b, const float *src, si
     }
 }
 
-/* The same at any stride; the margins are zero already. */
-static SPR_NOINLINE void spr_band_rows_any(const spr_band *b, const float *src, size_t step, float *dst, size_t rows) {
+SPR_BAND_LINKAGE
+void SPR_CONV_NAME(spr_band_rows_any)(const spr_band *b, const float *src, size_t step, float *dst, size_t rows) {
     const uint32_t sw = b->win->sw;
     for (; rows; rows--, src += step, dst += b->rs)
         for (uint32_t c = 0; c < b->n; c++) dst[(b->left + c) % sw * b->s + (b->left + c) / sw] = src[c];
 }
+#endif
 
 /* Rows [i0, i1) of the band at dst, all within the image, of which row `top` is row 0 of the band. The left margins are
    zero. */
@@ -132,11 +154,11 @@ SPR_INLINE void spr_band_rows(const spr_band *b, const float *x, int64_t top, fl
     const float *end = x + spr_plane_lanes((size_t)win->ih * win->iw), *src = x + (top + (int64_t)i0) * win->iw + b->c0;
     dst += i0 * b->rs;
     if (win->sw == 1)
-        spr_band_rows_1(b, src, win->iw, end, dst, i1 - i0);
+        SPR_CONV_NAME(spr_band_rows_1)(b, src, win->iw, end, dst, i1 - i0);
     else if (win->sw == 2)
-        spr_band_rows_2(b, src, win->iw, end, dst, i1 - i0);
+        SPR_CONV_NAME(spr_band_rows_2)(b, src, win->iw, end, dst, i1 - i0);
     else
-        spr_band_rows_any(b, src, win->iw, dst, i1 - i0);
+        SPR_CONV_NAME(spr_band_rows_any)(b, src, win->iw, dst, i1 - i0);
 }
 
 SPR_INLINE void spr_band_zero(const spr_band *b, float *dst, size_t i0, size_t i1) {

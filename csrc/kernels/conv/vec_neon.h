@@ -10,6 +10,7 @@ SPR_NEON_PUSH
 #define SPR_VL 4
 #define SPR_MIN_WIDTH 0
 #define SPR_CONV_NAME(x) x##_neon
+#define SPR_BAND_SHARED 1
 
 typedef float32x4_t spr_v;
 
