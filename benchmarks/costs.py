@@ -39,7 +39,7 @@ CORES = {
     "vnni": ("vnni", "vnni", None, 2048 << 10),
     "amx": ("amx", "amx", None, 2048 << 10),
     "avx2_q8": ("avx2", "avx2", None, 2048 << 10),
-    "a53_q8": ("neon", "neon", None, 384 << 10),
+    "a53_q8": ("neon,inorder", "neon_inorder", None, 384 << 10),
     "a55_q8": ("neon,dotprod", "dotprod", None, 384 << 10),
     "a76_q8": ("neon,dotprod", "dotprod", None, 512 << 10),
     "v1_q8": ("neon,dotprod", "dotprod", None, 512 << 10),
@@ -66,6 +66,7 @@ X86 = ("avx512", "avx2", "vnni", "amx", "avx2_q8")
 def grid(core):
     """[(kernel, (pixels, rows, channels), sparsity)]: 1x1 layers as mobile networks have them, and FC layers."""
     _, ending, fc, _ = CORES[core]
+    dense = ending.removesuffix("_inorder")  # in 8 bits
     pick = random.Random(7)
     pixels = [49, 81, 100, 196, 361, 400, 784, 1444, 1600, 3136, 5776, 12544]
     channels = [16, 24, 32, 58, 64, 96, 128, 160, 192, 256, 384, 512, 768, 1024]
@@ -76,7 +77,7 @@ def grid(core):
             shapes.append(shape)
     if core in QUANTIZED:
         for shape in shapes:
-            points.append((f"pw_dense_q8_{ending}", shape, 0.0))
+            points.append((f"pw_dense_q8_{dense}", shape, 0.0))
             for zeros in pick.sample([0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95], 3):
                 for form in QUANTIZED[core][1:]:
                     points.append((f"pw_{form}_q8_{ending}", shape, zeros))

@@ -3,7 +3,7 @@
 
 #if SPR_NEON
 #include "kernels/pointwise_q8/finish_neon.h"
-#include "kernels/pointwise_q8/planar.h"
+#include "kernels/pointwise_q8/quads_neon64.h"
 #include "kernels/pointwise_q8/round_neon.h"
 
 SPR_NEON_PUSH
@@ -170,8 +170,16 @@ SPR_INLINE void end_four(const int h, const int v, const int fast, const spr_pw_
     add_quad(4, h, v, sum, lines, (const uint32_t *)(quad), (const int8_t *)(quad) + 16)
 #define ADD_HALVES(h, v, sum, lines, quad) \
     add_quad(2, h, v, sum, lines, (const uint32_t *)(quad), (const int8_t *)(quad) + 16)
+#if SPR_AARCH64
+#define EARLY(h) ((h) == 1 ? 8 : 4)
+#endif
 #define KERNEL(x) x##_neon
 #include "kernels/pointwise_q8/planar.tmpl.h"
+
+#if SPR_AARCH64
+void spr_pw_csr_q8_neon_inorder(const spr_pw_q8_args *a) { csr(a, EARLY(1)); }
+void spr_pw_2x1_q8_neon_inorder(const spr_pw_q8_args *a) { pairs(a, EARLY(2)); }
+#endif
 
 SPR_NEON_POP
 #endif

@@ -145,7 +145,7 @@ static head head_of(const spr_pw_q8_weights *w, form f) {
     h.line = h.offset + spr_round_up(w->groups * sizeof(uint32_t), SPR_LINE);
     h.ptr = h.line + spr_round_up(w->groups * sizeof(uint32_t), SPR_LINE);
     h.quads = h.ptr + spr_round_up((rows / f.height * 2 + 1) * sizeof(uint32_t), SPR_LINE);
-    h.end = h.quads + quads * (f.height == 1 ? sizeof(spr_q8_quad1) : sizeof(spr_q8_quad2));
+    h.end = h.quads + (quads + 1) * (f.height == 1 ? sizeof(spr_q8_quad1) : sizeof(spr_q8_quad2));
     return h;
 }
 
@@ -231,6 +231,8 @@ static void pack(const spr_pw_q8_weights *w, form f, void *dst) {
         count += quads;
     }
     *ptr = count;
+    const size_t words = 4 + f.height;
+    memset(quad + count * words, 0, words * sizeof *quad);
 }
 
 spr_pw_q8_planar spr_pw_q8_planar_of(const void *packed) {

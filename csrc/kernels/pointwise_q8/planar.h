@@ -22,7 +22,8 @@ typedef struct spr_q8_quad2 {
    - 1 are those of rows h i ... h i + h - 1. In bounded packings the magnitudes of the weights of a quad add up to at
    most SPR_Q8_BOUND in each row, so that the sum of its products fits 16 bits; from ptr[2 i + 1] on only those of its
    first and of its second half do. Line 4 g + i is channel i of the group at offset[g], g < groups: those that any
-   weight asks for. narrow: what spr_pw_q8_narrow() says. */
+   weight asks for. narrow: what spr_pw_q8_narrow() says.
+   An empty quad follows, for kernels that load early. */
 typedef struct spr_pw_q8_planar {
     const int32_t *bias;
     const float *scale;
