@@ -305,10 +305,10 @@ def test_slices_beyond_all_bounds(start, end, step):
         np.testing.assert_array_equal(actual, x[index])
 
 
-@pytest.mark.parametrize("shape", [(2, 3, 5, 7), (1, 6, 4, 8), (2, 5, 6, 1)], ids=str)
+@pytest.mark.parametrize("shape", [(2, 3, 5, 7), (1, 6, 4, 8), (2, 5, 6, 1), (1, 11, 2, 9)], ids=str)
 @pytest.mark.parametrize("dtype", [np.float32, np.int64, np.uint8])
 def test_transpose(dtype, shape):
-    """Every order, of even and odd sizes: rows that become columns go by pairs."""
+    """Every order, of even and odd sizes: rows that become columns go by fours and pairs."""
     x = np.random.default_rng(3).integers(0, 256, shape).astype(dtype)
     for rank in (2, 3, 4):
         part = x.reshape(*shape[: rank - 1], -1)

@@ -1,4 +1,4 @@
-"""Linear Resize of float images, which interpolates each row once, against its definition in float64."""
+"""Linear Resize of float images, which interpolates each row once, against its definition in float64; nearest."""
 
 import numpy as np
 import pytest
@@ -41,3 +41,21 @@ def test_linear(shape, scales, mode):
     assert y.shape == expected.shape
     np.testing.assert_allclose(y, expected, rtol=0, atol=4 * np.finfo(np.float32).eps)
     np.testing.assert_array_equal(sr.Session(data, threads=3).run(None, {"x": x})[0], y)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, np.uint8])
+@pytest.mark.parametrize("scales", [(2, 2), (1, 2), (1.5, 2), (0.5, 2), (2, 3), (2, 1.5)])
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 3, 2, 1), (1, 2, 3, 3), (2, 5, 7, 16), (1, 17, 33, 41)], ids=str)
+def test_nearest(shape, scales, dtype):
+    """Twice the width, for which rows of 4 byte elements have a loop of their own, and scales beside it."""
+    rows, columns = (np.floor(np.arange(int(n * s)) / s).astype(int) for n, s in zip(shape[2:], scales))
+    x = RNG.integers(0, 200, shape).astype(dtype)
+    options = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    resize = helper.make_node("Resize", ["x", "", "s"], ["y"], **options)
+    constants = {"s": np.float32([1, 1, *scales])}
+    outputs = {"y": helper.np_dtype_to_tensor_dtype(x.dtype)}
+    model = make_model([resize], {"x": (x.dtype, shape)}, outputs, constants, 13)
+    data = sr.convert(model).data
+    for threads in (1, 3):
+        (y,) = sr.Session(data, threads=threads).run(None, {"x": x})
+        np.testing.assert_array_equal(y, x[:, :, rows][..., columns])

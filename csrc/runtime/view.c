@@ -107,6 +107,40 @@ static void copy_turned(uint32_t *restrict dst, int64_t dst_row, const uint32_t 
     }
 }
 
+typedef uint32_t four __attribute__((vector_size(16)));
+#ifdef __clang__
+#define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define PICK(a, b, ...) __builtin_shuffle(a, b, (four){__VA_ARGS__})
+#endif
+
+SPR_INLINE four load_four(const uint32_t *at) {
+    four v;
+    memcpy(&v, at, sizeof v);
+    return v;
+}
+
+SPR_INLINE void store_four(uint32_t *at, four v) { memcpy(at, &v, sizeof v); }
+
+/* Four such rows, four elements of each at a time. Without loops inside: -Os keeps those, and arrays in memory. */
+static void copy_turned_four(uint32_t *restrict dst, int64_t dst_row, const uint32_t *restrict src, int64_t src_row,
+                             int64_t n) {
+    int64_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        const uint32_t *from = src + i * src_row;
+        const four x0 = load_four(from), x1 = load_four(from + src_row);
+        const four x2 = load_four(from + 2 * src_row), x3 = load_four(from + 3 * src_row);
+        const four a = PICK(x0, x2, 0, 4, 1, 5), b = PICK(x1, x3, 0, 4, 1, 5);
+        const four c = PICK(x0, x2, 2, 6, 3, 7), d = PICK(x1, x3, 2, 6, 3, 7);
+        store_four(dst + i, PICK(a, b, 0, 4, 1, 5));
+        store_four(dst + dst_row + i, PICK(a, b, 2, 6, 3, 7));
+        store_four(dst + 2 * dst_row + i, PICK(c, d, 0, 4, 1, 5));
+        store_four(dst + 3 * dst_row + i, PICK(c, d, 2, 6, 3, 7));
+    }
+    for (int k = 0; k < 4; k += 2)
+        copy_turned(dst + k * dst_row + i, dst_row, src + i * src_row + k, src_row, n - i);
+}
+
 static void copy_task(void *arg, int task, int thread) {
     (void)thread;
     const copy_job *job = arg;
@@ -125,10 +159,12 @@ static void copy_task(void *arg, int task, int thread) {
     for (int64_t n = first, rows; n < last; n += rows) {
         char *to = job->dst + dst * (int64_t)job->size;
         const char *from = job->src + src * (int64_t)job->size;
-        rows = turned && n + 2 <= last && index[inner - 1] + 2 <= job->dim[inner - 1] ? 2 : 1;
-        if (rows == 2)
-            copy_turned((uint32_t *)(void *)to, job->dst_stride[inner - 1], (const uint32_t *)(const void *)from,
-                        job->src_stride[inner], job->dim[inner]);
+        for (rows = turned ? 4 : 1; rows > 1; rows /= 2)
+            if (n + rows <= last && index[inner - 1] + rows <= job->dim[inner - 1]) break;
+        if (rows > 1)
+            (rows == 4 ? copy_turned_four : copy_turned)(
+                (uint32_t *)(void *)to, job->dst_stride[inner - 1], (const uint32_t *)(const void *)from,
+                job->src_stride[inner], job->dim[inner]);
         else
             copy_run(to, job->dst_stride[inner], from, job->src_stride[inner], job->dim[inner], job->size);
         for (int i = inner - 1; i >= 0; i--) {

@@ -171,6 +171,13 @@ static SPR_COLD void find_pairs(resize_state *state, int64_t width) {
     }
 }
 
+/* Whether columns 2 j and 2 j + 1 are column j of the input, and there are no others. */
+static SPR_COLD int is_doubled(const axis_taps *h, int64_t width) {
+    int64_t k = 0;
+    while (k < width && h->index[k] == k / 2) k++;
+    return k == width && width % 2 == 0;
+}
+
 static SPR_COLD spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
     resize_state *state = spr_plan_alloc(ctx, sizeof *state, "a layer");
     if (!state) return SPR_ERROR_MEMORY;
@@ -206,6 +213,7 @@ static SPR_COLD spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
         spr_status status = make_taps(ctx, step->node, &r, &state->axis[i]);
         if (status) return status;
     }
+    state->doubled = state->only_planes && is_nearest(step) && is_doubled(&state->axis[3], y->dim[3]);
     if (state->only_planes && y->dtype != SPR_QUANTIZED && is_linear(step)) {
         step->scratch = 2 * (size_t)y->dim[3] * sizeof(float);
         if (state->axis[3].taps == 2) find_pairs(state, y->dim[3]);
@@ -214,6 +222,10 @@ static SPR_COLD spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
+
+static void double_row(const uint32_t *restrict x, uint32_t *restrict y, int64_t n) {
+    for (int64_t k = 0; k < n; k++) y[2 * k] = y[2 * k + 1] = x[k];
+}
 
 void spr_resize_nearest(const resize_state *state, const spr_desc *xd, const spr_desc *yd, const char *x, char *y,
                         size_t size) {
@@ -225,7 +237,9 @@ void spr_resize_nearest(const resize_state *state, const spr_desc *xd, const spr
             continue;
         }
         const char *src = x + iy[i] * xd->dim[3] * (int64_t)size;
-        if (size == 4)
+        if (size == 4 && state->doubled)
+            double_row((const uint32_t *)src, (uint32_t *)y, w / 2);
+        else if (size == 4)
             for (int64_t k = 0; k < w; k++) ((uint32_t *)y)[k] = ((const uint32_t *)src)[ix[k]];
         else
             for (int64_t k = 0; k < w; k++) memcpy(y + k * (int64_t)size, src + ix[k] * (int64_t)size, size);

@@ -15,6 +15,7 @@ typedef struct axis_taps {
 typedef struct resize_state {
     axis_taps axis[SPR_MAX_RANK];
     int only_planes; /* only the last two axes of an image change */
+    int doubled;     /* nearest, each row twice as wide as in the input */
     float extrapolation;
     /* Columns first_pair + 2 j and the next one, for j < pairs, both lie between j and j + 1 of the input, and have
        the weights of the first two: those of an image twice as wide. */
