@@ -224,23 +224,27 @@ static jbyteArray native_session_tensor(JNIEnv *env, jclass cls, jlong handle, j
     return spr_session_input(session, index, &info) ? no_tensor(env, output) : give_tensor(env, &info, to);
 }
 
-static void native_set_input_direct(JNIEnv *env, jclass cls, jlong handle, jint index, jobject buffer, jlong offset,
-                                    jlong size) {
-    (void)cls;
+typedef spr_status give_fn(spr_session *session, int index, const void *data, size_t size, spr_error *err);
+
+static void give_direct(JNIEnv *env, give_fn *give, jlong handle, jint index, jobject buffer, jlong offset,
+                        jlong size) {
     spr_error err;
     spr_session *session = from_handle(env, handle);
     const void *data = session ? direct_address(env, buffer, offset) : NULL;
-    if (data) check(env, spr_session_set_input(session, index, data, (size_t)size, &err), &err);
+    if (data) check(env, give(session, index, data, (size_t)size, &err), &err);
+}
+
+static void native_set_input_direct(JNIEnv *env, jclass cls, jlong handle, jint index, jobject buffer, jlong offset,
+                                    jlong size) {
+    (void)cls;
+    give_direct(env, spr_session_set_input, handle, index, buffer, offset, size);
 }
 
 /* No reference is kept here: Java holds the buffer, and lends it anew before every run. */
 static void native_lend_input(JNIEnv *env, jclass cls, jlong handle, jint index, jobject buffer, jlong offset,
                               jlong size) {
     (void)cls;
-    spr_error err;
-    spr_session *session = from_handle(env, handle);
-    const void *data = session ? direct_address(env, buffer, offset) : NULL;
-    if (data) check(env, spr_session_lend_input(session, index, data, (size_t)size, &err), &err);
+    give_direct(env, spr_session_lend_input, handle, index, buffer, offset, size);
 }
 
 /* While an array is pinned the garbage collector may have to wait: all that takes long is done before. */

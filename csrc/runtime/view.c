@@ -88,25 +88,6 @@ static void copy_run(char *dst, int64_t dst_step, const char *src, int64_t src_s
     }
 }
 
-/* Two rows of a transposed matrix of 4 byte elements: neighbours in src lie dst_row apart in dst, and the other way
-   round. Two by two, as halves of words. */
-static void copy_turned(uint32_t *restrict dst, int64_t dst_row, const uint32_t *restrict src, int64_t src_row,
-                        int64_t n) {
-    int64_t i = 0;
-    for (; i + 2 <= n; i += 2) {
-        uint64_t a, b;
-        memcpy(&a, src + i * src_row, sizeof a);
-        memcpy(&b, src + (i + 1) * src_row, sizeof b);
-        const uint64_t first = (uint32_t)a | b << 32, second = a >> 32 | (b & 0xffffffff00000000u);
-        memcpy(dst + i, &first, sizeof first);
-        memcpy(dst + dst_row + i, &second, sizeof second);
-    }
-    for (; i < n; i++) {
-        dst[i] = src[i * src_row];
-        dst[dst_row + i] = src[i * src_row + 1];
-    }
-}
-
 typedef uint32_t four __attribute__((vector_size(16)));
 #ifdef __clang__
 #define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -122,9 +103,10 @@ SPR_INLINE four load_four(const uint32_t *at) {
 
 SPR_INLINE void store_four(uint32_t *at, four v) { memcpy(at, &v, sizeof v); }
 
-/* Four such rows, four elements of each at a time. Without loops inside: -Os keeps those, and arrays in memory. */
-static void copy_turned_four(uint32_t *restrict dst, int64_t dst_row, const uint32_t *restrict src, int64_t src_row,
-                             int64_t n) {
+/* Four rows of a transposed matrix of 4 byte elements: neighbours in src lie dst_row apart in dst, and the other way
+   round. Four by four, without a loop inside, which -Os would keep, and its arrays in memory. */
+static void copy_turned(uint32_t *restrict dst, int64_t dst_row, const uint32_t *restrict src, int64_t src_row,
+                        int64_t n) {
     int64_t i = 0;
     for (; i + 4 <= n; i += 4) {
         const uint32_t *from = src + i * src_row;
@@ -137,8 +119,8 @@ static void copy_turned_four(uint32_t *restrict dst, int64_t dst_row, const uint
         store_four(dst + 2 * dst_row + i, PICK(c, d, 0, 4, 1, 5));
         store_four(dst + 3 * dst_row + i, PICK(c, d, 2, 6, 3, 7));
     }
-    for (int k = 0; k < 4; k += 2)
-        copy_turned(dst + k * dst_row + i, dst_row, src + i * src_row + k, src_row, n - i);
+    for (; i < n; i++)
+        for (int k = 0; k < 4; k++) dst[k * dst_row + i] = src[i * src_row + k];
 }
 
 static void copy_task(void *arg, int task, int thread) {
@@ -159,12 +141,10 @@ static void copy_task(void *arg, int task, int thread) {
     for (int64_t n = first, rows; n < last; n += rows) {
         char *to = job->dst + dst * (int64_t)job->size;
         const char *from = job->src + src * (int64_t)job->size;
-        for (rows = turned ? 4 : 1; rows > 1; rows /= 2)
-            if (n + rows <= last && index[inner - 1] + rows <= job->dim[inner - 1]) break;
-        if (rows > 1)
-            (rows == 4 ? copy_turned_four : copy_turned)(
-                (uint32_t *)(void *)to, job->dst_stride[inner - 1], (const uint32_t *)(const void *)from,
-                job->src_stride[inner], job->dim[inner]);
+        rows = turned && n + 4 <= last && index[inner - 1] + 4 <= job->dim[inner - 1] ? 4 : 1;
+        if (rows == 4)
+            copy_turned((uint32_t *)(void *)to, job->dst_stride[inner - 1], (const uint32_t *)(const void *)from,
+                        job->src_stride[inner], job->dim[inner]);
         else
             copy_run(to, job->dst_stride[inner], from, job->src_stride[inner], job->dim[inner], job->size);
         for (int i = inner - 1; i >= 0; i--) {

@@ -4,7 +4,7 @@ from .. import _core
 from ..table import Column, Table, show
 
 NAME = "kernels"
-HELP = "List every kernel variant and whether this CPU runs it."
+HELP = "List the kernel variants of this build and whether this CPU runs them."
 
 _COLUMNS = [
     Column("cls", "class", left=True),

@@ -197,7 +197,8 @@ static void pool_run(const spr_run_ctx *ctx, const spr_step *step) {
     if (!step->kernel)
         spr_q8_each_plane(ctx, step, mean_plane);
     else if (spr_desc_count(y))
-        spr_parallel_range(ctx, y->dim[0] * spr_q8_groups(&step->out[0]), spr_desc_count(y), pool_range, (void *)step);
+        spr_parallel_range(ctx, y->dim[0] * spr_q8_groups(&step->out[0]), spr_desc_count(y), pool_range,
+                           (void *)(uintptr_t)step);
 }
 
 /* ---- QBinary ----------------------------------------------------------------------------------------------------- */
