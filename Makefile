@@ -179,8 +179,8 @@ run-arm-%:
 # ThreadSanitizer.
 sanitize: build/asan/build.ninja build/tsan/build.ninja
 	@$(VENV)/bin/cmake --build build/asan --target $(C_TESTS) spr-check
-	@$(VENV)/bin/cmake --build build/tsan --target test_threads test_alloc
-	@set -e; for test in $(C_TESTS:%=asan/%) tsan/test_threads tsan/test_alloc; do echo build/$$test; build/$$test; done
+	@$(VENV)/bin/cmake --build build/tsan --target test_threads test_pool test_alloc
+	@set -e; for test in $(C_TESTS:%=asan/%) tsan/test_threads tsan/test_pool tsan/test_alloc; do echo build/$$test; build/$$test; done
 	build/asan/spr-check --quick
 
 # All kernels of this machine's kind under AddressSanitizer and UndefinedBehaviorSanitizer: C tests, sweep, networks.

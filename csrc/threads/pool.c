@@ -1,6 +1,8 @@
 /* Workers spin for a short while between two fork-joins, as a network is a chain of many short ones, and sleep after.
  * Tasks are dealt out in even shares, the first ones to thread 0: operators number theirs from the top of the image
- * down, so that a thread mostly reads what it wrote itself, and finds it in its cores' caches. */
+ * down, so that a thread mostly reads what it wrote itself, and finds it in its cores' caches. Who is done with its own
+ * share takes from the others', and a fork-join ends with its last task: it does not wait for a worker that has none,
+ * as where something else has that worker's CPU, it may be away for milliseconds. */
 #define _GNU_SOURCE
 #include "threads/pool.h"
 
@@ -21,10 +23,11 @@ typedef struct spr_worker {
     int index;
 } spr_worker;
 
-/* The tasks that a thread begins with. */
+/* The tasks that a thread begins with: [next, end), `end` in the upper half. A worker that is late may find a later
+   fork-join's tasks here, so that both come from one load, and `fn` and `arg` are read when it has one: while a task is
+   not done, they stay. */
 typedef struct share {
-    SPR_ALIGNED(SPR_LINE) atomic_int next;
-    int end;
+    SPR_ALIGNED(SPR_LINE) atomic_uint_least64_t tasks;
 } share;
 
 struct spr_pool {
@@ -36,14 +39,14 @@ struct spr_pool {
     pthread_mutex_t mutex;
     pthread_cond_t wake, done;
 
-    /* the fork-join at hand; written before `epoch` is raised */
+    /* the fork-join at hand; written before the shares */
     spr_task_fn *fn;
     void *arg;
 
     SPR_ALIGNED(SPR_LINE) atomic_uint epoch;
     atomic_int stop;
     atomic_int sleeping;    /* workers that wait, or are about to, on `wake` */
-    SPR_ALIGNED(SPR_LINE) atomic_int running; /* workers that have not finished */
+    SPR_ALIGNED(SPR_LINE) atomic_int left; /* tasks that are not done */
     atomic_int joiner_sleeps;
 };
 
@@ -59,9 +62,15 @@ SPR_INLINE void pause_cpu(void) {
 static void take_tasks(spr_pool *pool, int thread) {
     for (int i = 0; i < pool->threads; i++) {
         share *from = &pool->shares[(thread + i) % pool->threads];
-        int task;
-        while ((task = atomic_fetch_add_explicit(&from->next, 1, memory_order_relaxed)) < from->end)
-            pool->fn(pool->arg, task, thread);
+        for (;;) {
+            uint64_t tasks = atomic_fetch_add_explicit(&from->tasks, 1, memory_order_acquire);
+            if ((uint32_t)tasks >= tasks >> 32) break;
+            pool->fn(pool->arg, (int)(uint32_t)tasks, thread);
+            if (atomic_fetch_sub(&pool->left, 1) > 1 || !atomic_load(&pool->joiner_sleeps)) continue;
+            pthread_mutex_lock(&pool->mutex);
+            pthread_cond_signal(&pool->done);
+            pthread_mutex_unlock(&pool->mutex);
+        }
     }
 }
 
@@ -97,11 +106,6 @@ static void *worker_main(void *arg) {
         seen = epoch;
         if (atomic_load_explicit(&pool->stop, memory_order_relaxed)) return NULL;
         take_tasks(pool, worker->index);
-        if (atomic_fetch_sub(&pool->running, 1) == 1 && atomic_load(&pool->joiner_sleeps)) {
-            pthread_mutex_lock(&pool->mutex);
-            pthread_cond_signal(&pool->done);
-            pthread_mutex_unlock(&pool->mutex);
-        }
     }
 }
 
@@ -123,19 +127,20 @@ void spr_pool_run(spr_pool *pool, int tasks, spr_task_fn *fn, void *arg) {
     }
     pool->fn = fn;
     pool->arg = arg;
+    atomic_store_explicit(&pool->left, tasks, memory_order_relaxed);
     for (int i = 0; i < pool->threads; i++) {
-        atomic_store_explicit(&pool->shares[i].next, (int)((int64_t)tasks * i / pool->threads), memory_order_relaxed);
-        pool->shares[i].end = (int)((int64_t)tasks * (i + 1) / pool->threads);
+        uint64_t begin = (uint64_t)tasks * (uint64_t)i / (uint64_t)pool->threads;
+        uint64_t end = (uint64_t)tasks * (uint64_t)(i + 1) / (uint64_t)pool->threads;
+        atomic_store_explicit(&pool->shares[i].tasks, end << 32 | begin, memory_order_release);
     }
-    atomic_store_explicit(&pool->running, pool->threads - 1, memory_order_relaxed);
     release_workers(pool);
     take_tasks(pool, 0);
     int spins = SPINS;
-    while (atomic_load_explicit(&pool->running, memory_order_acquire) > 0 && spins-- > 0) pause_cpu();
-    if (atomic_load(&pool->running) > 0) {
+    while (atomic_load_explicit(&pool->left, memory_order_acquire) > 0 && spins-- > 0) pause_cpu();
+    if (atomic_load(&pool->left) > 0) {
         pthread_mutex_lock(&pool->mutex);
         atomic_store(&pool->joiner_sleeps, 1);
-        while (atomic_load(&pool->running) > 0) pthread_cond_wait(&pool->done, &pool->mutex);
+        while (atomic_load(&pool->left) > 0) pthread_cond_wait(&pool->done, &pool->mutex);
         atomic_store(&pool->joiner_sleeps, 0);
         pthread_mutex_unlock(&pool->mutex);
     }
