@@ -43,15 +43,15 @@ _REPEATED: dict[str, Callable[[Graph], int]] = {
     "fuse_global_pool": fuse_global_pool.run,
     "fold_affine": fold_affine.run,
     "fuse_residual": fuse_residual.run,
-    "fuse_activation": fuse_activation.run,
 }
+_THEN: dict[str, Callable[[Graph], int]] = {"fuse_activation": fuse_activation.run}
 _LAST: dict[str, Callable[[Graph], int]] = {
     "move_integers": move_integers.run,
     "fuse_shuffle": fuse_shuffle.run,
     "to_integers": to_integers.run,
 }
-NAMES = tuple(dict.fromkeys([*_FIRST, "free_shapes", *_REPEATED, *_LAST]))
-_ROUNDS = 8
+NAMES = tuple(dict.fromkeys([*_FIRST, "free_shapes", *_REPEATED, *_THEN, *_LAST]))
+_ROUNDS = 12
 
 
 @dataclass
@@ -98,7 +98,7 @@ def optimize(graph: Graph, names: Sequence[str] | None = None) -> Outcome:
     usable += [probe for probe in spare if probes.takes(graph, probe)]
     for _ in range(_ROUNDS):
         graph.annotate(usable, outcome.tries)
-        if not _run(graph, _REPEATED, wanted, outcome):
+        if not (_run(graph, _REPEATED, wanted, outcome) or _run(graph, _THEN, wanted, outcome)):
             break
     tail.attach(graph)
     for name, probe in others if tail.nodes else ():

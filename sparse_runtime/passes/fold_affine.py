@@ -1,8 +1,8 @@
 """BatchNormalization and products and sums with constants per channel, into the weights of the Conv or FullyConnected
 next to them.
 
-Behind it always; before it only where no padding (which is zero for the layer, but not for what was folded) comes
-between."""
+Behind it always, through a DepthToSpace as well; before it sums only where no padding (which is zero for the layer, but
+not for what was folded) comes between."""
 
 from __future__ import annotations
 
@@ -25,18 +25,23 @@ def run(graph: Graph) -> int:
 
 
 def _fold_behind(graph: Graph, node: Node) -> bool:
-    user = only_reader(graph, node.output)
+    value, user = node.output, only_reader(graph, node.output)
     weight, bias = node.input("W"), node.input("B")
     if user is None or node["act"] != "none" or node.input("Z") is not None or not _plain(weight, bias):
         return False
-    found = _affine(user, _channel_axis(node), len(weight.const))
-    if found is None or found[0] is not node.output:
+    block, mode = 1, ""
+    if user.op == "DepthToSpace" and node.op == "Conv":
+        block, mode, value = user["blocksize"] ** 2, user["mode"], user.output
+        user = only_reader(graph, value)
+    found = _affine(user, _channel_axis(node), len(weight.const) // block) if user is not None else None
+    if found is None or found[0] is not value:
         return False
-    _, scale, shift = found
+    # DCR: channel c of the image comes from channels c, C + c, 2 C + c ...; CRD: from those that begin with c * block
+    scale, shift = (np.repeat(v, block) if mode == "CRD" else np.tile(v, block) for v in found[1:])
     old = np.zeros(len(scale)) if bias is None else bias.const.astype(np.float64)
     return _set(
         graph, node, weight.const * scale.reshape((-1,) + (1,) * (weight.const.ndim - 1)), old * scale + shift
-    ) and (_bypass(graph, user, node.output))
+    ) and (_bypass(graph, user, value))
 
 
 def _fold_before(graph: Graph, node: Node) -> bool:
@@ -50,7 +55,7 @@ def _fold_before(graph: Graph, node: Node) -> bool:
         return False
     source, scale, shift = found
     if node.op == "Conv" and shift.any() and (any(node["pads"]) or node["auto_pad"] not in ("NOTSET", "VALID")):
-        return False
+        return _factors_last(graph, x.producer, inputs * group)
     # [group, inputs] -> one row per output channel -> behind W's axes
     rows = [np.repeat(v.reshape(group, inputs), outputs // group, axis=0) for v in (scale, shift)]
     scales, shifts = (r.reshape(r.shape + (1,) * (weight.const.ndim - 2)) for r in rows)
@@ -60,6 +65,29 @@ def _fold_before(graph: Graph, node: Node) -> bool:
         return False
     node.set_input(0, source)
     graph.remove_dead()
+    return True
+
+
+def _factors_last(graph: Graph, node: Node, channels: int) -> bool:
+    """x * c + d as (x + d / c) * c: factors go through padding, sums do not."""
+    outer = _affine(node, 1, channels) if node.op == "Binary" else None
+    inner = outer[0].producer if outer is not None and (outer[1] == 1).all() else None
+    if inner is None or inner.op != "Binary" or graph.sole_user(outer[0]) is not node:
+        return False
+    found = _affine(inner, 1, channels)
+    if found is None or found[2].any() or not found[1].all():
+        return False
+    x, factors, _ = found
+    consts = []
+    for name, values in (("summand", outer[2] / factors), ("factor", factors)):
+        values = (values[:1] if (values == values[0]).all() else values.reshape((-1,) + (1,) * (x.rank - 2))).astype("f4")
+        if not np.isfinite(values).all():
+            return False
+        consts.append(graph.add_const(f"{node.name}/{name}", values))
+        consts[-1].shapes *= len(node.output.shapes)
+    total = graph.add_node("Binary", [x, consts[0]], f"{node.name}/sum", before=node, fn="add")
+    total.output.dtype, total.output.shapes = x.dtype, x.shapes
+    graph.rewrite(node.output, "Binary", [total.output, consts[1]], fn="mul")
     return True
 
 

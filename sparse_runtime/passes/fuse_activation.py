@@ -1,6 +1,6 @@
 """A function applied to nothing but the result of a Conv, FullyConnected or Binary, into that node.
 
-Reshapes and transposes between the two do not matter to a function of single elements."""
+What only moves elements between the two does not matter to a function of single ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..ir import Graph, Node, Value
 from .match import is_float, only_reader
 
 _LAYERS = ("Conv", "FullyConnected", "Binary")
-_MOVES = ("Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze")
+_MOVES = ("Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "DepthToSpace", "SpaceToDepth")
 
 
 def run(graph: Graph) -> int:

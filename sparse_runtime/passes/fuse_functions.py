@@ -73,12 +73,12 @@ def _leaky_relu(node: Node) -> Found:
     return None
 
 
-def _hard_sigmoid(value: Value, k: float) -> Found:
-    """k * clip(a * x + b, 0, h) with k * h = 1"""
+def _hard_sigmoid(value: Value, k: float, of: Value | None = None) -> Found:
+    """k * clip(a * x + b, 0, h) with k * h = 1; x is `of` if that is on the way."""
     node = unary(value, "clip")
     if node is None or node["a"] != 0.0 or not k > 0.0 or not close(k * node["b"], 1.0):
         return None
-    x, a, b = affine(node.inputs[0])
+    x, a, b = affine(node.inputs[0], of)
     return x, "hard_sigmoid", k * a, k * b
 
 
@@ -109,13 +109,13 @@ def _gated(x: Value, gate: Value, k: float) -> Found:
             return x, "mish", 0.0, 0.0
         if hard is not None and hard.inputs[0] is x:
             return x, "hard_swish", hard["a"], hard["b"]
-    hard = _hard_sigmoid(gate, k)
+    hard = _hard_sigmoid(gate, k, x)
     if hard is not None and hard[0] is x:
         return x, "hard_swish", hard[2], hard[3]
     one_plus = with_scalar(gate, "add") if close(k, 0.5) else None
     erf = unary(one_plus[1], "erf") if one_plus and one_plus[2] == 1.0 else None
     if erf is not None:
-        root, a, b = affine(erf.inputs[0])
+        root, a, b = affine(erf.inputs[0], x)
         if root is x and close(a, math.sqrt(0.5)) and b == 0.0:
             return x, "gelu", 0.0, 0.0
     return None

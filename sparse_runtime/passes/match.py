@@ -89,14 +89,14 @@ def product(value: Value) -> tuple[float, list[Value]]:
     return 1.0, [value]
 
 
-def affine(value: Value) -> tuple[Value, float, float]:
-    """(x, a, b): value = a * x + b with numbers a and b."""
-    found = with_scalar(value, "add", "sub", "mul", "div")
+def affine(value: Value, until: Value | None = None) -> tuple[Value, float, float]:
+    """(x, a, b): value = a * x + b with numbers a and b; x is `until` if that is on the way."""
+    found = with_scalar(value, "add", "sub", "mul", "div") if value is not until else None
     if found:
         fn, inner, number, first = found
         if fn == "div" and (first or not number):
             return value, 1.0, 0.0
-        x, a, b = affine(inner)
+        x, a, b = affine(inner, until)
         if fn == "add":
             return x, a, b + number
         if fn == "sub":

@@ -94,6 +94,22 @@ def test_hard_swish_in_the_clip_of_opset_9():
     only(make_model(nodes, {"x": X}, ["y"], {k: CONSTANTS[k] for k in ("three", "six")}, 9), "hard_swish", 1 / 6, 0.5)
 
 
+@pytest.mark.parametrize("before", ["m = Mul x two\nv = Add m seven", "v = Add x seven"])
+def test_hard_swish_of_an_affine_function(before):
+    """As a learnable affine block of PP-LCNetV3 behind a layer, which folds it."""
+    text = f"{before}\na = Add v three\nc = Clip a zero six\nm2 = Mul v c\ny = Div m2 six"
+    last = agree(spell(text)).nodes[-1]
+    assert (last.op, last["fn"], last["act"]) == ("Binary", "add", "hard_swish")
+
+
+def test_hard_swish_that_a_folded_factor_reveals():
+    """Mul tenth goes into the Conv, and v is that one's result then."""
+    lines = ["v = Mul r tenth", "a = Add v three", "c = Clip a zero six", "m = Mul v c", "y = Div m six"]
+    model = spell("\n".join(["r = Conv x w", *lines]), constants={"w": np.ones((3, 3, 1, 1), np.float32)})
+    (conv,) = agree(model).nodes
+    assert (conv.op, conv["act"]) == ("Conv", "hard_swish")
+
+
 @pytest.mark.parametrize("alpha", [0.2, 1 / 6])
 def test_hard_swish_from_hard_sigmoid(alpha):
     nodes = [

@@ -77,6 +77,55 @@ def test_factors_go_through_padding():
     assert ops(graph) == {"Conv": 1}
 
 
+@pytest.mark.parametrize("s", [f(4, 1, 1) + 2, f(1, 4, 1, 1) + 2, np.float32(0.7)])
+@pytest.mark.parametrize("d", [f(4, 1, 1), np.float32(-0.4)])
+@pytest.mark.parametrize("factor, order", [("Mul", "x s"), ("Mul", "s x"), ("Div", "x s")])
+@pytest.mark.parametrize("summand", ["Add", "Sub"])
+def test_factors_before_sums_go_through_padding(s, d, factor, order, summand):
+    nodes = [node(factor, order, "a"), node(summand, "a d", "n"), node("Conv", "n w", pads=[1, 1, 1, 1])]
+    graph = agree(model(nodes, w=f(6, 4, 3, 3), s=s, d=d))
+    assert ops(graph) == {"Conv": 1, "Binary": 1}
+    assert graph.nodes[0]["fn"] == "add"
+
+
+@pytest.mark.parametrize(
+    "nodes, binaries",
+    [
+        ("Mul x s a; Sub d a n", 2),  # - a + d
+        ("Div s x a; Add a d n", 2),
+        ("Mul x zero a; Add a d n", 2),  # there is no d / 0
+        ("Mul x tiny a; Add a d n", 2),  # nor a d / 1e-39
+        ("Mul x s a; Add a d n; Add a d n2", 2),  # two readers
+        ("Add x d a; Mul a s n", 1),
+    ],
+)
+def test_factors_that_stay_before_sums(nodes, binaries):
+    made = [node(op, " ".join(inputs), out) for op, *inputs, out in (n.split() for n in nodes.split("; "))]
+    last = "n2" if made[-1].output[0] == "n2" else None
+    constants = {"s": f(4, 1, 1) + 2, "d": f(4, 1, 1) + 2, "zero": np.float32(0), "tiny": np.float32(1e-39)}
+    outputs = ("y", last) if last else ("y",)
+    graph = agree(
+        model([*made, node("Conv", "n w", pads=[1, 1, 1, 1])], outputs, w=f(6, 4, 3, 3), **constants), low=1, high=2
+    )
+    assert ops(graph)["Binary"] == binaries + (last is not None)
+
+
+@pytest.mark.parametrize("mode", ["DCR", "CRD"])
+@pytest.mark.parametrize("behind", ["Mul q s y", "Add q t z; Mul z s n; Relu n y", "Relu q y"])
+def test_through_depth_to_space(mode, behind):
+    """As behind a ConvTranspose, which becomes a Conv and a DepthToSpace."""
+    made = [node(op, " ".join(inputs), out) for op, *inputs, out in (n.split() for n in behind.split("; "))]
+    nodes = [node("Conv", "x w b", "c"), node("DepthToSpace", "c", "q", blocksize=2, mode=mode), *made]
+    graph = agree(model(nodes, w=f(12, 4, 1, 1), b=f(12), s=f(3, 1, 1), t=f(1, 3, 1, 1)))
+    assert ops(graph) == {"Conv": 1, "DepthToSpace": 1}
+
+
+def test_batch_norm_behind_a_transposed_convolution():
+    nodes = [node("ConvTranspose", "x w", "c", strides=[2, 2]), BN, node("Relu", "y", "z")]
+    graph = agree(model(nodes, ("z",), w=f(4, 4, 2, 2), **NORM))
+    assert ops(graph) == {"Conv": 1, "DepthToSpace": 1}
+
+
 @pytest.mark.parametrize("s", [f(4, 1, 1), f(1, 4, 1, 1), np.float32(0.7), f(1), f(1, 1, 1, 1)])
 @pytest.mark.parametrize(
     "op, order", [("Mul", "c s"), ("Mul", "s c"), ("Add", "s c"), ("Sub", "c s"), ("Sub", "s c"), ("Div", "c s")]
