@@ -3,6 +3,7 @@
  *   V, M              vector and mask types                  NAME(x)              x with the suffix of the ISA
  *   V_SET(f)          all lanes f                            V_LOAD(p)            any alignment
  *   V_ADD SUB MUL DIV(a, b)                                  V_FMA(a, b, c)       a * b + c, rounded once
+ *   V_RCP(x)          1 / x for 1 <= x < 2^126 to 2 * 2^-24; beyond it 0 will do
  *   V_MAXC MINC(x, c) c where x is beyond it, NaN where x is NaN (c is a number)
  *   V_LT(a, b)        mask, false for NaN                    V_SELECT(m, a, b)    m ? a : b
  *   V_ABS NEG SQRT FLOOR CEIL ROUND(x)                       V_COPYSIGN(m, s)     |m| with the sign of s
@@ -104,10 +105,10 @@ SPR_INLINE V NAME(spr_log1p_unit)(V e) {
     return V_FMA(V_MUL(q, s2), s, V_ADD(s, s));
 }
 
-/* From e = e^-|x|, so that nothing overflows and small results keep their digits. */
+/* 1 / (1 + e^-x), which counts as 0 below e^-87. */
 SPR_INLINE V NAME(spr_sigmoid)(V x) {
-    V e = NAME(spr_exp_neg)(V_NEG(V_ABS(x)));
-    return V_DIV(V_SELECT(V_LT(x, V_SET(0)), e, V_SET(1)), V_ADD(e, V_SET(1)));
+    V t, p = NAME(spr_exp_split)(V_NEG(V_MINC(V_MAXC(x, V_SET(-87.0f)), V_SET(87.0f))), &t), s = V_POW2(t);
+    return V_SELECT(V_LT(x, V_SET(-87.0f)), V_SET(0), V_RCP(V_ADD(V_FMA(p, s, s), V_SET(1))));
 }
 
 SPR_INLINE V NAME(spr_tanh)(V x) {
@@ -201,6 +202,7 @@ SPR_INLINE V NAME(spr_fn_vec)(V x, const NAME(spr_act_consts) * c) {
 #undef V_SUB
 #undef V_MUL
 #undef V_DIV
+#undef V_RCP
 #undef V_FMA
 #undef V_MAXC
 #undef V_MINC

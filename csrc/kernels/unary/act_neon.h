@@ -7,6 +7,13 @@
 
 SPR_NEON_PUSH
 
+/* An estimate of 8 bits and two steps of Newton's method: a division takes up to 30 cycles. */
+SPR_INLINE float32x4_t spr_rcp_neon(float32x4_t x) {
+    float32x4_t y = vrecpeq_f32(x);
+    y = vmulq_f32(y, vrecpsq_f32(x, y));
+    return vmulq_f32(y, vrecpsq_f32(x, y));
+}
+
 #define V float32x4_t
 #define M uint32x4_t
 #define NAME(x) x##_neon
@@ -16,6 +23,7 @@ SPR_NEON_PUSH
 #define V_SUB(a, b) vsubq_f32(a, b)
 #define V_MUL(a, b) vmulq_f32(a, b)
 #define V_DIV(a, b) spr_neon_div(a, b)
+#define V_RCP(x) spr_rcp_neon(x)
 #define V_FMA(a, b, c) spr_neon_fma(c, a, b)
 #define V_MAXC(x, c) vmaxq_f32(x, c)
 #define V_MINC(x, c) vminq_f32(x, c)
