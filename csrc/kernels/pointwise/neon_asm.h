@@ -7,7 +7,7 @@
  *   x25 touch, x26 touch_stride, x27 touch_planes, x28 touch_step
  *   x9 ... x15 are free for loops, but x9 and x10 do not live from row to row
  *   v<j> sum of vector j in the row (2x1: in the first row; the second's are v<SPR_B<j>>); v31 scratch
- *   v24 ... v31 are scratch when a row ends, in SPR_CSR_ROWS and SPR_2X1_ROWS
+ *   v24 ... v31 are scratch when a row ends, in SPR_CSR_ROWS
  *
  * (names as in spr_neon_rows). A loop processes x22 records, at least one, ends with numeric label 2 and may use
  * 1. */
@@ -129,8 +129,8 @@
 #define SPR_HARD_A(j) SPR_HARD(#j, SPR_HARD_T##j)
 #define SPR_HARD_B(j) SPR_HARD(SPR_B##j, SPR_HARD_T##j)
 
-/* A row, or two: sums begin with the bias or with what lies in y; LOOP; bounds; store. For a pair the bias comes from
-   general registers, by another port than FMAs and stores use; a CSR's loop uses that one. */
+/* A row: sums begin with the bias, not from a general register, whose port the loop uses, or with what lies in y; LOOP;
+   bounds; store. */
 #define SPR_CSR_ROWS(V, PREPARE, LOOP)                                   \
     SPR_ENTER PREPARE                                                    \
     "10:\n" SPR_COUNT                                                    \
@@ -150,29 +150,6 @@
     "b 19f\n"                                                            \
     "16:\n" SPR_HARD_CONSTANTS SPR_REP##V(SPR_HARD_A)                    \
     "b 13b\n"                                                            \
-    "19:\n"
-#define SPR_2X1_ROWS(V, PREPARE, LOOP)                                                           \
-    SPR_ENTER PREPARE                                                                            \
-    "10:\n" SPR_COUNT                                                                            \
-    "add x23, x7, x8\n"                                                                          \
-    "cbz x16, 11f\n"                                                                             \
-    "ldr w9, [x16]\n"                                                                            \
-    "ldr w10, [x16, #16]\n"                                                                      \
-    "add x16, x16, #32\n" SPR_REP##V(SPR_BEGIN_A) SPR_REP##V(SPR_BEGIN_B)                        \
-    "b 12f\n"                                                                                    \
-    "11:\n" SPR_PAIRS##V(SPR_LDR_A, SPR_LDP_A) SPR_PAIRS##V(SPR_LDR_B, SPR_LDP_B)                \
-    "12:\n" SPR_TOUCH##V "cbz x22, 2f\n" LOOP                                                    \
-    "2: cbz x20, 13f\n"                                                                          \
-    "tbnz x20, #2, 16f\n"                                                                        \
-    "ld1r {v31.4s}, [x24]\n" SPR_REP##V(SPR_LOWER_A) SPR_REP##V(SPR_LOWER_B)                     \
-    "tbz x20, #1, 13f\n" SPR_UPPER SPR_REP##V(SPR_UPPER_A) SPR_REP##V(SPR_UPPER_B)               \
-    "13:\n" SPR_PAIRS##V(SPR_STR_A, SPR_STP_A) SPR_PAIRS##V(SPR_STR_B, SPR_STP_B)                \
-    "add x7, x23, x8\n"                                                                          \
-    "subs x2, x2, #1\n"                                                                          \
-    "b.ne 10b\n"                                                                                 \
-    "b 19f\n"                                                                                    \
-    "16:\n" SPR_HARD_CONSTANTS SPR_REP##V(SPR_HARD_A) SPR_REP##V(SPR_HARD_B)                     \
-    "b 13b\n"                                                                                    \
     "19:\n"
 
 #endif

@@ -48,6 +48,7 @@ static spr_neon_rows begin_rows(const tile *t, const float *bias, uint32_t row, 
                        .touch_planes = t->touch_planes,
                        .touch_step = t->touch_step,
                        .touch_lines = t->touch_lines,
+                       .width = t->width,
                        .lower = -INFINITY,
                        .upper = a->act.b};
     if (t->last && a->act.fn == SPR_FN_CLIP) {

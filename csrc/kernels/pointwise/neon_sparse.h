@@ -59,6 +59,7 @@ typedef struct spr_neon_rows {
     float lower, upper;     /* 112, 116; lower is at most upper, and minus infinity if there is no bound */
     uint64_t touch_lines;   /* 120: three times as many lines in each, at least 1 if there are planes */
     float scale, shift;     /* 128, 132: of hard_swish */
+    uint64_t width;         /* 136: vectors */
 } spr_neon_rows;
 
 /* What one kind of core computes the rows of tiles by, inline assembly for some widths in vectors, rising; 4, 8 and 12
