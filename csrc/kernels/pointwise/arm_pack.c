@@ -200,7 +200,7 @@ PACKING(csr_neon, csr_layout, csr_pack, 128, 512, 96, 0)
 PACKING(2x1_neon, block_layout, block_pack, 128, 512, 96, 0)
 PACKING(csr_neon_inorder, csr_layout, csr_pack, 128, 128, 28, 80)
 PACKING(2x1_neon_inorder, block_layout, block_pack, 128, 256, 28, 0)
-PACKING(csr_neon_inorder_dotprod, csr_layout, csr_pack, 128, 176, 28, 96)
+PACKING(csr_neon_inorder_dotprod, csr_layout, csr_pack, 128, 128, 28, 96)
 PACKING(2x1_neon_inorder_dotprod, block_layout, block_pack, 128, 352, 36, 0)
 #else
 PACKING(csr_neon32, csr_layout, csr_pack, 128, 256, 28, 0)

@@ -155,7 +155,7 @@ static SPR_NOINLINE void pairs(const spr_neon_rows *rows) {
 
 static const spr_neon_core core = {{5, {4, 7, 8, 12, 13}, {csr4, csr7, csr8, csr12, csr13}},
                                    {5, {4, 5, 7, 8, 12}, {pairs, pairs, pairs, pairs, pairs}},
-                                   1024 << 8};
+                                   1024 << 8, 0, 0, UINT32_MAX};
 
 void spr_pw_csr_f32_neon(const spr_pw_args *args) { spr_neon_csr_run(&core, args); }
 void spr_pw_2x1_f32_neon(const spr_pw_args *args) { spr_neon_2x1_run(&core, args); }

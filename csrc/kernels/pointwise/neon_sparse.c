@@ -20,7 +20,7 @@ typedef struct tile {
     int first, last; /* panel */
     const char *touch; /* as in spr_neon_rows */
     uint32_t touch_planes, touch_step, touch_lines;
-    int odd; /* whether it is the second, fourth ... */
+    uint32_t turn; /* which it is of the tiles that are touched together */
 } tile;
 
 static uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
@@ -143,30 +143,47 @@ static tile next_tile(const spr_pw_args *args, uint32_t px, const spr_neon_tiles
     return t;
 }
 
+/* How many tiles are touched together: 2 to 4, as their planes should stay in the cache that they come to. */
+static uint32_t tiles_touched(const spr_neon_core *core, const spr_pw_args *a) {
+    const uint32_t tiles = core->touch_planes / a->k;
+    return tiles < 2 ? 2 : min_u32(tiles, 4);
+}
+
 /* Inputs to touch in `visits` to rows or pairs of a panel: those of the next panel, or of the first one in the next
-   tile, and in the tile thereafter, as streams should be long; so that every second tile has been seen to. Inputs of up
-   to `least` floats stay where they are fast enough. */
-static void touch_next(tile *t, size_t least, uint32_t panel, uint32_t kp, uint32_t visits, const tile *next) {
+   tile, and in the tiles after it, as streams should be long; so that these have been seen to. Inputs of up to
+   touch_least floats stay where they are fast enough. */
+static void touch_next(tile *t, const spr_neon_core *core, uint32_t panel, uint32_t kp, uint32_t visits,
+                       const tile *next) {
     const spr_pw_args *a = t->args;
     const uint32_t after = t->last ? 0 : panel + 1, px = t->last ? next->px : t->px;
     const uint32_t end = (uint32_t)spr_round_up(a->px1, SPR_PX), lines = px < end ? (end - px) / SPR_PX : 0;
     t->touch_planes = 0;
     t->touch_step = 1;
-    if (lines < 3 || t->odd != t->last || (size_t)a->k * a->x_stride <= least) return;
+    if (lines < 3 || (t->last ? next->turn : t->turn) || (size_t)a->k * a->x_stride <= core->touch_least) return;
     t->touch = (const char *)(a->x + (size_t)after * kp * a->x_stride + px);
     t->touch_planes = min_u32(kp, a->k - after * kp);
-    t->touch_lines = lines < 6 ? 1 : 2;
+    t->touch_lines = min_u32(lines / 3, tiles_touched(core, a) - core->touch_less);
     if (visits) t->touch_step = (t->touch_planes + visits - 1) / visits;
 }
 
-/* Moves to a panel; `visits` rows or pairs of it are to come, `next` is the tile thereafter, if it has vectors. */
+/* Loads what is read once and a little at a time, line after line so that prefetchers see a stream. */
+static void fetch(const void *from, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += SPR_LINE) (void)((const volatile char *)from)[i];
+}
+
+/* Moves to a panel; `visits` rows or pairs of it are to come, whose positions are at ptr, `next` is the tile thereafter,
+   if it has vectors. Where there are many rows, their positions and biases do not stay in caches from tile to tile. */
 static void set_panel(tile *t, const spr_neon_core *core, uint32_t panel, uint32_t panels, uint32_t kp, uint32_t visits,
-                      const tile *next) {
+                      const uint32_t *ptr, const float *bias, const tile *next) {
     const spr_pw_args *a = t->args;
+    const uint32_t rows = a->row1 - a->row0;
     t->xb = (const char *)(a->x + (size_t)panel * kp * a->x_stride + t->px);
     t->first = panel == 0;
     t->last = panel + 1 == panels;
-    touch_next(t, core->touch_least, panel, kp, visits, next);
+    touch_next(t, core, panel, kp, visits, next);
+    if (rows < core->fetch_rows) return;
+    fetch(ptr, visits * sizeof *ptr);
+    if (t->first) fetch(bias + (size_t)a->row0 * 4, (size_t)rows * 4 * sizeof(float));
 }
 
 void spr_neon_csr_run(const spr_neon_core *core, const spr_pw_args *args) {
@@ -174,10 +191,11 @@ void spr_neon_csr_run(const spr_neon_core *core, const spr_pw_args *args) {
     const uint32_t rows = args->row1 - args->row0;
     for (tile next, t = next_tile(args, args->px0, &core->csr); t.vectors; t = next) {
         next = next_tile(args, t.px + 4 * t.vectors, &core->csr);
-        next.odd = !t.odd;
+        next.turn = (t.turn + 1) % tiles_touched(core, args);
         for (uint32_t panel = 0; panel < w.panels; panel++) {
-            set_panel(&t, core, panel, w.panels, w.kp, rows, &next);
-            csr_tile(&t, &w, w.ptr + (size_t)panel * args->n + args->row0, args->row0, rows);
+            const uint32_t *ptr = w.ptr + (size_t)panel * args->n + args->row0;
+            set_panel(&t, core, panel, w.panels, w.kp, rows, ptr, w.bias, &next);
+            csr_tile(&t, &w, ptr, args->row0, rows);
         }
     }
 }
@@ -194,10 +212,11 @@ void spr_neon_2x1_run(const spr_neon_core *core, const spr_pw_args *args) {
     const uint32_t pair0 = args->row0 / 2, pairs = args->row1 / 2 - pair0;
     for (tile next, t = next_tile(args, args->px0, &core->pairs); t.vectors; t = next) {
         next = next_tile(args, t.px + 4 * t.vectors, &core->pairs);
-        next.odd = !t.odd;
+        next.turn = (t.turn + 1) % tiles_touched(core, args);
         for (uint32_t panel = 0; panel < w.panels; panel++) {
-            set_panel(&t, core, panel, w.panels, w.kp, pairs, &next);
-            pair_tile(&t, &w, w.ptr + (size_t)panel * (args->n / 2) + pair0, args->row0, pairs);
+            const uint32_t *ptr = w.ptr + (size_t)panel * (args->n / 2) + pair0;
+            set_panel(&t, core, panel, w.panels, w.kp, pairs, ptr, w.bias, &next);
+            pair_tile(&t, &w, ptr, args->row0, pairs);
             if (args->row1 % 2) last_row(&t, core, &w, panel);
         }
     }

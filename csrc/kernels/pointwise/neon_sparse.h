@@ -73,6 +73,9 @@ typedef struct spr_neon_tiles {
 typedef struct spr_neon_core {
     spr_neon_tiles csr, pairs;
     size_t touch_least; /* floats of the input from which on it does not stay in a cache that is fast enough */
+    uint32_t touch_planes; /* of tiles that are touched together; at least 2 are */
+    uint32_t touch_less;   /* tiles of these whose lines prefetchers bring after those before: 0 or 1 */
+    uint32_t fetch_rows;   /* from how many rows on positions and biases are fetched ahead */
 } spr_neon_core;
 
 /* The kernels of a core. */
