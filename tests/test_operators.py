@@ -323,6 +323,26 @@ def test_transpose_by_threads():
         np.testing.assert_array_equal(session(x), x.transpose(0, 2, 3, 1))
 
 
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 8, 11, 16, 33])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_every_other_element(width, threads):
+    """Slices with a step of 2 and blocks of 2, in vectors where there are enough; with threads, lines cut in two."""
+    x = np.random.default_rng(5).standard_normal((2, 8, 34, width)).astype(F32)
+    for start, step in ((0, 2), (1, 2), (2, 3), (-1, -2)):
+        end = 2**31 - 1 if step > 0 else -(2**31)
+        sliced = run("Slice", x, constants=[np.array([v]) for v in (start, end, 3, step)])
+        np.testing.assert_array_equal(sliced, x[..., start::step])
+    for b in (1, 2):
+        for mode in ("DCR", "CRD"):
+            split = (b, b, 8 // b**2) if mode == "DCR" else (8 // b**2, b, b)
+            order = (0, 3, 4, 1, 5, 2) if mode == "DCR" else (0, 1, 4, 2, 5, 3)
+            wide = x.reshape(2, *split, 34, width).transpose(order).reshape(2, 8 // b**2, 34 * b, width * b)
+            node = helper.make_node("DepthToSpace", ["x"], ["y"], blocksize=b, mode=mode)
+            model = import_model(make_model([node], {"x": x.shape}, ["y"]))
+            with sr.Session(model.to_bytes(), threads=threads) as session:
+                np.testing.assert_array_equal(session(x), wide)
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_moving_elements_of_any_type(dtype):
     """Padding lanes of planes are counted in elements of each size."""

@@ -74,20 +74,6 @@ typedef struct copy_job {
         for (int64_t i = 0; i < n; i++) d[i * dst_step] = s[i * src_step];                        \
     } while (0)
 
-static void copy_run(char *dst, int64_t dst_step, const char *src, int64_t src_step, int64_t n, size_t size) {
-    if (dst_step == 1 && src_step == 1) {
-        memcpy(dst, src, (size_t)n * size);
-        return;
-    }
-    switch (size) {
-    case 1: COPY_RUN(uint8_t); break;
-    case 2: COPY_RUN(uint16_t); break;
-    case 4: COPY_RUN(uint32_t); break;
-    default: /* 8 bytes, possibly aligned to 4 only */
-        for (int64_t i = 0; i < n; i++) memcpy(dst + i * dst_step * 8, src + i * src_step * 8, 8);
-    }
-}
-
 typedef uint32_t four __attribute__((vector_size(16)));
 #ifdef __clang__
 #define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -102,6 +88,45 @@ SPR_INLINE four load_four(const uint32_t *at) {
 }
 
 SPR_INLINE void store_four(uint32_t *at, four v) { memcpy(at, &v, sizeof v); }
+
+static void copy_every_other(uint32_t *restrict dst, const uint32_t *restrict src, int64_t n) {
+    int64_t i = 0;
+    for (; i + 4 < n; i += 4) /* not the last one: nothing may lie behind it */
+        store_four(dst + i, PICK(load_four(src + 2 * i), load_four(src + 2 * i + 4), 0, 2, 4, 6));
+    for (; i < n; i++) dst[i] = src[2 * i];
+}
+
+/* Elements of two lines in turn. */
+static void copy_zipped(uint32_t *restrict dst, const uint32_t *restrict a, const uint32_t *restrict b, int64_t n) {
+    int64_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        const four x = load_four(a + i), y = load_four(b + i);
+        store_four(dst + 2 * i, PICK(x, y, 0, 4, 1, 5));
+        store_four(dst + 2 * i + 4, PICK(x, y, 2, 6, 3, 7));
+    }
+    for (; i < n; i++) {
+        dst[2 * i] = a[i];
+        dst[2 * i + 1] = b[i];
+    }
+}
+
+static void copy_run(char *dst, int64_t dst_step, const char *src, int64_t src_step, int64_t n, size_t size) {
+    if (dst_step == 1 && src_step == 1) {
+        memcpy(dst, src, (size_t)n * size);
+        return;
+    }
+    if (size == 4 && dst_step == 1 && src_step == 2) {
+        copy_every_other((uint32_t *)(void *)dst, (const uint32_t *)(const void *)src, n);
+        return;
+    }
+    switch (size) {
+    case 1: COPY_RUN(uint8_t); break;
+    case 2: COPY_RUN(uint16_t); break;
+    case 4: COPY_RUN(uint32_t); break;
+    default: /* 8 bytes, possibly aligned to 4 only */
+        for (int64_t i = 0; i < n; i++) memcpy(dst + i * dst_step * 8, src + i * src_step * 8, 8);
+    }
+}
 
 /* Four rows of a transposed matrix of 4 byte elements: neighbours in src lie dst_row apart in dst, and the other way
    round. Four by four, without a loop inside, which -Os would keep, and its arrays in memory. */
@@ -129,6 +154,7 @@ static void copy_task(void *arg, int task, int thread) {
     int inner = job->rank - 1;
     const int turned = inner > 0 && job->size == 4 && job->dst_stride[inner] == 1 && job->src_stride[inner] != 1 &&
                        job->src_stride[inner - 1] == 1;
+    const int zipped = turned && job->dim[inner] == 2 && job->dst_stride[inner - 1] == 2;
     int64_t first = task * job->per_task, last = first + job->per_task;
     if (last > job->outer) last = job->outer;
     int64_t index[SPR_MAX_RANK], rest = first, src = 0, dst = 0;
@@ -141,8 +167,13 @@ static void copy_task(void *arg, int task, int thread) {
     for (int64_t n = first, rows; n < last; n += rows) {
         char *to = job->dst + dst * (int64_t)job->size;
         const char *from = job->src + src * (int64_t)job->size;
-        rows = turned && n + 4 <= last && index[inner - 1] + 4 <= job->dim[inner - 1] ? 4 : 1;
-        if (rows == 4)
+        rows = turned ? job->dim[inner - 1] - index[inner - 1] : 1;
+        if (rows > last - n) rows = last - n;
+        if (!zipped) rows = rows >= 4 ? 4 : 1;
+        if (zipped)
+            copy_zipped((uint32_t *)(void *)to, (const uint32_t *)(const void *)from,
+                        (const uint32_t *)(const void *)from + job->src_stride[inner], rows);
+        else if (rows == 4)
             copy_turned((uint32_t *)(void *)to, job->dst_stride[inner - 1], (const uint32_t *)(const void *)from,
                         job->src_stride[inner], job->dim[inner]);
         else
