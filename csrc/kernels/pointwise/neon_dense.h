@@ -35,10 +35,10 @@ typedef void spr_neon_dense_tile(const spr_neon_dense_job *t);
 void spr_neon_dense_begin(spr_neon_dense_block *b, float *buffer, const spr_neon_dense_job *t, uint32_t row,
                           uint32_t rows, uint32_t lanes);
 
-/* Activations that are not applied in registers, on what was just stored, and padding lanes. */
-void spr_neon_dense_finish(const spr_neon_dense_job *t, float *y, uint32_t row, uint32_t rows, uint32_t lanes);
+/* Zeroes the padding lanes behind a tile of so many lanes at y. */
+void spr_neon_dense_pad(const spr_neon_dense_job *t, float *y, uint32_t rows, uint32_t lanes);
 
-/* The kernel with the tiles of one and three vectors. */
+/* The kernel with the tiles of one and three vectors, and the activations that these do not apply. */
 void spr_neon_dense_run(const spr_pw_args *args, spr_neon_dense_tile *one, spr_neon_dense_tile *three);
 
 /* spr_pw_packing; `panel`: channels per panel. */

@@ -53,7 +53,6 @@
         const spr_act *act = &a->act;                                                       \
         const size_t y_stride = a->y_stride;                                                \
         const spr_function fn = t->last ? act->fn : SPR_FN_NONE;                            \
-        const int rest = t->last && (t->pad || act->fn > SPR_FN_HARD_SWISH);                \
         float buffer[8 * SPR_NEON_DENSE_LANES];                                             \
         spr_neon_dense_block b = {.x = a->x + t->k0 * a->x_stride + t->px,                  \
                                   .channels = t->channels,                                  \
@@ -73,7 +72,7 @@
                 BLOCK##V(HARD_SWISH)                                                        \
             }                                                                               \
             BLOCK##V(STORE)                                                                 \
-            if (rest) spr_neon_dense_finish(t, y, row, rows, 4 * V);                        \
+            if (t->last && t->pad) spr_neon_dense_pad(t, y, rows, 4 * V);                   \
         }                                                                                   \
     }
 

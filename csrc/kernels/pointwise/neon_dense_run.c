@@ -34,13 +34,18 @@ void spr_neon_dense_begin(spr_neon_dense_block *b, float *buffer, const spr_neon
     b->from_stride = SPR_NEON_DENSE_LANES * sizeof(float);
 }
 
-void spr_neon_dense_finish(const spr_neon_dense_job *t, float *y, uint32_t row, uint32_t rows, uint32_t lanes) {
-    spr_act act = t->args->act;
-    if (act.fn == SPR_FN_PRELU) act.slope += row;
-    for (uint32_t r = 0; r < rows; r++, y += t->args->y_stride) {
-        if (act.fn > SPR_FN_HARD_SWISH) t->args->unary(y, y, lanes, &act);
-        if (act.fn == SPR_FN_PRELU) act.slope++;
+void spr_neon_dense_pad(const spr_neon_dense_job *t, float *y, uint32_t rows, uint32_t lanes) {
+    for (uint32_t r = 0; r < rows; r++, y += t->args->y_stride)
         for (uint32_t i = 0; i < t->pad; i++) vst1q_f32(y + lanes + 4 * i, vdupq_n_f32(0));
+}
+
+/* Applies the activation to pixels [px0, px1) of all rows. */
+static void activate(const spr_pw_args *a, uint32_t px0, uint32_t px1) {
+    spr_act act = a->act;
+    for (uint32_t row = a->row0; row < a->row1; row++) {
+        float *y = a->y + row * a->y_stride + px0;
+        if (act.fn == SPR_FN_PRELU) act.slope = a->act.slope + row;
+        a->unary(y, y, px1 - px0, &act);
     }
 }
 
@@ -49,6 +54,9 @@ void spr_neon_dense_run(const spr_pw_args *args, spr_neon_dense_tile *one, spr_n
     const float *bias = (const float *)((const char *)args->packed + SPR_LINE);
     const float *weights = bias + spr_round_up((size_t)h->groups * 8, SPR_LINE / sizeof(float));
     spr_neon_dense_job t = {.args = args, .bias = bias};
+    /* Several tiles for each call, as long as they stay in L1. */
+    const uint32_t most = args->act.fn <= SPR_FN_HARD_SWISH ? UINT32_MAX : args->row1 - args->row0 > 128 ? 24 : 48;
+    uint32_t active = args->px0; /* pixels up to here are done */
     for (uint32_t px = args->px0, vectors; px < args->px1; px += 4 * vectors) {
         const uint32_t left = (args->px1 - px + 3) / 4;
         vectors = left < 3 ? 1 : 3;
@@ -61,6 +69,11 @@ void spr_neon_dense_run(const spr_pw_args *args, spr_neon_dense_tile *one, spr_n
             t.first = panel == 0;
             t.last = panel + 1 == h->panels;
             (vectors == 1 ? one : three)(&t);
+        }
+        const uint32_t end = px + 4 * vectors;
+        if (most <= 48 && (end >= args->px1 || end - active >= most)) {
+            activate(args, active, end);
+            active = end;
         }
     }
 }
