@@ -14,9 +14,9 @@ typedef struct spr_neon_dense_block {
     const float *w;        /* 8 */
     size_t channels;       /* 16: at least 1 */
     size_t x_stride;       /* 24: bytes */
-    const float *from;     /* 32: where sums begin: 8 rows, or NULL: with the bias */
+    const float *from;     /* 32: where sums begin: 8 rows, or NULL */
     size_t from_stride;    /* 40: bytes */
-    const float *bias;     /* 48: [8] */
+    const float *bias;     /* 48: [8], added then; NULL if there is `from` and nothing to add */
 } spr_neon_dense_block;
 
 /* One tile of all rows of one panel. */
@@ -31,7 +31,7 @@ typedef struct spr_neon_dense_job {
 enum { SPR_NEON_DENSE_LANES = 12 };
 typedef void spr_neon_dense_tile(const spr_neon_dense_job *t);
 
-/* Lets sums begin with bias plus residual, or with what the last panel left; rows beyond the last are not touched. */
+/* Lets sums begin with bias and residual, or with what the last panel left; rows beyond the last are not touched. */
 void spr_neon_dense_begin(spr_neon_dense_block *b, float *buffer, const spr_neon_dense_job *t, uint32_t row,
                           uint32_t rows, uint32_t lanes);
 

@@ -22,25 +22,31 @@
 #define STORE(r, x) \
     if (r < rows) vst1q_f32(y + r * y_stride + 4 * x, c##r##x);
 
-/* Row r, V = 1 or 3: sums begin with what lies at x13; or as copies of its bias, all of which are in registers 30
-   and 31. */
+/* Row r, V = 1 or 3: sums begin with what lies at x13, to which its bias is added; or as copies of the bias. All biases
+   are in registers 30 and 31, 29 holds ones. */
 #define FROM1(r) "ldr %q[c" #r "0], [x13]\n" FROM_NEXT
 #define FROM3(r) "ldp %q[c" #r "0], %q[c" #r "1], [x13]\n" "ldr %q[c" #r "2], [x13, #32]\n" FROM_NEXT
 #define FROM_NEXT "add x13, x13, x14\n"
 #define BIAS1(r, v, lane) "dup %[c" #r "0].4s, v" #v ".s[" #lane "]\n"
 #define BIAS2(r, v, lane) BIAS1(r, v, lane) "dup %[c" #r "1].4s, v" #v ".s[" #lane "]\n"
 #define BIAS3(r, v, lane) BIAS2(r, v, lane) "dup %[c" #r "2].4s, v" #v ".s[" #lane "]\n"
+#define ADD1(r, v, lane) "fmla %[c" #r "0].4s, v29.4s, v" #v ".s[" #lane "]\n"
+#define ADD2(r, v, lane) ADD1(r, v, lane) "fmla %[c" #r "1].4s, v29.4s, v" #v ".s[" #lane "]\n"
+#define ADD3(r, v, lane) ADD2(r, v, lane) "fmla %[c" #r "2].4s, v29.4s, v" #v ".s[" #lane "]\n"
+#define ALL(F) F(0, 30, 0) F(1, 30, 1) F(2, 30, 2) F(3, 30, 3) F(4, 31, 0) F(5, 31, 1) F(6, 31, 2) F(7, 31, 3)
 
 /* Loads the block into x9 (input), x10 (weights), x11 (channels) and x12 (stride), and begins the sums. */
 #define BEGIN(V)                                                                                            \
     "ldp x9, x10, [%[b]]\n"                                                                                 \
     "ldp x11, x12, [%[b], #16]\n"                                                                           \
     "ldp x13, x14, [%[b], #32]\n"                                                                           \
+    "ldr x15, [%[b], #48]\n"                                                                                \
     "cbz x13, 2f\n" FROM##V(0) FROM##V(1) FROM##V(2) FROM##V(3) FROM##V(4) FROM##V(5) FROM##V(6) FROM##V(7) \
+    "cbz x15, 3f\n"                                                                                         \
+    "ldp q30, q31, [x15]\n"                                                                                 \
+    "fmov v29.4s, #1.0\n" ALL(ADD##V)                                                                       \
     "b 3f\n"                                                                                                \
-    "2: ldr x13, [%[b], #48]\n"                                                                             \
-    "ldp q30, q31, [x13]\n" BIAS##V(0, 30, 0) BIAS##V(1, 30, 1) BIAS##V(2, 30, 2) BIAS##V(3, 30, 3)         \
-    BIAS##V(4, 31, 0) BIAS##V(5, 31, 1) BIAS##V(6, 31, 2) BIAS##V(7, 31, 3)                                 \
+    "2: ldp q30, q31, [x15]\n" ALL(BIAS##V)                                                                 \
     "3:\n"
 
 #define CLOBBERS                                                                                                     \

@@ -14,22 +14,17 @@ typedef struct header {
 void spr_neon_dense_begin(spr_neon_dense_block *b, float *buffer, const spr_neon_dense_job *t, uint32_t row,
                           uint32_t rows, uint32_t lanes) {
     const spr_pw_args *a = t->args;
-    const float *y = a->y + row * a->y_stride + t->px;
+    const size_t stride = t->first ? a->z_stride : a->y_stride;
+    const float *from = t->first ? a->z : a->y;
     b->from = NULL;
-    b->bias = t->bias + row;
-    if (t->first && !a->z) return;
-    if (!t->first && rows == 8) {
-        b->from = y;
-        b->from_stride = a->y_stride * sizeof(float);
-        return;
-    }
+    b->bias = t->first ? t->bias + row : NULL;
+    if (!from) return;
+    b->from = from + row * stride + t->px;
+    b->from_stride = stride * sizeof(float);
+    if (rows == 8) return;
     memset(buffer, 0, 8 * SPR_NEON_DENSE_LANES * sizeof(float));
-    for (uint32_t r = 0; r < rows; r++) {
-        const float32x4_t bias = vdupq_n_f32(t->first ? t->bias[row + r] : 0.0f);
-        const float *src = t->first ? a->z + (row + r) * a->z_stride + t->px : y + r * a->y_stride;
-        float *dst = buffer + r * SPR_NEON_DENSE_LANES;
-        for (uint32_t i = 0; i < lanes; i += 4) vst1q_f32(dst + i, vaddq_f32(bias, vld1q_f32(src + i)));
-    }
+    for (uint32_t r = 0; r < rows; r++)
+        memcpy(buffer + r * SPR_NEON_DENSE_LANES, b->from + r * stride, lanes * sizeof(float));
     b->from = buffer;
     b->from_stride = SPR_NEON_DENSE_LANES * sizeof(float);
 }
