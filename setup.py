@@ -103,8 +103,8 @@ core = Extension(
     "sparse_runtime._core",
     ["sparse_runtime/_core.pyx", *core_sources()],
     include_dirs=[str(CORE / "include"), str(CORE)],
-    extra_compile_args=["-O3", "-std=gnu11", "-fvisibility=hidden", "-ffp-contract=off", "-Wall", "-pthread",
-                        "-fno-asynchronous-unwind-tables"],
+    extra_compile_args=["-O3", "-std=gnu11", "-fvisibility=hidden", "-ffp-contract=off", "-fno-math-errno", "-Wall",
+                        "-pthread", "-fno-asynchronous-unwind-tables"],
     extra_link_args=["-pthread", "-lm", *STRIP],
     py_limited_api=ABI3,
 )

@@ -305,7 +305,7 @@ def test_slices_beyond_all_bounds(start, end, step):
         np.testing.assert_array_equal(actual, x[index])
 
 
-@pytest.mark.parametrize("shape", [(2, 3, 5, 7), (1, 6, 4, 8), (2, 5, 6, 1), (1, 11, 2, 9)], ids=str)
+@pytest.mark.parametrize("shape", [(2, 3, 5, 7), (1, 6, 4, 8), (2, 5, 6, 1), (1, 11, 2, 9), (2, 7, 9, 3)], ids=str)
 @pytest.mark.parametrize("dtype", [np.float32, np.int64, np.uint8])
 def test_transpose(dtype, shape):
     """Every order, of even and odd sizes: rows that become columns go by fours and pairs."""
@@ -316,11 +316,13 @@ def test_transpose(dtype, shape):
             np.testing.assert_array_equal(run("Transpose", part, perm=list(perm)), part.transpose(perm))
 
 
-def test_transpose_by_threads():
-    x = np.random.default_rng(4).standard_normal((1, 81, 33, 37)).astype(F32)
-    model = make_model([helper.make_node("Transpose", ["x"], ["y"], perm=[0, 2, 3, 1])], {"x": x.shape}, ["y"])
+@pytest.mark.parametrize("perm", [(0, 2, 3, 1), (0, 3, 1, 2)])
+@pytest.mark.parametrize("shape", [(1, 81, 33, 37), (2, 65, 83, 3)], ids=str)
+def test_transpose_by_threads(shape, perm):
+    x = np.random.default_rng(4).standard_normal(shape).astype(F32)
+    model = make_model([helper.make_node("Transpose", ["x"], ["y"], perm=perm)], {"x": x.shape}, ["y"])
     with sr.Session(import_model(model).to_bytes(), threads=3) as session:
-        np.testing.assert_array_equal(session(x), x.transpose(0, 2, 3, 1))
+        np.testing.assert_array_equal(session(x), x.transpose(perm))
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 8, 11, 16, 33])

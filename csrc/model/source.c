@@ -1,6 +1,7 @@
 #define _FILE_OFFSET_BITS 64
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -37,8 +38,7 @@ spr_status spr_source_open(const char *path, spr_source *source, spr_error *err)
     char what[600];
     size_t length = strlen(path);
     /* the end of a long path tells more than its beginning */
-    strcpy(what, length < 500 ? "'" : "'...");
-    strcat(strcat(what, length < 500 ? path : path + length - 500), "'");
+    snprintf(what, sizeof what, length < 500 ? "'%s'" : "'...%s'", length < 500 ? path : path + length - 500);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return spr_fail(err, SPR_ERROR_IO, "cannot open %s: %s", what, strerror(errno));
     int64_t size = 0;

@@ -30,7 +30,7 @@ static void shape(const spr_tensor_info *info, char *cell) {
 }
 
 static void fill_cells(const spr_layer_info *layer, double all_ns, char cell[COLUMNS][CELL]) {
-    for (int c = 0; c < COLUMNS; c++) strcpy(cell[c], c == WHY ? "" : "-");
+    for (int c = 0; c < COLUMNS; c++) memcpy(cell[c], c == WHY ? "\0" : "-", 2);
     size_t length = strlen(layer->name); /* the end of a long name tells more than its beginning */
     snprintf(cell[LAYER], CELL, "%s%s", length > WIDEST_NAME ? ".." : "",
              layer->name + (length > WIDEST_NAME ? length - WIDEST_NAME + 2 : 0));

@@ -126,11 +126,11 @@ static char *read_file(const spr_tune *tune, const char **why) {
     if (!*why) {
         text[size] = '\0';
         char *last = size ? text + size - 1 : text, *rest;
-        unsigned long crc = 0;
+        unsigned long long crc = 0;
         while (last > text && *--last != '\n') continue;
         int whole = last > text && text[size - 1] == '\n' && strlen(text) == size &&
                     !strncmp(text, MAGIC, strlen(MAGIC)) && !strncmp(last + 1, "end ", 4);
-        if (whole) crc = strtoul(last + 5, &rest, 16);
+        if (whole) crc = strtoull(last + 5, &rest, 16);
         if (whole && *rest == '\n' && crc == spr_crc(text, (size_t)(last + 1 - text))) {
             last[1] = '\0';
             return text;

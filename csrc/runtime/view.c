@@ -57,10 +57,14 @@ void spr_view_zero_padding(const spr_view *view) {
         }
 }
 
+typedef struct copy_loop {
+    int64_t dim, src_stride, dst_stride;
+} copy_loop;
+
 /* A copy as nested loops over at most SPR_MAX_RANK dimensions, innermost last. */
 typedef struct copy_job {
     int rank;
-    int64_t dim[SPR_MAX_RANK], src_stride[SPR_MAX_RANK], dst_stride[SPR_MAX_RANK];
+    copy_loop loop[SPR_MAX_RANK];
     const char *src;
     char *dst;
     size_t size;
@@ -110,6 +114,23 @@ static void copy_zipped(uint32_t *restrict dst, const uint32_t *restrict a, cons
     }
 }
 
+/* Pixels of three channels to lines of their own. */
+static void copy_colours(uint32_t *restrict dst, int64_t dst_row, const uint32_t *restrict src, int64_t n) {
+    uint32_t *restrict green = dst + dst_row, *restrict blue = green + dst_row;
+    int64_t i = 0;
+    for (; i + 4 <= n; i += 4, src += 12) {
+        const four a = load_four(src), b = load_four(src + 4), c = load_four(src + 8);
+        store_four(dst + i, PICK(PICK(a, b, 0, 3, 6, 0), c, 0, 1, 2, 5));
+        store_four(green + i, PICK(PICK(a, b, 1, 4, 7, 0), c, 0, 1, 2, 6));
+        store_four(blue + i, PICK(PICK(a, b, 2, 5, 0, 0), c, 0, 1, 4, 7));
+    }
+    for (; i < n; i++, src += 3) {
+        dst[i] = src[0];
+        green[i] = src[1];
+        blue[i] = src[2];
+    }
+}
+
 static void copy_run(char *dst, int64_t dst_step, const char *src, int64_t src_step, int64_t n, size_t size) {
     if (dst_step == 1 && src_step == 1) {
         memcpy(dst, src, (size_t)n * size);
@@ -151,40 +172,44 @@ static void copy_turned(uint32_t *restrict dst, int64_t dst_row, const uint32_t 
 static void copy_task(void *arg, int task, int thread) {
     (void)thread;
     const copy_job *job = arg;
-    int inner = job->rank - 1;
-    const int turned = inner > 0 && job->size == 4 && job->dst_stride[inner] == 1 && job->src_stride[inner] != 1 &&
-                       job->src_stride[inner - 1] == 1;
-    const int zipped = turned && job->dim[inner] == 2 && job->dst_stride[inner - 1] == 2;
+    const int inner = job->rank - 1;
+    const copy_loop line = job->loop[inner], across = inner > 0 ? job->loop[inner - 1] : (copy_loop){0, 0, 0};
+    const int turned = job->size == 4 && line.dst_stride == 1 && line.src_stride != 1 && across.src_stride == 1;
+    const int zipped = turned && line.dim == 2 && across.dst_stride == 2;
     int64_t first = task * job->per_task, last = first + job->per_task;
     if (last > job->outer) last = job->outer;
     int64_t index[SPR_MAX_RANK], rest = first, src = 0, dst = 0;
     for (int i = inner - 1; i >= 0; i--) {
-        index[i] = rest % job->dim[i];
-        rest /= job->dim[i];
-        src += index[i] * job->src_stride[i];
-        dst += index[i] * job->dst_stride[i];
+        const copy_loop *loop = &job->loop[i];
+        index[i] = rest % loop->dim;
+        rest /= loop->dim;
+        src += index[i] * loop->src_stride;
+        dst += index[i] * loop->dst_stride;
     }
     for (int64_t n = first, rows; n < last; n += rows) {
         char *to = job->dst + dst * (int64_t)job->size;
         const char *from = job->src + src * (int64_t)job->size;
-        rows = turned ? job->dim[inner - 1] - index[inner - 1] : 1;
+        uint32_t *to4 = (uint32_t *)(void *)to;
+        const uint32_t *from4 = (const uint32_t *)(const void *)from;
+        rows = turned ? across.dim - index[inner - 1] : 1;
         if (rows > last - n) rows = last - n;
-        if (!zipped) rows = rows >= 4 ? 4 : 1;
+        if (!zipped && !(rows == 3 && line.src_stride == 3)) rows = rows >= 4 ? 4 : 1;
         if (zipped)
-            copy_zipped((uint32_t *)(void *)to, (const uint32_t *)(const void *)from,
-                        (const uint32_t *)(const void *)from + job->src_stride[inner], rows);
+            copy_zipped(to4, from4, from4 + line.src_stride, rows);
+        else if (rows == 3)
+            copy_colours(to4, across.dst_stride, from4, line.dim);
         else if (rows == 4)
-            copy_turned((uint32_t *)(void *)to, job->dst_stride[inner - 1], (const uint32_t *)(const void *)from,
-                        job->src_stride[inner], job->dim[inner]);
+            copy_turned(to4, across.dst_stride, from4, line.src_stride, line.dim);
         else
-            copy_run(to, job->dst_stride[inner], from, job->src_stride[inner], job->dim[inner], job->size);
-        for (int i = inner - 1; i >= 0; i--) {
-            const int64_t step = i == inner - 1 ? rows : 1;
-            src += step * job->src_stride[i];
-            dst += step * job->dst_stride[i];
-            if ((index[i] += step) < job->dim[i]) break;
-            src -= job->src_stride[i] * job->dim[i];
-            dst -= job->dst_stride[i] * job->dim[i];
+            copy_run(to, line.dst_stride, from, line.src_stride, line.dim, job->size);
+        int64_t step = rows;
+        for (int i = inner - 1; i >= 0; i--, step = 1) {
+            const copy_loop *loop = &job->loop[i];
+            src += step * loop->src_stride;
+            dst += step * loop->dst_stride;
+            if ((index[i] += step) < loop->dim) break;
+            src -= loop->src_stride * loop->dim;
+            dst -= loop->dst_stride * loop->dim;
             index[i] = 0;
         }
     }
@@ -194,28 +219,26 @@ void spr_view_copy_elements(const spr_run_ctx *ctx, const spr_view *src, const s
     copy_job job = {.src = src->data, .dst = dst->data, .size = spr_dtype_size(dst->desc.dtype)};
     int64_t count = 1;
     for (int i = 0; i < dst->desc.rank; i++) {
-        int64_t dim = dst->desc.dim[i];
-        count *= dim;
-        if (dim == 1) continue;
-        int last = job.rank - 1;
+        const copy_loop loop = {dst->desc.dim[i], src->stride[i], dst->stride[i]};
+        copy_loop *before = &job.loop[job.rank ? job.rank - 1 : 0];
+        count *= loop.dim;
+        if (loop.dim == 1) continue;
         /* dimensions that lie behind each other in both are one */
-        if (job.rank && job.src_stride[last] == src->stride[i] * dim && job.dst_stride[last] == dst->stride[i] * dim) {
-            job.dim[last] *= dim;
-            job.src_stride[last] = src->stride[i];
-            job.dst_stride[last] = dst->stride[i];
-        } else {
-            job.dim[job.rank] = dim;
-            job.src_stride[job.rank] = src->stride[i];
-            job.dst_stride[job.rank] = dst->stride[i];
-            job.rank++;
-        }
+        if (job.rank && before->src_stride == loop.src_stride * loop.dim &&
+            before->dst_stride == loop.dst_stride * loop.dim)
+            *before = (copy_loop){before->dim * loop.dim, loop.src_stride, loop.dst_stride};
+        else
+            job.loop[job.rank++] = loop;
     }
     if (count == 0) return;
-    if (job.rank == 0) {
-        job.rank = 1;
-        job.dim[0] = job.src_stride[0] = job.dst_stride[0] = 1;
+    if (job.rank == 0) job.loop[job.rank++] = (copy_loop){1, 1, 1};
+    job.outer = count / job.loop[job.rank - 1].dim;
+    for (int i = 0; i + 2 < job.rank; i++) { /* outer loops are as good in any order */
+        const copy_loop found = job.loop[i];
+        if (found.src_stride != 1) continue;
+        job.loop[i] = job.loop[job.rank - 2];
+        job.loop[job.rank - 2] = found;
     }
-    job.outer = count / job.dim[job.rank - 1];
     int threads = ctx ? spr_pool_threads(ctx->pool) : 1;
     int64_t tasks = threads == 1 || count * (int64_t)job.size < PARALLEL_BYTES ? 1 : 4 * threads;
     job.per_task = (job.outer + tasks - 1) / tasks;
