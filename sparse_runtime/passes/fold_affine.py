@@ -80,7 +80,8 @@ def _factors_last(graph: Graph, node: Node, channels: int) -> bool:
     x, factors, _ = found
     consts = []
     for name, values in (("summand", outer[2] / factors), ("factor", factors)):
-        values = (values[:1] if (values == values[0]).all() else values.reshape((-1,) + (1,) * (x.rank - 2))).astype("f4")
+        shape = (1,) if (values == values[0]).all() else (channels,) + (1,) * (x.rank - 2)
+        values = values[: shape[0]].reshape(shape).astype(np.float32)
         if not np.isfinite(values).all():
             return False
         consts.append(graph.add_const(f"{node.name}/{name}", values))
