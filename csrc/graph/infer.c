@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/tailor.h"
+#include "base/text.h"
 
 /* ---- small things that the executor needs too -------------------------------------------------------------------- */
 
@@ -72,11 +73,10 @@ spr_status spr_infer_type(const spr_infer *c, int input, unsigned types) {
                                     SPR_UINT16,  SPR_INT32,   SPR_UINT32,  SPR_INT64,  SPR_UINT64, SPR_BOOL};
     if (SPR_TYPE_BIT(c->in[input].desc.dtype) & types) return SPR_OK;
     char list[160] = "";
-    for (size_t i = 0; i < SPR_COUNTOF(all); i++) {
-        if (!(SPR_TYPE_BIT(all[i]) & types)) continue;
-        if (*list) strcat(list, ", ");
-        strcat(list, spr_dtype_name(all[i]));
-    }
+    spr_text text = {list, sizeof list, 0};
+    for (size_t i = 0; i < SPR_COUNTOF(all); i++)
+        if (SPR_TYPE_BIT(all[i]) & types)
+            spr_text_add(&text, "%s%s", text.length ? ", " : "", spr_dtype_name(all[i]));
     return spr_infer_fail(c, SPR_ERROR_UNSUPPORTED, "input %s has a type that is not supported here; supported: %s",
                           SPR_TEXT(c, input), list);
 }
