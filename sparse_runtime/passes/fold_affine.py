@@ -78,13 +78,13 @@ def _factors_last(graph: Graph, node: Node, channels: int) -> bool:
     if found is None or found[2].any() or not found[1].all():
         return False
     x, factors, _ = found
+    shape = (channels,) + (1,) * (x.rank - 2)
+    summand, factor = ((v if (v != v[0]).any() else v[:1]).astype(np.float32) for v in (outer[2] / factors, factors))
+    if not (np.isfinite(summand).all() and np.isfinite(factor).all()):
+        return False
     consts = []
-    for name, values in (("summand", outer[2] / factors), ("factor", factors)):
-        shape = (1,) if (values == values[0]).all() else (channels,) + (1,) * (x.rank - 2)
-        values = values[: shape[0]].reshape(shape).astype(np.float32)
-        if not np.isfinite(values).all():
-            return False
-        consts.append(graph.add_const(f"{node.name}/{name}", values))
+    for name, values in (("summand", summand), ("factor", factor)):
+        consts.append(graph.add_const(f"{node.name}/{name}", values.reshape(shape) if len(values) > 1 else values))
         consts[-1].shapes *= len(node.output.shapes)
     total = graph.add_node("Binary", [x, consts[0]], f"{node.name}/sum", before=node, fn="add")
     total.output.dtype, total.output.shapes = x.dtype, x.shapes
