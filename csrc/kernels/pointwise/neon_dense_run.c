@@ -49,8 +49,8 @@ void spr_neon_dense_run(const spr_pw_args *args, spr_neon_dense_tile *one, spr_n
     const float *bias = (const float *)((const char *)args->packed + SPR_LINE);
     const float *weights = bias + spr_round_up((size_t)h->groups * 8, SPR_LINE / sizeof(float));
     spr_neon_dense_job t = {.args = args, .bias = bias};
-    /* Several tiles for each call, as long as they stay in L1. */
-    const uint32_t most = args->act.fn <= SPR_FN_HARD_SWISH ? UINT32_MAX : args->row1 - args->row0 > 128 ? 24 : 48;
+    /* Pixels for each call of an activation, 0 where tiles apply it: several tiles, as long as they stay in L1. */
+    const uint32_t most = args->act.fn <= SPR_FN_HARD_SWISH ? 0 : args->row1 - args->row0 > 128 ? 24 : 48;
     uint32_t active = args->px0; /* pixels up to here are done */
     for (uint32_t px = args->px0, vectors; px < args->px1; px += 4 * vectors) {
         const uint32_t left = (args->px1 - px + 3) / 4;
@@ -66,7 +66,7 @@ void spr_neon_dense_run(const spr_pw_args *args, spr_neon_dense_tile *one, spr_n
             (vectors == 1 ? one : three)(&t);
         }
         const uint32_t end = px + 4 * vectors;
-        if (most <= 48 && (end >= args->px1 || end - active >= most)) {
+        if (most && (end >= args->px1 || end - active >= most)) {
             activate(args, active, end);
             active = end;
         }

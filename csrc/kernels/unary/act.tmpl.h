@@ -3,7 +3,7 @@
  *   V, M              vector and mask types                  NAME(x)              x with the suffix of the ISA
  *   V_SET(f)          all lanes f                            V_LOAD(p)            any alignment
  *   V_ADD SUB MUL DIV(a, b)                                  V_FMA(a, b, c)       a * b + c, rounded once
- *   V_RCP(x)          1 / x for 1 <= x < 2^126 to 2 * 2^-24; beyond it 0 will do
+ *   V_RCP(x)          1 / x for 1 <= x < 2^126 to 2 * 2^-24; beyond it 0 will do. A division unless defined
  *   V_MAXC MINC(x, c) c where x is beyond it, NaN where x is NaN (c is a number)
  *   V_LT(a, b)        mask, false for NaN                    V_SELECT(m, a, b)    m ? a : b
  *   V_ABS NEG SQRT FLOOR CEIL ROUND(x)                       V_COPYSIGN(m, s)     |m| with the sign of s
@@ -17,6 +17,10 @@
 /* Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits of the mantissa. */
 #ifndef SPR_MAGIC
 #define SPR_MAGIC 12582912.0f
+#endif
+
+#ifndef V_RCP
+#define V_RCP(x) V_DIV(V_SET(1), x)
 #endif
 
 /* Parameters of an activation in registers. For PRELU `a` is the slope: that of one row, or, where the lanes are

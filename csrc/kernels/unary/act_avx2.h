@@ -18,7 +18,6 @@ SPR_TARGET_PUSH("avx2,fma")
 #define V_SUB(a, b) _mm256_sub_ps(a, b)
 #define V_MUL(a, b) _mm256_mul_ps(a, b)
 #define V_DIV(a, b) _mm256_div_ps(a, b)
-#define V_RCP(x) _mm256_div_ps(_mm256_set1_ps(1), x)
 #define V_FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define V_MAXC(x, c) _mm256_max_ps(c, x) /* the second operand is the result if either is NaN */
 #define V_MINC(x, c) _mm256_min_ps(c, x)

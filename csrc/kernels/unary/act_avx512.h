@@ -18,7 +18,6 @@ SPR_TARGET_PUSH("avx2,fma,avx512f,avx512dq")
 #define V_SUB(a, b) _mm512_sub_ps(a, b)
 #define V_MUL(a, b) _mm512_mul_ps(a, b)
 #define V_DIV(a, b) _mm512_div_ps(a, b)
-#define V_RCP(x) _mm512_div_ps(_mm512_set1_ps(1), x)
 #define V_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define V_MAXC(x, c) _mm512_max_ps(c, x) /* the second operand is the result if either is NaN */
 #define V_MINC(x, c) _mm512_min_ps(c, x)
