@@ -31,7 +31,7 @@ GHZ = 2.75  # of the machine that the x86 figures are from, so that they are abo
 # core: (ISA as SPR_ISA names it, ending of kernel names, ending of FC kernels, bytes of L2 in cost.c)
 CORES = {
     "avx512": ("amx", "avx512", ("avx512", "avx512"), 2048 << 10),
-    "avx2": ("avx2", "avx2", ("avx2", "avx2"), 2048 << 10),
+    "avx2": ("avx2", "avx2", ("avx2", "avx2"), 512 << 10),
     "a53": ("neon,inorder", "neon_inorder", ("neon", "neon"), 384 << 10),
     "a55": ("neon,inorder,dotprod", "neon_inorder_dotprod", ("neon", "neon"), 384 << 10),
     "a76": ("neon", "neon", ("neon", "neon"), 512 << 10),

@@ -25,7 +25,8 @@ static double used_channels(const spr_kernel *kernel, const spr_work *work, doub
 
 /* Bytes of L2 that a thread can count on, taken to be those of the cores that the coefficients are from. */
 static double l2_bytes(uint32_t features) {
-    if (features & SPR_ISA_AVX2) return 2048 << 10;
+    if (features & SPR_ISA_AVX512) return 2048 << 10;
+    if (features & SPR_ISA_AVX2) return 512 << 10;
     return features & SPR_ISA_INORDER ? 384 << 10 : 512 << 10;
 }
 

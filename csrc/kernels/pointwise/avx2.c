@@ -15,10 +15,11 @@ SPR_TARGET_PUSH(ISA_TARGET)
 
 #define CSR(v) SPARSE_TILE(1, v)
 #define PAIR(v) SPARSE_TILE(2, v)
-#define DENSE(v) DENSE_TILE(6, v, 0)
-CSR(1) CSR(2) CSR(3) CSR(4) CSR(5) CSR(6) CSR(7) CSR(8) CSR(9) CSR(10) CSR(11) CSR(12) CSR(13) CSR(14)
+#define DENSE(v) DENSE_TILE(4, v, 0)
+#define TAILS(v) DENSE_TILE(4, v, 1) DENSE_TILE(4, v, 2)
+CSR(1) CSR(2) CSR(3) CSR(4) CSR(5) CSR(6) CSR(7) CSR(8) CSR(9) CSR(10)
 PAIR(1) PAIR(2) PAIR(3) PAIR(4) PAIR(5) PAIR(6)
-DENSE(1) DENSE(2)
+DENSE(1) DENSE(2) DENSE(3) TAILS(1) TAILS(2)
 
 static sparse_tile_fn_avx2 *const csr_tiles[] = {
     NULL,
@@ -32,10 +33,6 @@ static sparse_tile_fn_avx2 *const csr_tiles[] = {
     sparse_tile_1x8_avx2,
     sparse_tile_1x9_avx2,
     sparse_tile_1x10_avx2,
-    sparse_tile_1x11_avx2,
-    sparse_tile_1x12_avx2,
-    sparse_tile_1x13_avx2,
-    sparse_tile_1x14_avx2,
 };
 static sparse_tile_fn_avx2 *const pair_tiles[] = {
     NULL,
@@ -48,13 +45,27 @@ static sparse_tile_fn_avx2 *const pair_tiles[] = {
 };
 static dense_tile_fn_avx2 *const dense_tiles[] = {
     NULL,
-    dense_tile_6x1_0_avx2,
-    dense_tile_6x2_0_avx2,
+    dense_tile_4x1_0_avx2,
+    dense_tile_4x2_0_avx2,
+    dense_tile_4x3_0_avx2,
+};
+static dense_tile_fn_avx2 *const dense_tails[] = {
+    NULL,
+    dense_tile_4x1_1_avx2,
+    dense_tile_4x2_1_avx2,
+    NULL,
+    NULL,
+    dense_tile_4x1_2_avx2,
+    dense_tile_4x2_2_avx2,
 };
 
-void spr_pw_csr_f32_avx2(const spr_pw_args *a) { sparse_run_avx2(a, 1, csr_tiles, 14); }
-void spr_pw_2x1_f32_avx2(const spr_pw_args *a) { sparse_run_avx2(a, 2, pair_tiles, 6); }
-void spr_pw_dense_f32_avx2(const spr_pw_args *a) { dense_run_avx2(a, SPR_AVX2_DENSE_ROWS, dense_tiles, NULL, 2, 12); }
+void spr_pw_csr_f32_avx2(const spr_pw_args *a) { sparse_run_avx2(a, 1, csr_tiles, SPR_AVX2_CSR_TILE); }
+void spr_pw_2x1_f32_avx2(const spr_pw_args *a) { sparse_run_avx2(a, 2, pair_tiles, SPR_AVX2_2X1_TILE); }
+void spr_pw_dense_f32_avx2(const spr_pw_args *a) {
+    /* Half of 32 KB of L1. */
+    const uint32_t block = a->k > SPR_X86_DENSE_PANEL / 2 ? 3 : 6;
+    dense_run_avx2(a, SPR_AVX2_DENSE_ROWS, dense_tiles, dense_tails, 3, block);
+}
 
 SPR_TARGET_POP
 #endif

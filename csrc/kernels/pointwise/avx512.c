@@ -57,8 +57,8 @@ static dense_tile_fn_avx512 *const dense_tails[] = {
     dense_tile_8x3_4_avx512,
 };
 
-void spr_pw_csr_f32_avx512(const spr_pw_args *a) { sparse_run_avx512(a, 1, csr_tiles, 7); }
-void spr_pw_2x1_f32_avx512(const spr_pw_args *a) { sparse_run_avx512(a, 2, pair_tiles, 7); }
+void spr_pw_csr_f32_avx512(const spr_pw_args *a) { sparse_run_avx512(a, 1, csr_tiles, SPR_AVX512_SPARSE_TILE); }
+void spr_pw_2x1_f32_avx512(const spr_pw_args *a) { sparse_run_avx512(a, 2, pair_tiles, SPR_AVX512_SPARSE_TILE); }
 void spr_pw_dense_f32_avx512(const spr_pw_args *a) {
     /* Half of 48 KB of L1: where rows take turns with all of it, pixels come from L2. */
     const uint32_t block = a->k > SPR_X86_DENSE_PANEL / 2 ? 3 : 6;

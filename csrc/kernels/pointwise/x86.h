@@ -28,11 +28,16 @@ SPR_INLINE spr_x86_sparse spr_x86_sparse_of(const void *packed, uint32_t n, uint
     return s;
 }
 
-extern const spr_pw_packing spr_pack_pw_csr_x86, spr_pack_pw_2x1_x86;
+extern const spr_pw_packing spr_pack_pw_csr_avx2, spr_pack_pw_csr_avx512, spr_pack_pw_2x1_avx2, spr_pack_pw_2x1_avx512;
+
+/* Vectors of pixels to the widest tiles of sparse kernels. */
+#define SPR_AVX2_CSR_TILE 10
+#define SPR_AVX2_2X1_TILE 6
+#define SPR_AVX512_SPARSE_TILE 7
 
 /* Dense: bias[groups * height], then for every panel and group w[channels of the panel][height]. Rows that fill the
    last group up repeat row n - 1, for the same reason. */
-#define SPR_AVX2_DENSE_ROWS 6
+#define SPR_AVX2_DENSE_ROWS 4
 #define SPR_AVX512_DENSE_ROWS 8
 #define SPR_X86_DENSE_PANEL 128
 

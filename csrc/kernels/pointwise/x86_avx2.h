@@ -17,4 +17,22 @@
     _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
 #define V_LOADN(p, n) _mm256_maskload_ps(p, V_MASK(n))
 #define V_STOREN(p, n, v) _mm256_maskstore_ps(p, V_MASK(n), v)
-#define TAIL 0 /* rows do not fill a vector */
+/* Up to TAIL pixels that a plane's last vector would be spent on: one vector of 4 rows each. Their sums take registers
+   of a vector of pixels. */
+#define TAIL 2
+#define TAIL_ROOM 1
+#define R __m128
+#define R_LOAD(p) _mm_loadu_ps(p)
+#define R_FMA(a, f, c) _mm_fmadd_ps(a, _mm_set1_ps(f), c)
+#define R_ADD(a, b) _mm_add_ps(a, b)
+#define R_ROW(row, i, last) ((size_t)((row) + (i) < (last) ? (row) + (i) : (last)))
+/* Of four rows from `row` on, those beyond `last` being that one. */
+#define R_GATHER(p, row, last, stride)                                                                   \
+    _mm_setr_ps((p)[R_ROW(row, 0, last) * (stride)], (p)[R_ROW(row, 1, last) * (stride)],                \
+                (p)[R_ROW(row, 2, last) * (stride)], (p)[R_ROW(row, 3, last) * (stride)])
+#define R_SCATTER(p, row, last, stride, v)                                                               \
+    do {                                                                                                 \
+        float lane_[4];                                                                                  \
+        _mm_storeu_ps(lane_, v);                                                                         \
+        for (uint32_t i_ = 0; i_ < 4; i_++) (p)[R_ROW(row, i_, last) * (stride)] = lane_[i_];            \
+    } while (0)

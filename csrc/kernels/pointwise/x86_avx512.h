@@ -17,17 +17,17 @@
 #define V_STOREN(p, n, v) _mm512_mask_storeu_ps(p, (__mmask16)((1u << (n)) - 1), v)
 /* Up to TAIL pixels that a plane's last vector would be spent on: one vector of 8 rows each. */
 #define TAIL 4
+#define TAIL_ROOM 0 /* vectors of pixels that a tile gives up for them */
 #define R __m256
 #define R_LOAD(p) _mm256_loadu_ps(p)
 #define R_FMA(a, f, c) _mm256_fmadd_ps(a, _mm256_set1_ps(f), c)
 #define R_ADD(a, b) _mm256_add_ps(a, b)
-/* Of eight rows, p + index[0 .. 7]. */
-#define R_INDEX __m512i
-#define R_GATHER(p, index) _mm512_i64gather_ps(index, p, sizeof(float))
-#define R_SCATTER(p, index, v) _mm512_i64scatter_ps(p, index, v, sizeof(float))
 /* min(row + {0 .. 7}, last) * stride */
 #define R_ROWS(row, last, stride)                                                                                  \
     _mm512_mullo_epi64(                                                                                            \
         _mm512_min_epi64(_mm512_add_epi64(_mm512_set1_epi64(row), _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7)),      \
                          _mm512_set1_epi64(last)),                                                                 \
         _mm512_set1_epi64((long long)(stride)))
+/* Of eight rows from `row` on, those beyond `last` being that one. */
+#define R_GATHER(p, row, last, stride) _mm512_i64gather_ps(R_ROWS(row, last, stride), p, sizeof(float))
+#define R_SCATTER(p, row, last, stride, v) _mm512_i64scatter_ps(p, R_ROWS(row, last, stride), v, sizeof(float))

@@ -44,9 +44,9 @@ SPR_INLINE void ISA(dense_tile)(const int h, const int v, const int t, const spr
         const size_t at = px + (size_t)(v * LANES + j);
         if (first) {
             tail[j] = R_LOAD(p->bias + row);
-            if (a->z) tail[j] = R_ADD(tail[j], R_GATHER(a->z + at, R_ROWS(row, last_row, a->z_stride)));
+            if (a->z) tail[j] = R_ADD(tail[j], R_GATHER(a->z + at, row, last_row, a->z_stride));
         } else {
-            tail[j] = R_GATHER(a->y + at, R_ROWS(row, last_row, a->y_stride));
+            tail[j] = R_GATHER(a->y + at, row, last_row, a->y_stride);
         }
     }
 #endif
@@ -69,7 +69,7 @@ SPR_INLINE void ISA(dense_tile)(const int h, const int v, const int t, const spr
     }
 #if TAIL
     SPR_UNROLL for (int j = 0; j < t; j++)
-        R_SCATTER(a->y + px + v * LANES + j, R_ROWS(row, last_row, a->y_stride), tail[j]);
+        R_SCATTER(a->y + px + v * LANES + j, row, last_row, a->y_stride, tail[j]);
 #endif
     if (relu) {
         SPR_UNROLL for (int r = 0; r < h; r++)
@@ -109,7 +109,7 @@ SPR_INLINE void ISA(dense_run)(const spr_pw_args *a, uint32_t height, ISA(dense_
                                ISA(dense_tile_fn) *const *tails, uint32_t widest, uint32_t block) {
     const size_t rows = spr_round_up(a->n, height);
     const int far = spr_x86_is_far(a);
-    uint32_t vectors = (uint32_t)(spr_round_up(a->px1 - a->px0, SPR_PX) / LANES), px0 = a->px0;
+    uint32_t vectors = (uint32_t)(spr_round_up(a->px1 - a->px0, LANES) / LANES), px0 = a->px0;
 #if TAIL
     const uint32_t rest = (a->px1 - a->px0) % LANES;
     const int tail = rest >= 1 && rest <= TAIL && vectors > 1;
@@ -118,7 +118,7 @@ SPR_INLINE void ISA(dense_run)(const spr_pw_args *a, uint32_t height, ISA(dense_
 #else
     const int tail = 0;
 #endif
-    for (uint32_t blocks = (vectors + block - 1) / block; blocks > 0; blocks--) {
+    for (uint32_t blocks = (vectors + (uint32_t)tail * TAIL_ROOM + block - 1) / block; blocks > 0; blocks--) {
         const uint32_t width = (vectors + blocks - 1) / blocks;
         for (uint32_t k0 = 0; k0 < a->k; k0 += SPR_X86_DENSE_PANEL) {
             const ISA(dense_panel) p = {
@@ -143,7 +143,8 @@ SPR_INLINE void ISA(dense_run)(const spr_pw_args *a, uint32_t height, ISA(dense_
                         if (i < a->k) spr_x86_prefetch(a->x + i * a->x_stride + px0 + width * LANES, width * LANES);
                     }
                 uint32_t left = width, px = px0;
-                for (uint32_t n = (width + widest - 1) / widest; n > 0; n--) {
+                const uint32_t room = tail && blocks == 1 ? TAIL_ROOM : 0;
+                for (uint32_t n = (width + room + widest - 1) / widest; n > 0; n--) {
                     const uint32_t v = (left + n - 1) / n;
                     (tail && blocks == 1 && n == 1 ? tails : tiles)[v](a, &p, row, px);
                     left -= v;
@@ -154,6 +155,7 @@ SPR_INLINE void ISA(dense_run)(const spr_pw_args *a, uint32_t height, ISA(dense_
         vectors -= width;
         px0 += width * LANES;
     }
+    ISA(clear_padding)(a);
 }
 
 #define DENSE_TILE(h, v, t)                                                                                       \

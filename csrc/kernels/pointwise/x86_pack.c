@@ -13,17 +13,24 @@ static void pack_bias(const spr_pw_weights *w, uint32_t count, float *dst) {
 
 /* ---- sparse ---- */
 
-/* Lines of the widest tile, and bytes that a tile's pixels of one panel may take. Measured with 48 KB of L1: where
-   each pixel is loaded seldom, fewer rounds through the output are worth some misses. */
-#define TILE_LINES 7
-#define PANEL_BYTES (40 * 1024)
-#define PANEL_BYTES_SPARSE (56 * 1024)
+/* Lines of the widest tile, and bytes that its pixels of one panel may take, with more and with few nonzeros: where each
+   pixel is loaded seldom, fewer rounds through the output are worth some misses. Measured with 32 KB of L1 (AVX2) and 48
+   KB (AVX-512). */
+typedef struct spr_x86_l1 {
+    size_t lines, bytes, bytes_sparse;
+} spr_x86_l1;
+
+#define LINES(vectors, lanes) ((vectors) * (lanes) / SPR_PX)
+static const spr_x86_l1 csr_avx2 = {LINES(SPR_AVX2_CSR_TILE, 8), 24 * 1024, 36 * 1024};
+static const spr_x86_l1 pair_avx2 = {LINES(SPR_AVX2_2X1_TILE, 8), 24 * 1024, 36 * 1024};
+static const spr_x86_l1 sparse_avx512 = {LINES(SPR_AVX512_SPARSE_TILE, 16), 40 * 1024, 56 * 1024};
+#undef LINES
 
 /* Channels to a panel. Offsets within it have to fit 32 bits. */
-static uint32_t panel_channels(const spr_pw_weights *w, size_t x_stride, uint32_t height) {
+static uint32_t panel_channels(const spr_pw_weights *w, size_t x_stride, uint32_t height, const spr_x86_l1 *l1) {
     const double loads = (double)w->row_ptr[w->n] / height / w->n / w->k; /* of a pixel by one group */
-    const size_t bytes = loads > 0.18 ? PANEL_BYTES : PANEL_BYTES_SPARSE;
-    const size_t lines = x_stride / SPR_PX < TILE_LINES ? x_stride / SPR_PX : TILE_LINES;
+    const size_t bytes = loads > 0.18 ? l1->bytes : l1->bytes_sparse;
+    const size_t lines = x_stride / SPR_PX < l1->lines ? x_stride / SPR_PX : l1->lines;
     const size_t fit = UINT32_MAX / sizeof(float) / x_stride;
     size_t most = bytes / (SPR_LINE * (lines ? lines : 1));
     if (most > fit) most = fit ? fit : 1;
@@ -78,15 +85,15 @@ static uint32_t walk_all(const spr_pw_weights *w, uint32_t height, uint32_t pane
     return count;
 }
 
-static size_t sparse_size(const spr_pw_weights *w, size_t x_stride, uint32_t height) {
-    const uint32_t panel = panel_channels(w, x_stride, height);
+static size_t sparse_size(const spr_pw_weights *w, size_t x_stride, uint32_t height, const spr_x86_l1 *l1) {
+    const uint32_t panel = panel_channels(w, x_stride, height, l1);
     const size_t groups = ceil_div(w->n, height), panels = ceil_div(w->k, panel);
     const size_t columns = walk_all(w, height, panel, x_stride, NULL, NULL);
     return (2 + groups * height + panels * groups + 1 + columns * (1 + height)) * sizeof(uint32_t);
 }
 
-static void sparse_pack(const spr_pw_weights *w, size_t x_stride, void *dst, uint32_t height) {
-    const uint32_t panel = panel_channels(w, x_stride, height), groups = ceil_div(w->n, height);
+static void sparse_pack(const spr_pw_weights *w, size_t x_stride, void *dst, uint32_t height, const spr_x86_l1 *l1) {
+    const uint32_t panel = panel_channels(w, x_stride, height, l1), groups = ceil_div(w->n, height);
     const size_t parts = (size_t)groups * ceil_div(w->k, panel);
     uint32_t *header = dst, *ptr = header + 2 + groups * height;
     header[0] = ceil_div(w->k, panel);
@@ -98,13 +105,19 @@ static void sparse_pack(const spr_pw_weights *w, size_t x_stride, void *dst, uin
     walk_all(w, height, panel, x_stride, ptr, ptr + parts + 1);
 }
 
-static size_t csr_size(const spr_pw_weights *w, size_t x_stride) { return sparse_size(w, x_stride, 1); }
-static void csr_pack(const spr_pw_weights *w, size_t x_stride, void *dst) { sparse_pack(w, x_stride, dst, 1); }
-static size_t pair_size(const spr_pw_weights *w, size_t x_stride) { return sparse_size(w, x_stride, 2); }
-static void pair_pack(const spr_pw_weights *w, size_t x_stride, void *dst) { sparse_pack(w, x_stride, dst, 2); }
-
-const spr_pw_packing spr_pack_pw_csr_x86 = {csr_size, csr_pack};
-const spr_pw_packing spr_pack_pw_2x1_x86 = {pair_size, pair_pack};
+#define SPARSE_PACKING(packing, height, l1)                                                    \
+    static size_t packing##_size(const spr_pw_weights *w, size_t x_stride) {                   \
+        return sparse_size(w, x_stride, height, &l1);                                          \
+    }                                                                                          \
+    static void packing##_pack(const spr_pw_weights *w, size_t x_stride, void *dst) {          \
+        sparse_pack(w, x_stride, dst, height, &l1);                                            \
+    }                                                                                          \
+    const spr_pw_packing packing = {packing##_size, packing##_pack};
+SPARSE_PACKING(spr_pack_pw_csr_avx2, 1, csr_avx2)
+SPARSE_PACKING(spr_pack_pw_2x1_avx2, 2, pair_avx2)
+SPARSE_PACKING(spr_pack_pw_csr_avx512, 1, sparse_avx512)
+SPARSE_PACKING(spr_pack_pw_2x1_avx512, 2, sparse_avx512)
+#undef SPARSE_PACKING
 
 /* ---- dense ---- */
 

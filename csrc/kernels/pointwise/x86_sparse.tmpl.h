@@ -90,7 +90,7 @@ SPR_INLINE void ISA(sparse_run)(const spr_pw_args *a, uint32_t height, ISA(spars
     const uint32_t groups = (a->row1 - a->row0 + height - 1) / height;
     const uint32_t share = groups ? (s.panel + groups - 1) / groups : 0;
     s.ahead = share > height ? share : height;
-    uint32_t vectors = (uint32_t)(spr_round_up(a->px1 - a->px0, SPR_PX) / LANES), px = a->px0;
+    uint32_t vectors = (uint32_t)(spr_round_up(a->px1 - a->px0, LANES) / LANES), px = a->px0;
     for (uint32_t left = (vectors + widest - 1) / widest; left > 0; left--) {
         const uint32_t v = (vectors + left - 1) / left;
         if (a->shared && px == a->px0) spr_x86_prefetch_planes(a, 0, s.panel, px, v * LANES);
@@ -98,6 +98,7 @@ SPR_INLINE void ISA(sparse_run)(const spr_pw_args *a, uint32_t height, ISA(spars
         vectors -= v;
         px += v * LANES;
     }
+    ISA(clear_padding)(a);
 }
 
 #define SPARSE_TILE(h, v)                                                                                         \
