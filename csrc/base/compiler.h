@@ -38,8 +38,10 @@
 /* Before a loop with constant bounds: unrolls it wholly. Arrays of vectors live in registers only then. */
 #if defined(__clang__)
 #define SPR_UNROLL _Pragma("clang loop unroll(full)")
+#define SPR_UNROLL_TWICE _Pragma("clang loop unroll_count(2)")
 #else
 #define SPR_UNROLL _Pragma("GCC unroll 64")
+#define SPR_UNROLL_TWICE _Pragma("GCC unroll 2")
 #endif
 
 #define SPR_INLINE static inline __attribute__((always_inline))

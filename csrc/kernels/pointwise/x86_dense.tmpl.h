@@ -52,7 +52,7 @@ SPR_INLINE void ISA(dense_tile)(const int h, const int v, const int t, const spr
 #endif
     const float *x = a->x + p->k0 * a->x_stride + px, *w = p->w + (size_t)row * channels;
     uintptr_t ahead = (uintptr_t)(w + (size_t)h * channels); /* the next group, often of another page */
-    for (uint32_t k = channels; k > 0; k--) {
+    UNROLL_CHANNELS for (uint32_t k = channels; k > 0; k--) {
         V pixels[4];
         SPR_UNROLL for (int i = 0; i < v; i++) pixels[i] = V_LOAD(x + i * LANES);
         SPR_UNROLL for (int r = 0; r < h; r++) {
