@@ -17,6 +17,7 @@
     _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
 #define V_LOADN(p, n) _mm256_maskload_ps(p, V_MASK(n))
 #define V_STOREN(p, n, v) _mm256_maskstore_ps(p, V_MASK(n), v)
+#define SPARSE_AHEAD 0 /* on Zen 3 prefetching planes costs more than it saves, with one thread and with two */
 #define UNROLL_CHANNELS SPR_UNROLL_TWICE /* Zen foretells the ends of loops of up to some 64 turns */
 /* Up to TAIL pixels that a plane's last vector would be spent on: one vector of 4 rows each. Their sums take registers
    of a vector of pixels. */
