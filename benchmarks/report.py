@@ -1,11 +1,11 @@
 """The evidence of speed: python -m benchmarks.report [--measure] [--quick] ...
 
-    --measure            runs the networks on all runtimes that are installed (`make peers`): docs/benchmarks/x86.json,
-                         and those in INT8 to x86_int8.json
+    --measure            runs the networks on all runtimes that are installed (`make peers`): docs/benchmarks/KIND.json,
+                         and those in INT8 to KIND-int8.json; the kind of machine is x86-avx512 or x86-avx2
     --networks, --peers, --rounds, --clock, --quick      what to measure, and how
 
-Then docs/benchmarks.md is written from docs/benchmarks/x86.json, x86_int8.json and arm.json (`python -m
-benchmarks.arm`), whichever are there."""
+Then docs/benchmarks.md is written from these files, of all kinds, and arm.json (`python -m benchmarks.arm`), whichever
+are there."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ _HEAD = """# Benchmarks
 Written by `make bench-report` (x86) and `make bench-arm` (estimates for ARM) from the figures in `docs/benchmarks/`; do
 not edit. How the networks are pruned: `benchmarks/variants.py`. Their weights are random."""
 
-_X86 = """## x86: measured against other runtimes
+# kinds of machines, by the widest vectors of their CPUs
+KINDS = {"x86-avx512": "x86 with AVX-512", "x86-avx2": "x86 with AVX2"}
+
+_X86 = """## {kind}: measured against other runtimes
 
 FP32, batch 1, one thread unless a row says otherwise. Every runtime has a process of its own, bound to one CPU; in each
 of {rounds} rounds every network and runtime is visited once, in random order, for about {burst:.0f} ms. A run takes
@@ -40,7 +43,7 @@ times are dense ones throughout. tvm is left out: without hours of tuning its ti
 - measured on {date} at commit {commit}
 - {versions}"""
 
-_INT8 = """## x86, INT8: measured against other runtimes
+_INT8 = """## {kind}, INT8: measured against other runtimes
 
 Measured as FP32 above, {rounds} rounds of {burst:.0f} ms, with models that onnxruntime's tool has quantized (QDQ,
 weights per channel, activations in uint8) after they were pruned, on runtimes that run them in integers; and the same
@@ -60,13 +63,22 @@ bias, relu and tails; weighted means that each comes as often as in the network,
 (outputs)."""
 
 
-def page(measured, estimated, quantized=None):
-    """The text of docs/benchmarks.md. Any may be None."""
+def kind_of(machine):
+    """Which of KINDS a measured machine is."""
+    return "x86-avx512" if "avx512" in machine["features"].split(",") else "x86-avx2"
+
+
+def page(measured=(), quantized=(), estimated=None):
+    """The text of docs/benchmarks.md from figures of any number of machines, in floats and in INT8, and of ARM."""
     parts = [_HEAD]
-    if measured:
-        parts += _measured_parts(tables.Measured(measured), _X86, tables.measured_targets)
-    if quantized:
-        parts += _measured_parts(tables.Measured(quantized), _INT8, tables.int8_targets)
+    for kind in KINDS:
+        for figures, head, targets in (
+            (measured, _X86, tables.measured_targets),
+            (quantized, _INT8, tables.int8_targets),
+        ):
+            for data in figures:
+                if kind_of(data["machine"]) == kind:
+                    parts += _measured_parts(tables.Measured(data), head, targets)
     if estimated:
         parts += _estimated_parts(tables.Estimated(estimated))
     return "\n\n".join(parts) + "\n"
@@ -81,6 +93,7 @@ def _measured_parts(m, head, targets):
             burst=data["burst_ms"],
             commit=data["commit"],
             versions=versions,
+            kind=KINDS[kind_of(machine)],
             **machine,
         )
     ]
@@ -202,6 +215,10 @@ def measure(options, names, peers, keys):
     )
 
 
+def save(data, path):
+    path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__.splitlines()[0])
     parser.add_argument("--measure", action="store_true", help="measure first, else only write the page")
@@ -215,24 +232,29 @@ def main():
     docs = Path(options.docs)
     figures = docs / "benchmarks"
     figures.mkdir(parents=True, exist_ok=True)
-    x86, x86_int8, arm = figures / "x86.json", figures / "x86_int8.json", figures / "arm.json"
     names, peers = options.networks.split(","), options.peers.split(",")
     floats = [name for name in names if name not in INT8_NAMES]
     quantized = [name for name in names if name in INT8_NAMES]
     if options.measure and quantized:  # with the same in floats beside them
         names = quantized + [name.removesuffix("_int8") for name in quantized]
         data = measure(options, names, [peer for peer in peers if PEERS[peer].int8], tables.INT8_VARIANTS)
-        x86_int8.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        save(data, figures / f"{kind_of(data['machine'])}-int8.json")
     if options.measure and floats:
         data = measure(options, floats, peers, VARIANTS)
+        kind = kind_of(data["machine"])
         try:
-            plot(data, figures / "x86.png")
-            data["plot"] = "x86.png"
+            plot(data, figures / f"{kind}.png")
+            data["plot"] = f"{kind}.png"
         except ImportError:
             print("no plots: matplotlib is not installed", file=sys.stderr)
-        x86.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    found = [json.loads(p.read_text(encoding="utf-8")) if p.exists() else None for p in (x86, arm, x86_int8)]
-    (docs / "benchmarks.md").write_text(page(*found), encoding="utf-8")
+        save(data, figures / f"{kind}.json")
+    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in figures.glob("*.json")}
+    text = page(
+        [found[kind] for kind in KINDS if kind in found],
+        [found[f"{kind}-int8"] for kind in KINDS if f"{kind}-int8" in found],
+        found.get("arm"),
+    )
+    (docs / "benchmarks.md").write_text(text, encoding="utf-8")
     print(f"{docs / 'benchmarks.md'} written", file=sys.stderr)
 
 

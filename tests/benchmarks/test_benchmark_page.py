@@ -1,5 +1,7 @@
 """The tables of docs/benchmarks.md from figures made up here."""
 
+import copy
+
 import pytest
 
 from benchmarks import report
@@ -67,8 +69,8 @@ def test_int8_targets(measured):
     sparse = found(targets, "INT8 85 %: share of the best")
     assert sparse.found == pytest.approx(0.6) and sparse.holds
     assert found(targets, "INT8 85 %: share of our FP32").found == pytest.approx(0.4)
-    text = report.page(None, None, measured)
-    assert "## x86, INT8" in text and "### MobileNetV1-1.0-224 INT8" in text
+    text = report.page(quantized=[measured])
+    assert "## x86 with AVX2, INT8" in text and "### MobileNetV1-1.0-224 INT8" in text
     assert "share of our FP32 time | ≤ 1.00 | 0.40" in text
 
 
@@ -88,14 +90,25 @@ def test_times_table(measured):
 
 
 def test_page_tells_what_is_missing(measured):
-    text = report.page(measured, None)
+    text = report.page([measured])
     assert (
         "MNN did not run: ModuleNotFoundError" in text
         and "ncnn did not run MobileNetV1-1.0-224, dense: crashed" in text
     )
     assert "LiteRT 8.00 ms" in text and "not quiet" not in text and "ARM" in text.splitlines()[2]
     measured["cases"][0]["busy"] = 0.5
-    assert "a process had its CPU for 50 % of the time" in report.page(measured, None)
+    assert "a process had its CPU for 50 % of the time" in report.page([measured])
+
+
+def test_page_of_two_machines(measured):
+    other = copy.deepcopy(measured)
+    other["machine"].update(cpu="D", features="avx2,avx512,vnni")
+    other["cases"][0]["median"] = 7.0
+    text = report.page([measured, other])
+    wide, narrow = text.split("## x86 with AVX2: measured")
+    assert "## x86 with AVX-512: measured" in wide
+    assert "- CPU: D" in wide and "onnxruntime 7.00 ms" in wide and "- CPU: C" not in wide
+    assert "- CPU: C" in narrow and "LiteRT 8.00 ms" in narrow
 
 
 def cycles(**of_cores):
@@ -143,7 +156,7 @@ def test_estimated_targets(estimated):
 
 
 def test_page_of_estimates(estimated):
-    text = report.page(None, estimated)
+    text = report.page(estimated=estimated)
     assert "| 0.0 / 0.0 (2.50×) |" in text
     a53, a76 = (text.split(f"on {core}\n")[1].split("####")[0] for core in ("Cortex-A53", "Cortex-A76"))
     assert "| 196×8×8 | 3 |  |" in a53 and "| 49×8×8 | 1 | 2 k, 25 / 12 |" in a53
