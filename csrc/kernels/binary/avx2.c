@@ -3,8 +3,7 @@
 
 #if SPR_X86_64
 
-#include <immintrin.h>
-
+#include "kernels/avx2_store.h"
 #include "kernels/kernel.h"
 
 SPR_TARGET_PUSH("avx2,fma")
@@ -27,7 +26,7 @@ SPR_INLINE __m256i first_lanes(size_t n) {
 #define V_LOAD _mm256_loadu_ps
 #define V_STORE _mm256_storeu_ps
 #define V_LOAD_TAIL(p, n) _mm256_maskload_ps(p, first_lanes(n))
-#define V_STORE_TAIL(p, n, v) _mm256_maskstore_ps(p, first_lanes(n), v)
+#define V_STORE_TAIL(p, n, v) spr_avx2_store_first(p, v, n)
 #define V_SET _mm256_set1_ps
 #define V_ADD _mm256_add_ps
 #define V_SUB _mm256_sub_ps

@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 
+#include "kernels/avx2_store.h"
 #include "kernels/conv/vec.h"
 #include "kernels/unary/act_avx2.h"
 
@@ -28,7 +29,7 @@ SPR_INLINE spr_vmask spr_vmask_range(size_t from, size_t to) {
 }
 SPR_INLINE spr_v spr_vload_m(const float *p, const spr_vmask *m) { return _mm256_maskload_ps(p, *m); }
 SPR_INLINE spr_v spr_vload_n(const float *p, size_t n) { return _mm256_maskload_ps(p, spr_vmask_n(n)); }
-SPR_INLINE void spr_vstore_n(float *p, spr_v v, size_t n) { _mm256_maskstore_ps(p, spr_vmask_n(n), v); }
+SPR_INLINE void spr_vstore_n(float *p, spr_v v, size_t n) { spr_avx2_store_first(p, v, n); }
 SPR_INLINE spr_v spr_vfma(spr_v acc, spr_v a, spr_v b) { return _mm256_fmadd_ps(a, b, acc); }
 SPR_INLINE spr_v spr_vadd(spr_v a, spr_v b) { return _mm256_add_ps(a, b); }
 SPR_INLINE spr_v spr_vmul(spr_v a, spr_v b) { return _mm256_mul_ps(a, b); }

@@ -1,4 +1,5 @@
 /* The primitives over which the x86 kernels are written, for AVX2 and FMA; x86_avx512.h defines the same. */
+#include "kernels/avx2_store.h"
 #include "kernels/pointwise/x86_keep.h"
 #include "kernels/unary/act_avx2.h"
 
@@ -16,7 +17,7 @@
 #define V_MASK(n) \
     _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
 #define V_LOADN(p, n) _mm256_maskload_ps(p, V_MASK(n))
-#define V_STOREN(p, n, v) _mm256_maskstore_ps(p, V_MASK(n), v)
+#define V_STOREN(p, n, v) spr_avx2_store_first(p, v, n)
 #define SPARSE_AHEAD 0 /* on Zen 3 prefetching planes costs more than it saves, with one thread and with two */
 #define UNROLL_CHANNELS SPR_UNROLL_TWICE /* Zen foretells the ends of loops of up to some 64 turns */
 /* Up to TAIL pixels that a plane's last vector would be spent on: one vector of 4 rows each. Their sums take registers

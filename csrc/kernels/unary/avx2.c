@@ -3,6 +3,7 @@
 
 #if SPR_X86_64
 
+#include "kernels/avx2_store.h"
 #include "kernels/unary/act_avx2.h"
 
 SPR_TARGET_PUSH("avx2,fma")
@@ -13,7 +14,7 @@ SPR_INLINE void loop(const float *x, float *y, size_t n, spr_act_consts_avx2 c) 
     if (i < n) {
         const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
         const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(n - i)), lane);
-        _mm256_maskstore_ps(y + i, mask, spr_fn_vec_avx2(_mm256_maskload_ps(x + i, mask), &c));
+        spr_avx2_store_first(y + i, spr_fn_vec_avx2(_mm256_maskload_ps(x + i, mask), &c), n - i);
     }
 }
 
