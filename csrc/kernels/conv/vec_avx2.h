@@ -39,12 +39,19 @@ SPR_INLINE spr_v spr_vminc(spr_v x, spr_v c) { return _mm256_min_ps(c, x); }
 SPR_INLINE spr_v spr_vmaxn(spr_v acc, spr_v x) { /* max(acc, x) is x if either is NaN */
     return _mm256_blendv_ps(_mm256_max_ps(acc, x), acc, _mm256_cmp_ps(acc, acc, _CMP_UNORD_Q));
 }
+/* The even (odd = 0) or odd lanes of a and b: 0 2 8 10 4 6 12 14; and from that order to that of memory. */
+SPR_INLINE spr_v spr_vhalves(spr_v a, spr_v b, const int odd) {
+    return odd ? _mm256_shuffle_ps(a, b, 0xdd) : _mm256_shuffle_ps(a, b, 0x88);
+}
+SPR_INLINE spr_v spr_vordered(spr_v v) {
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(v), 0xd8));
+}
 SPR_INLINE spr_v spr_veven(spr_v a, spr_v b) {
-    return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(a, b, 0x88)), 0xd8));
+    return spr_vordered(spr_vhalves(a, b, 0));
 }
 SPR_INLINE void spr_vsplit(spr_v a, spr_v b, spr_v *even, spr_v *odd) {
-    *even = spr_veven(a, b);
-    *odd = _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(a, b, 0xdd)), 0xd8));
+    *even = spr_vordered(spr_vhalves(a, b, 0));
+    *odd = spr_vordered(spr_vhalves(a, b, 1));
 }
 
 #define SPR_ACT(x) x##_avx2

@@ -17,15 +17,36 @@ typedef struct dw_direct {
     const spr_vact *act;
 } dw_direct;
 
-/* Loads, and masks, of a vector: one for each tap at stride 1; at stride 2 two, of which every other lane is used. */
-SPR_INLINE int dw_loads(const int k, const int st) { return k * st; }
+/* Loads, and masks, of a vector: one for each tap at stride 1. At stride 2 two for each pair of taps, which get the even
+   and the odd lanes. */
+SPR_INLINE int dw_loads(const int k, const int st) { return st == 1 ? k : (k + 1) / 2 * 2; }
+
+/* Which loads of a block have masks: none, those that may reach beyond an end of the row if it is but for the last
+   vector whole and padded by at most half a window, or all. */
+enum { DW_INSIDE, DW_ENDS, DW_ANY };
+
+SPR_INLINE int dw_masked(const int k, const int nv, const int ends, const int kx, const int v) {
+    return ends == DW_ANY || (ends == DW_ENDS && (v == nv - 1 || (v == 0 && kx < k / 2)));
+}
 
 SPR_INLINE spr_v dw_load(const float *p, const int masked, const spr_vmask *mask) {
     return masked ? spr_vload_m(p, mask) : spr_vload(p);
 }
 
-/* `rows` rows by NV vectors from row oy, column ox. rp[i] is input row i of the block. */
-SPR_INLINE void dw_block(const int k, const int st, const int rows, const int nv, const int masked, const dw_direct *d,
+/* Adds tap column kx of input row i to the output rows it belongs to. w[]: of the column. */
+SPR_INLINE void dw_add(const int k, const int st, const int rows, const int nv, const int i, const int v, spr_v x,
+                       const spr_v *w, spr_v *acc) {
+    __asm__("" : "+x"(x)); /* or it would be loaded again for every use */
+    SPR_UNROLL
+    for (int r = 0; r < rows; r++) {
+        const int ky = i - r * st;
+        if (ky >= 0 && ky < k) acc[r * nv + v] = spr_vfma(acc[r * nv + v], x, w[ky]);
+    }
+}
+
+/* `rows` rows by NV vectors from row oy, column ox. rp[i] is input row i of the block. At stride 2 sums are in the order
+   of spr_vhalves() until the end. */
+SPR_INLINE void dw_block(const int k, const int st, const int rows, const int nv, const int ends, const dw_direct *d,
                          const float *const *rp, size_t oy, size_t ox) {
     const size_t ow = d->win->ow, at = oy * ow + ox;
     const ptrdiff_t left = (ptrdiff_t)(ox * st) - d->win->pl;
@@ -35,43 +56,60 @@ SPR_INLINE void dw_block(const int k, const int st, const int rows, const int nv
     SPR_UNROLL
     for (int i = 0; i < rows * nv; i++) acc[i] = bias;
     SPR_UNROLL
-    for (int kx = 0; kx < k; kx++) {
-        spr_v w[5];
+    for (int kx = 0; kx < k; kx += st) {
+        const int pair = st == 2 && kx + 1 < k;
+        spr_v w[2][5];
         SPR_UNROLL
-        for (int ky = 0; ky < k; ky++) w[ky] = spr_vset(d->w[ky * k + kx]);
+        for (int ky = 0; ky < k; ky++) {
+            w[0][ky] = spr_vset(d->w[ky * k + kx]);
+            if (pair) w[1][ky] = spr_vset(d->w[ky * k + kx + 1]);
+        }
         SPR_UNROLL
         for (int i = 0; i < (rows - 1) * st + k; i++) {
             SPR_UNROLL
             for (int v = 0; v < nv; v++) {
+                const int masked = dw_masked(k, nv, ends, kx, v);
                 const float *p = rp[i] + left + kx + v * st * SPR_VL;
-                const spr_vmask *m = masks + v * dw_loads(k, st) + kx * st;
+                const spr_vmask *m = masks + v * dw_loads(k, st) + kx;
                 spr_v x = dw_load(p, masked, m);
-                if (st == 2) x = spr_veven(x, dw_load(p + SPR_VL, masked, m + 1));
-                __asm__("" : "+x"(x)); /* or it would be loaded again for every use */
-                SPR_UNROLL
-                for (int r = 0; r < rows; r++) {
-                    const int ky = i - r * st;
-                    if (ky >= 0 && ky < k) acc[r * nv + v] = spr_vfma(acc[r * nv + v], x, w[ky]);
+                if (st == 2) {
+                    const spr_v more = dw_load(p + SPR_VL, masked, m + 1);
+                    if (pair) dw_add(k, st, rows, nv, i, v, spr_vhalves(x, more, 1), w[1], acc);
+                    x = spr_vhalves(x, more, 0);
                 }
+                dw_add(k, st, rows, nv, i, v, x, w[0], acc);
             }
         }
     }
+    if (st == 2) {
+        SPR_UNROLL
+        for (int i = 0; i < rows * nv; i++) acc[i] = spr_vordered(acc[i]);
+    }
     spr_vfinish(acc, rows, nv, d->y + at, d->z ? d->z + at : NULL, ow, ow - ox - (nv - 1) * SPR_VL, d->act);
+}
+
+/* What masks a block of two vectors at column ox needs. */
+SPR_INLINE int dw_ends(const int k, const int st, const spr_window *win, size_t ox) {
+    const ptrdiff_t first = (ptrdiff_t)(ox * st) - win->pl, reach = (k - 1) / st * st + st * SPR_VL;
+    if (first >= 0 && first + st * SPR_VL + reach <= (ptrdiff_t)win->iw) return DW_INSIDE;
+    return first >= -(k / 2) && first + reach <= (ptrdiff_t)win->iw ? DW_ENDS : DW_ANY;
 }
 
 /* `rows` output rows from oy. */
 SPR_INLINE void dw_rows(const int k, const int st, const int rows, const dw_direct *d, const float *const *rp,
                         size_t oy) {
-    const size_t ow = d->win->ow, iw = d->win->iw, pl = (size_t)d->win->pl;
+    const size_t ow = d->win->ow;
     size_t ox = 0;
     for (; ox + SPR_VL < ow; ox += 2 * SPR_VL) {
-        /* pl is at most k here, and wraps around if it is negative. */
-        if (ox * st - pl < iw && ox * st - pl + (2 * SPR_VL - 1) * st + k + st - 1 <= iw)
-            dw_block(k, st, rows, 2, 0, d, rp, oy, ox);
+        const int ends = dw_ends(k, st, d->win, ox);
+        if (ends == DW_INSIDE)
+            dw_block(k, st, rows, 2, DW_INSIDE, d, rp, oy, ox);
+        else if (ends == DW_ENDS)
+            dw_block(k, st, rows, 2, DW_ENDS, d, rp, oy, ox);
         else
-            dw_block(k, st, rows, 2, 1, d, rp, oy, ox);
+            dw_block(k, st, rows, 2, DW_ANY, d, rp, oy, ox);
     }
-    if (ox < ow) dw_block(k, st, rows, 1, 1, d, rp, oy, ox);
+    if (ox < ow) dw_block(k, st, rows, 1, DW_ANY, d, rp, oy, ox);
 }
 
 /* Output rows [oy, end); rp[i] is input row i of those. */
@@ -81,7 +119,7 @@ SPR_INLINE void dw_channel(const int k, const int st, const dw_direct *d, const 
         const uint32_t n = end - oy;
         const uint32_t rows = spr_dwconv_step(n, d->win->ow <= SPR_VL);
         if (rows == 7)
-            dw_block(k, st, 7, 1, 1, d, rp, oy, 0);
+            dw_block(k, st, 7, 1, DW_ANY, d, rp, oy, 0);
         else if (rows == 4)
             dw_rows(k, st, 4, d, rp, oy);
         else if (rows == 3)
@@ -126,7 +164,7 @@ void SPR_CONV_NAME(spr_dwconv_f32)(const spr_conv_args *a) {
     memset(zeros, 0, win->iw * sizeof *zeros);
     for (size_t ox = 0, i = 0; ox < win->ow; ox += SPR_VL)
         for (int t = 0; t < dw_loads(k, st); t++, i++) {
-            ptrdiff_t c = (ptrdiff_t)(ox * st) - win->pl + t / st + t % st * SPR_VL;
+            ptrdiff_t c = (ptrdiff_t)(ox * st) - win->pl + (st == 1 ? t : t / 2 * 2 + t % 2 * SPR_VL);
             masks[i] = spr_vmask_range(dw_clip_lane(-c), dw_clip_lane((ptrdiff_t)win->iw - c));
         }
     dw_channel_fn *fn = k == 5 ? st == 2 ? dw_channel_5_2 : dw_channel_5_1 : st == 2 ? dw_channel_3_2 : dw_channel_3_1;
