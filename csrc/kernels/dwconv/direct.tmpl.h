@@ -15,6 +15,7 @@ typedef struct dw_direct {
     float *y;
     const float *z; /* NULL if none */
     const spr_vact *act;
+    uintptr_t x; /* what rows of the input are told from */
 } dw_direct;
 
 /* Loads, and masks, of a vector: one for each tap at stride 1. At stride 2 two for each pair of taps, which get the even
@@ -44,12 +45,12 @@ SPR_INLINE void dw_add(const int k, const int st, const int rows, const int nv, 
     }
 }
 
-/* `rows` rows by NV vectors from row oy, column ox. rp[i] is input row i of the block. At stride 2 sums are in the order
-   of spr_vhalves() until the end. */
+/* `rows` rows by NV vectors from row oy, column ox. Input row i of the block lies rp[i] bytes behind x. At stride 2 sums
+   are in the order of spr_vhalves() until the end. */
 SPR_INLINE void dw_block(const int k, const int st, const int rows, const int nv, const int ends, const dw_direct *d,
-                         const float *const *rp, size_t oy, size_t ox) {
+                         const uintptr_t *rp, size_t oy, size_t ox) {
     const size_t ow = d->win->ow, at = oy * ow + ox;
-    const ptrdiff_t left = (ptrdiff_t)(ox * st) - d->win->pl;
+    const uintptr_t left = d->x + (ox * st - (size_t)d->win->pl) * sizeof(float);
     const spr_vmask *masks = d->masks + ox / SPR_VL * dw_loads(k, st);
     spr_v acc[8];
     const spr_v bias = spr_vset(d->w[k * k]);
@@ -69,7 +70,7 @@ SPR_INLINE void dw_block(const int k, const int st, const int rows, const int nv
             SPR_UNROLL
             for (int v = 0; v < nv; v++) {
                 const int masked = dw_masked(k, nv, ends, kx, v);
-                const float *p = rp[i] + left + kx + v * st * SPR_VL;
+                const float *p = (const float *)(rp[i] + left) + kx + v * st * SPR_VL;
                 const spr_vmask *m = masks + v * dw_loads(k, st) + kx;
                 spr_v x = dw_load(p, masked, m);
                 if (st == 2) {
@@ -96,7 +97,7 @@ SPR_INLINE int dw_ends(const int k, const int st, const spr_window *win, size_t 
 }
 
 /* `rows` output rows from oy. */
-SPR_INLINE void dw_rows(const int k, const int st, const int rows, const dw_direct *d, const float *const *rp,
+SPR_INLINE void dw_rows(const int k, const int st, const int rows, const dw_direct *d, const uintptr_t *rp,
                         size_t oy) {
     const size_t ow = d->win->ow;
     size_t ox = 0;
@@ -112,8 +113,8 @@ SPR_INLINE void dw_rows(const int k, const int st, const int rows, const dw_dire
     if (ox < ow) dw_block(k, st, rows, 1, DW_ANY, d, rp, oy, ox);
 }
 
-/* Output rows [oy, end); rp[i] is input row i of those. */
-SPR_INLINE void dw_channel(const int k, const int st, const dw_direct *d, const float *const *rp, uint32_t oy,
+/* Output rows [oy, end); rp[i] is of input row i of those. */
+SPR_INLINE void dw_channel(const int k, const int st, const dw_direct *d, const uintptr_t *rp, uint32_t oy,
                            uint32_t end) {
     while (oy < end) {
         const uint32_t n = end - oy;
@@ -131,18 +132,18 @@ SPR_INLINE void dw_channel(const int k, const int st, const dw_direct *d, const 
     }
 }
 
-typedef void dw_channel_fn(const dw_direct *d, const float *const *rp, uint32_t oy, uint32_t end);
+typedef void dw_channel_fn(const dw_direct *d, const uintptr_t *rp, uint32_t oy, uint32_t end);
 #define CHANNEL(k, st)                                                                                        \
-    static SPR_NOINLINE void dw_channel_##k##_##st(const dw_direct *d, const float *const *rp, uint32_t oy,  \
+    static SPR_NOINLINE void dw_channel_##k##_##st(const dw_direct *d, const uintptr_t *rp, uint32_t oy,  \
                                                    uint32_t end) {                                            \
         dw_channel(k, st, d, rp, oy, end);                                                                    \
     }
 CHANNEL(3, 1) CHANNEL(3, 2) CHANNEL(5, 1) CHANNEL(5, 2)
 #undef CHANNEL
 
-/* Scratch: pointers to the input rows, masks, a row of zeros. */
+/* Scratch: where the input rows lie, masks, a row of zeros. */
 static size_t dw_row_bytes(const spr_window *win) {
-    return spr_round_up(((size_t)(win->oh - 1) * win->sh + win->kh) * sizeof(float *), SPR_LINE);
+    return spr_round_up(((size_t)(win->oh - 1) * win->sh + win->kh) * sizeof(uintptr_t), SPR_LINE);
 }
 static size_t dw_mask_bytes(const spr_window *win) {
     const size_t vectors = (win->ow + SPR_VL - 1) / SPR_VL, loads = (size_t)dw_loads((int)win->kw, (int)win->sw);
@@ -158,7 +159,7 @@ void SPR_CONV_NAME(spr_dwconv_f32)(const spr_conv_args *a) {
     const spr_window *win = &a->shape->win;
     const size_t hw = (size_t)win->oh * win->ow, record = spr_dwconv_record(a->shape);
     const int k = (int)win->kw, st = (int)win->sw;
-    const float **rp = a->scratch;
+    uintptr_t *rp = a->scratch;
     spr_vmask *masks = (spr_vmask *)((char *)a->scratch + dw_row_bytes(win));
     float *zeros = (float *)((char *)masks + dw_mask_bytes(win));
     memset(zeros, 0, win->iw * sizeof *zeros);
@@ -171,22 +172,34 @@ void SPR_CONV_NAME(spr_dwconv_f32)(const spr_conv_args *a) {
     /* What another kernel shall finish is handed over while it is in L1. */
     const uint32_t step = SPR_ACT_IN_REGISTERS(a->act.fn) ? win->oh : (1024 / win->ow + 1) * 4;
 
+    /* Rows [i0, i1) are inside of the image: the same for every channel. */
+    const uint32_t rows_in = (a->oy1 - a->oy0 - 1) * win->sh + win->kh;
+    const int64_t top = (int64_t)a->oy0 * win->sh - win->pt, below = win->ih - top;
+    const uint32_t i1 = (uint32_t)(below < 0 ? 0 : below < rows_in ? below : rows_in);
+    const uint32_t i0 = top < -(int64_t)i1 ? i1 : top < 0 ? (uint32_t)-top : 0;
+    for (uint32_t i = i0; i < i1; i++) rp[i] = (uintptr_t)((top + i) * win->iw) * sizeof(float);
+    spr_vact act = spr_vact_load(&a->act, a->row0);
+
     for (uint32_t row = a->row0; row < a->row1; row++) {
         const float *x = a->x + row * a->x_stride;
-        const spr_vact act = spr_vact_load(&a->act, row);
+        if (a->act.fn == SPR_FN_PRELU) act = spr_vact_load(&a->act, row);
         float *plane = a->y + row * a->y_stride;
-        const float *z = a->z ? a->z + row * a->z_stride : NULL;
-        const dw_direct d = {win, masks, (const float *)a->packed + row * record, plane, z, &act};
-        const uint32_t rows_in = (a->oy1 - a->oy0 - 1) * win->sh + win->kh;
-        int64_t iy = (int64_t)a->oy0 * st - win->pt;
-        for (uint32_t i = 0; i < rows_in; i++, iy++) rp[i] = iy >= 0 && iy < win->ih ? x + iy * win->iw : zeros;
+        const dw_direct d = {win, masks, (const float *)a->packed + row * record, plane,
+                             a->z ? a->z + row * a->z_stride : NULL, &act, (uintptr_t)x};
+        for (uint32_t i = 0; i < i0; i++) rp[i] = (uintptr_t)zeros - (uintptr_t)x;
+        for (uint32_t i = i1; i < rows_in; i++) rp[i] = (uintptr_t)zeros - (uintptr_t)x;
         for (uint32_t oy = a->oy0, end; oy < a->oy1; oy = end) {
             end = a->oy1 - oy > step ? oy + step : a->oy1;
             fn(&d, rp + (size_t)(oy - a->oy0) * st, oy, end);
             float *y = plane + (size_t)oy * win->ow;
             if (!SPR_ACT_IN_REGISTERS(a->act.fn)) a->unary(y, y, (size_t)(end - oy) * win->ow, &a->act);
         }
-        if (a->oy1 == win->oh) memset(plane + hw, 0, (spr_plane_lanes(hw) - hw) * sizeof *plane);
+        if (a->oy1 == win->oh) {
+            size_t at = hw;
+            for (const size_t lanes = spr_plane_lanes(hw); at + SPR_VL <= lanes; at += SPR_VL)
+                spr_vstore(plane + at, spr_vzero());
+            spr_vstore_n(plane + at, spr_vzero(), spr_plane_lanes(hw) - at);
+        }
     }
 }
 
