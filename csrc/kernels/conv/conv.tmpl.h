@@ -6,8 +6,13 @@
  * w[K][CONV_MR]; missing channels are zero.
  *
  * Defined before: CONV_SMALL, whether code shall rather be small than fast where there are less than three vectors, or
- * ends of tiles that are not common. */
+ * ends of tiles that are not common; CONV_AHEAD, whether input rows are fetched before they are copied; CONV_UNROLL, how
+ * the loop over K is unrolled, if it is. */
 #include "kernels/conv/band.h"
+
+#ifndef CONV_UNROLL
+#define CONV_UNROLL
+#endif
 
 #define CONV_NV 3
 
@@ -81,7 +86,7 @@ SPR_INLINE void conv_tile_run(const int nv, const conv_tile *t, const uint32_t *
     SPR_UNROLL
     for (int i = 0; i < CONV_MR * nv; i++) acc[i] = spr_vset(packed[i / nv]);
     const float *x0 = t->x[0], *x1 = nv > 1 ? t->x[1] : x0, *x2 = nv > 2 ? t->x[2] : x0, *w = packed + CONV_MR;
-    for (size_t i = 0; i < k; i++, w += CONV_MR) {
+    CONV_UNROLL for (size_t i = 0; i < k; i++, w += CONV_MR) {
         const size_t tap = taps[i];
         spr_v x[CONV_NV];
         x[0] = spr_vload(x0 + tap);
