@@ -32,10 +32,11 @@ SPR_TARGET_PUSH("avx2,fma")
 #define TAP int16_t
 #define TAP_MIN INT16_MIN
 #define TAP_MAX INT16_MAX
-#define ROWS_3 1
-#define STRIPS 0
+#define ROWS_3 2
+#define STRIPS "kernels/dwconv_q8/strips_avx2.h"
 #define ACROSS(k, s) 0
 #define ROWS_5 1
+#define ROWS_7 1
 #define LOAD(p) _mm256_loadu_si256(p)
 #define LOAD_MASKED(p, mask, other) _mm256_blendv_epi8(other, _mm256_maskload_epi32(p, mask), mask)
 #define REPEAT(pixel) _mm256_set1_epi32((int)(pixel))

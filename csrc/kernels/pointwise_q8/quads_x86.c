@@ -7,8 +7,9 @@
 
 #include "kernels/q8_x86.h"
 
-/* Pixels of a line: a line of the cache, or half of one where so many channels would not fit into L1 otherwise. */
-enum { WIDE = 64, NARROW = 32, WIDE_CHANNELS = 512 };
+/* Pixels of a line: a line of the cache, which tiles of one row take at once, or half of one where so many channels do
+   not fit into L1 otherwise. */
+enum { WIDE = 64, NARROW = 32, WIDE_CHANNELS = 2048, WIDE_CHANNELS_2 = 256 };
 
 typedef struct head {
     uint64_t bias, scale, shift, offset, line, ptr, quads, end;
@@ -57,7 +58,7 @@ static head head_of(const spr_pw_q8_weights *w, uint32_t height) {
     head h = {.groups = 0};
     for (uint32_t g = 0; g < w->groups; g++) h.groups += (uint32_t)is_used(w, g);
     for (uint32_t row = 0; row < rows; row += height) quads += count_quads(w, height, row);
-    h.stride = h.groups * SPR_Q8_GROUP * height <= WIDE_CHANNELS ? WIDE : NARROW;
+    h.stride = h.groups * SPR_Q8_GROUP <= (height == 1 ? WIDE_CHANNELS : WIDE_CHANNELS_2) ? WIDE : NARROW;
     h.bias = spr_round_up(sizeof h, SPR_LINE);
     h.scale = h.bias + spr_round_up(rows * sizeof(int32_t), SPR_LINE);
     h.shift = h.scale + spr_round_up(rows * sizeof(float), SPR_LINE);
