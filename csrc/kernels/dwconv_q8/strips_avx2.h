@@ -2,6 +2,8 @@
  * input, interleaved, end the sums of one step, two rows of the output or with a stride of 2 one, and begin those of the
  * next: nothing is interleaved twice. */
 
+#include "kernels/pointwise/x86_keep.h"
+
 /* Rows of the input that a strip walks down before the next strip begins, which shares lines of memory with it. */
 enum { STRIP_ROWS = 32 };
 
@@ -48,62 +50,62 @@ SPR_INLINE void load_pairs(int inside, const strip *p, const spr_q8 *const *row,
     out[5] = _mm256_unpackhi_epi8(next, zero);
 }
 
-/* Adds what a pair of rows gives to `count` rows of the output; taps: [column of the window][row of the output]. `half`
-   of a row with a stride of 2, of which there are two vectors of sums. */
-SPR_INLINE void add_pair(const uint32_t s, const uint32_t count, uint32_t half, const __m256i *in, const TAP *taps,
-                         __m256i (*sum)[4]) {
-    SPR_UNROLL for (uint32_t kx = 0; kx < 3; kx++)
-        SPR_UNROLL for (uint32_t r = 0; r < count; r++) {
-            const __m256i two = LOAD_WEIGHTS(taps + (kx * count + r) * 8);
-            if (s == 1)
-                SPR_UNROLL for (uint32_t v = 0; v < 4; v++) DOT(sum[r][v], in[kx + v], two);
-            else
-                SPR_UNROLL for (uint32_t v = 0; v < 2; v++) DOT(sum[r][2 * half + v], in[kx + 2 * v], two);
-        }
+/* Adds what a pair of rows gives to v vectors of sums; taps: those of the first column of the window, `step` apart. */
+SPR_INLINE void add_pair(const uint32_t s, const uint32_t v, const __m256i *in, const TAP *taps, uint32_t step,
+                         __m256i *sum) {
+    KEEP_ADDRESS(taps); /* not loaded before the loop: there are too few registers */
+    SPR_UNROLL for (uint32_t kx = 0; kx < 3; kx++) {
+        const __m256i two = LOAD_WEIGHTS(taps + kx * step);
+        SPR_UNROLL for (uint32_t i = 0; i < v; i++) DOT(sum[i], in[kx + s * i], two);
+    }
 }
 
 SPR_INLINE void walk(const uint32_t s, const int inside, const int saturates, const step_window_avx2 *t, uint32_t px,
                      uint32_t oy, uint32_t end) {
     const spr_dw_q8_args *a = t->a;
     const spr_window *w = a->win;
-    const uint32_t rows = s == 1 ? 2 : 1, n = w->ow - px < PIXELS ? w->ow - px : PIXELS;
+    const uint32_t rows = s == 1 ? 2 : 1, v = s == 1 ? 4 : 2, step = rows * 8,
+                   n = w->ow - px < PIXELS ? w->ow - px : PIXELS;
     const strip p = strip_at(s, t, px);
     const __m256i bias = SUMS(t->bias);
-    const TAP *const first = (const TAP *)(const void *)t->weights, *const last = first + 3 * rows * 8;
+    const TAP *const first = (const TAP *)(const void *)t->weights, *const last = first + 3 * step;
     finish_consts consts = t->finish;
     float scale[SPR_Q8_GROUP], shift[SPR_Q8_GROUP];
     int64_t iy = (int64_t)oy * s - w->pt;
     const size_t to = (size_t)oy * w->ow + px, pitch = (size_t)w->ow * SPR_Q8_GROUP;
     spr_q8 *y = a->y + (t->g * a->y_stride + to) * SPR_Q8_GROUP;
     const spr_q8 *z = a->z ? a->z + (t->g * a->z_stride + to) * SPR_Q8_GROUP : NULL;
-    __m256i sum[2][4], in[6];
+    __m256i begun[2][4]; /* sums of the next rows of the output */
     consts.saturates = saturates;
     memcpy(scale, t->scale, sizeof scale);
     memcpy(shift, t->shift, sizeof shift);
-    for (int begun = 0;; begun = 1, iy += 2) {
+    SPR_UNROLL for (uint32_t i = 0; i < 4; i++) begun[0][i] = begun[1][i] = bias;
+    for (int is_first = 1;; is_first = 0, iy += 2) {
         const spr_q8 *const row[2] = {row_of(&p, iy), row_of(&p, iy + 1)};
-        __m256i next[2][4];
-        SPR_UNROLL for (uint32_t half = 0; half < s; half++) {
-            load_pairs(inside, &p, row, 2 * half, in);
-            if (s == 2) {
-                if (begun) add_pair(2, 1, half, in, last, sum);
-                SPR_UNROLL for (uint32_t v = 0; v < 2; v++) next[0][2 * half + v] = bias;
-                add_pair(2, 1, half, in, first, next);
+        __m256i in[6], sum[4];
+        if (s == 1) load_pairs(inside, &p, row, 0, in);
+        SPR_UNROLL for (uint32_t r = 0; r < rows; r++) {
+            SPR_UNROLL for (uint32_t i = 0; i < 4; i++) sum[i] = begun[r][i];
+            SPR_UNROLL for (uint32_t i = 0; i < 4; i += v) { /* halves of a row, with a stride of 2 */
+                if (s == 2) load_pairs(inside, &p, row, i, in);
+                if (!is_first) add_pair(s, v, in, last + r * 8, step, sum + i);
+                if (s == 1) continue;
+                begun[r][i] = begun[r][i + 1] = bias;
+                add_pair(s, v, in, first, step, begun[r] + i);
             }
+            if (!is_first && oy + r < end)
+                finish(a, &consts, sum, scale, shift, SPR_Q8_GROUP * t->g, y + r * pitch, z ? z + r * pitch : NULL, n,
+                       s);
+            if (s == 2) continue;
+            SPR_UNROLL for (uint32_t i = 0; i < 4; i++) sum[i] = bias;
+            add_pair(s, v, in, first + r * 8, step, sum);
+            SPR_UNROLL for (uint32_t i = 0; i < 4; i++) begun[r][i] = sum[i];
         }
-        if (begun) {
-            if (s == 1) add_pair(1, 2, 0, in, last, sum);
-            finish(a, &consts, sum[0], scale, shift, SPR_Q8_GROUP * t->g, y, z, n, s);
-            if (s == 1 && oy + 1 < end)
-                finish(a, &consts, sum[1], scale, shift, SPR_Q8_GROUP * t->g, y + pitch, z ? z + pitch : NULL, n, s);
-            y += rows * pitch;
-            z = z ? z + rows * pitch : NULL;
-            oy += rows;
-            if (oy >= end) return;
-        }
-        SPR_UNROLL for (uint32_t r = 0; r < rows; r++)
-            SPR_UNROLL for (uint32_t v = 0; v < 4; v++) sum[r][v] = s == 1 ? bias : next[r][v];
-        if (s == 1) add_pair(1, 2, 0, in, first, sum);
+        if (is_first) continue;
+        y += rows * pitch;
+        z = z ? z + rows * pitch : NULL;
+        oy += rows;
+        if (oy >= end) return;
     }
 }
 

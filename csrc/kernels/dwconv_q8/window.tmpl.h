@@ -31,8 +31,7 @@ enum { NAME(MOST_ROWS) = 12 };
 SPR_INLINE uint32_t NAME(rows_at_a_time)(const spr_window *w) {
     if (w->dh != 1 || w->dw != 1 || w->kh != w->kw || w->sh != w->sw || w->sh > 2) return 0;
     if (w->kh != 3 && w->kh != 5 && w->kh != 7) return 0;
-    if (w->sh == 2) return w->kh == 5 ? ROWS_7 : 1;
-    return w->kh == 3 ? ROWS_3 : w->kh == 5 ? ROWS_5 : ROWS_7;
+    return w->sh == 1 ? (w->kh == 5 ? ROWS_5 : w->kh == 7 ? ROWS_7 : ROWS_3) : w->kh == 5 ? ROWS_7 : 1;
 }
 
 static int NAME(match)(const spr_window *w) { return NAME(rows_at_a_time)(w) != 0; }
