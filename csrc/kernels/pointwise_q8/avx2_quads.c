@@ -14,11 +14,8 @@ SPR_TARGET_PUSH("avx2,fma")
 
 #include "kernels/pointwise_q8/x86_avx2.h"
 
-/* Pixels of a line that are computed together: four vectors of sums. */
-#define STEP 32
-
 /* The pixels 8 j + i and 8 j + 4 + i, i < 4, become bytes 4 j + i and 16 + 4 j + i: interleaving lines as dot() wants it
-   brings them into order again. `eights` times 8 pixels from px on; bytes beyond, up to a multiple of STEP, may be any. */
+   brings them into order again. `eights` times 8 pixels from px on; bytes beyond, up to a multiple of 32, may be any. */
 static SPR_NOINLINE void to_lines(const spr_pw_q8_args *a, const spr_pw_q8_signed *p, uint32_t px, uint32_t eights) {
     const __m256i channels = _mm256_broadcastsi128_si256(
                       _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)),
@@ -58,11 +55,11 @@ SPR_INLINE __m256i dot(__m256i sum, __m256i x, __m256i w, __m256i sign) {
     return sum;
 }
 
-/* Adds a quad to the sums of h rows and v times STEP pixels. */
+/* Adds a quad to v vectors of sums of h rows. */
 SPR_INLINE void add_quad(const int h, const int v, __m256i (*sum)[8], const uint8_t *lines, const uint32_t *at,
                          const uint8_t (*w)[4], const int16_t (*sign)[2]) {
-    SPR_UNROLL for (int j = 0; j < v; j++) {
-        const uint8_t *const from = lines + j * STEP;
+    SPR_UNROLL for (int j = 0; j < v; j += 4) {
+        const uint8_t *const from = lines + j * LANES;
         const __m256i a = *(const __m256i *)(const void *)(from + at[0]),
                       b = *(const __m256i *)(const void *)(from + at[1]),
                       c = *(const __m256i *)(const void *)(from + at[2]),
@@ -73,15 +70,15 @@ SPR_INLINE void add_quad(const int h, const int v, __m256i (*sum)[8], const uint
                               _mm256_unpacklo_epi16(ab2, cd2), _mm256_unpackhi_epi16(ab2, cd2)};
         SPR_UNROLL for (int r = 0; r < h; r++) {
             const __m256i four = repeat4(w[r]), signs = repeat4(sign[r]);
-            SPR_UNROLL for (int i = 0; i < 4; i++) sum[r][4 * j + i] = dot(sum[r][4 * j + i], x[i], four, signs);
+            SPR_UNROLL for (int i = 0; i < 4; i++)
+                if (j + i < v) sum[r][j + i] = dot(sum[r][j + i], x[i], four, signs);
         }
     }
 }
 
-/* All rows of the call, h at a time, over v times STEP pixels that begin at `lines`, of which `eights` times 8 from px
-   on are stored. */
+/* All rows of the call, h at a time, over v times 8 pixels from px on, which begin at `lines`. */
 SPR_INLINE void tile(const int h, const int v, const spr_pw_q8_args *a, const spr_pw_q8_signed *p,
-                     const finish_avx2 *f, const uint8_t *lines, uint32_t px, uint32_t eights) {
+                     const finish_avx2 *f, const uint8_t *lines, uint32_t px) {
     const spr_q8_signed1 *one = (const spr_q8_signed1 *)p->quads + p->ptr[a->row0 / (uint32_t)h];
     const spr_q8_signed2 *two = (const spr_q8_signed2 *)p->quads + p->ptr[a->row0 / (uint32_t)h];
     const uint32_t *end = p->ptr + a->row0 / (uint32_t)h + 1;
@@ -90,7 +87,7 @@ SPR_INLINE void tile(const int h, const int v, const spr_pw_q8_args *a, const sp
         for (uint32_t row = first; row < first + SPR_Q8_GROUP; row += (uint32_t)h, end++) {
             __m256i sum[2][8];
             SPR_UNROLL for (int r = 0; r < h; r++)
-                SPR_UNROLL for (int i = 0; i < 4 * v; i++)
+                SPR_UNROLL for (int i = 0; i < v; i++)
                     sum[r][i] = _mm256_set1_epi32((int)((uint32_t)p->bias[row + (uint32_t)r] + (uint32_t)f->start));
             if (h == 1)
                 for (const spr_q8_signed1 *e = (const spr_q8_signed1 *)p->quads + *end; one != e; one++)
@@ -99,44 +96,50 @@ SPR_INLINE void tile(const int h, const int v, const spr_pw_q8_args *a, const sp
                 for (const spr_q8_signed2 *e = (const spr_q8_signed2 *)p->quads + *end; two != e; two++)
                     add_quad(2, v, sum, lines, two->at, two->w, two->sign);
             SPR_UNROLL for (int r = 0; r < h; r++)
-                SPR_UNROLL for (int i = 0; i < 4 * v; i++) sums[i][row - first + (uint32_t)r] = sum[r][i];
+                SPR_UNROLL for (int i = 0; i < v; i++) sums[i][row - first + (uint32_t)r] = sum[r][i];
         }
-        finish_rows_avx2(a, f, eights, sums[0], SPR_Q8_GROUP, p->scale, p->shift, first, px);
+        finish_rows_avx2(a, f, (uint32_t)v, sums[0], SPR_Q8_GROUP, p->scale, p->shift, first, px);
     }
 }
 
 typedef void tile_fn(const spr_pw_q8_args *a, const spr_pw_q8_signed *p, const finish_avx2 *f, const uint8_t *lines,
-                     uint32_t px, uint32_t eights);
+                     uint32_t px);
 #define TILE(h, v)                                                                                                    \
     static void tile_##h##x##v(const spr_pw_q8_args *a, const spr_pw_q8_signed *p, const finish_avx2 *f,              \
-                               const uint8_t *lines, uint32_t px, uint32_t eights) {                                  \
-        tile(h, v, a, p, f, lines, px, eights);                                                                       \
+                               const uint8_t *lines, uint32_t px) {                                                   \
+        tile(h, v, a, p, f, lines, px);                                                                               \
     }
-TILE(1, 1) TILE(1, 2) TILE(2, 1)
+TILE(1, 1) TILE(1, 2) TILE(1, 3) TILE(1, 4) TILE(1, 5) TILE(1, 6) TILE(1, 7) TILE(1, 8)
+TILE(2, 1) TILE(2, 2) TILE(2, 3) TILE(2, 4)
 
-/* Lines are filled with as many pixels as they have room for; `wide` computes twice STEP of them, if there is one. */
-static SPR_NOINLINE void run(const spr_pw_q8_args *a, tile_fn *narrow, tile_fn *wide) {
+/* Lines are filled with as many pixels as they have room for; tiles[v] computes v times 8 of them. */
+static SPR_NOINLINE void run(const spr_pw_q8_args *a, tile_fn *const *tiles, uint32_t most) {
     const spr_pw_q8_signed p = spr_pw_q8_signed_of(a->packed);
     const finish_avx2 f = finish_of_avx2(a, p.starts);
+    const uint32_t room = p.stride / LANES;
     uint32_t left = (a->px1 - a->px0 + LANES - 1) / LANES, px = a->px0;
     while (left > 0) {
-        uint32_t filled = p.stride / LANES < left ? p.stride / LANES : left;
+        const uint32_t filled = left < room ? left : room;
         const uint8_t *lines = a->scratch;
         to_lines(a, &p, px, filled);
         left -= filled;
-        while (filled > 0) {
-            const int both = wide && filled > STEP / LANES;
-            const uint32_t most = (both ? 2 : 1) * STEP / LANES, eights = filled < most ? filled : most;
-            (both ? wide : narrow)(a, &p, &f, lines, px, eights);
-            filled -= eights;
-            px += eights * LANES;
-            lines += eights * LANES;
+        for (uint32_t rest = filled, v; rest > 0; rest -= v, px += v * LANES, lines += v * LANES) {
+            v = rest < most ? rest : most;
+            tiles[v](a, &p, &f, lines, px);
         }
     }
 }
 
-void spr_pw_csr_q8_avx2(const spr_pw_q8_args *a) { run(a, tile_1x1, tile_1x2); }
-void spr_pw_2x1_q8_avx2(const spr_pw_q8_args *a) { run(a, tile_2x1, NULL); }
+void spr_pw_csr_q8_avx2(const spr_pw_q8_args *a) {
+    static tile_fn *const tiles[] = {NULL,     tile_1x1, tile_1x2, tile_1x3, tile_1x4,
+                                     tile_1x5, tile_1x6, tile_1x7, tile_1x8};
+    run(a, tiles, 8);
+}
+
+void spr_pw_2x1_q8_avx2(const spr_pw_q8_args *a) {
+    static tile_fn *const tiles[] = {NULL, tile_2x1, tile_2x2, tile_2x3, tile_2x4};
+    run(a, tiles, 4);
+}
 
 SPR_TARGET_POP
 #endif
