@@ -1,4 +1,4 @@
-"""onnxruntime with products of bytes that do not saturate, as its usual ones do without VNNI: not as fast, but right."""
+"""onnxruntime with products of bytes that do not saturate, as its usual ones do without VNNI: slower, but right."""
 
 import onnxruntime
 

@@ -33,7 +33,6 @@ SPR_TARGET_PUSH("avx2,fma")
 #define TAP_MIN INT16_MIN
 #define TAP_MAX INT16_MAX
 #define ROWS_3 2
-#define STRIPS "kernels/dwconv_q8/strips_avx2.h"
 #define ACROSS(k, s) 0
 #define ROWS_5 1
 #define ROWS_7 1

@@ -1,6 +1,6 @@
 /* 3x3 windows with AVX2, included by window.tmpl.h: PIXELS columns of the output from the top down. Two rows of the
- * input, interleaved, end the sums of one step, two rows of the output or with a stride of 2 one, and begin those of the
- * next: nothing is interleaved twice. */
+ * input, interleaved, end the sums of a step, of two rows of the output or with a stride of 2 of one, and begin those of
+ * the next: nothing is interleaved twice. */
 
 #include "kernels/pointwise/x86_keep.h"
 

@@ -1,8 +1,8 @@
 /* Quantized depthwise convolution with the usual windows, K x K with stride 1 or 2 both ways, by dot products over TAPS
  * rows of the input that lie one below the other: a vector then holds, for each of some pixels, 4 channels of TAPS
  * numbers. Pixels of the input are read where they are, those outside replaced in the register. R rows of the output
- * are computed at a time, such that TAPS divides the rows of the input that they need about evenly. Included with these
- * defined:
+ * are computed at a time, such that TAPS divides the rows of the input that they need about evenly. 3x3 windows are for
+ * strips_*.h, a group at a time. Included with these defined:
  *
  *   V, PIXELS          a vector of bytes, pixels (of four channels) in it
  *   S                  a vector of as many sums, those of a fourth of the pixels
@@ -17,8 +17,7 @@
  *   INTERLEAVE(rows, out)   from TAPS vectors to four; out[i] has the pixels i, 4 + i, 8 + i ... each 16 bytes,
  *                           [4 channels][TAPS]
  *   ROWS_3, ROWS_5, ROWS_7   rows of the output at a time for a stride of 1; the last of 5x5 with a stride of 2 too
- *   STRIPS             the file that has 3x3 windows, a group at a time; and
- *   ACROSS(k, s)       whether dot products take taps of a row of the window there: k <= TAPS
+ *   ACROSS(k, s)       whether dot products take taps of a row of the window: k <= TAPS
  *   DOT(sum, x, w)     sum += the products of each channel
  *   SUMS(p)            four int32, repeated
  *   finish_consts, finish_of(f, saturates), finish(a, consts, sum, scale, shift, c, y, z, n, stride)   rounds and
@@ -186,7 +185,11 @@ SPR_INLINE void NAME(rows)(const uint32_t k, const uint32_t s, const uint32_t r,
 #define WINDOW(k, s, r)                                                                                \
     static void NAME(rows_##k##_##s)(const NAME(step) * t) { NAME(rows)(k, s, r, 1, t); }              \
     static void NAME(wide_##k##_##s)(const NAME(step) * t) { NAME(rows)(k, s, r, t->parts, t); }
-#include STRIPS
+#if TAPS == 4
+#include "kernels/dwconv_q8/strips_vnni.h"
+#else
+#include "kernels/dwconv_q8/strips_avx2.h"
+#endif
 WINDOW(5, 1, ROWS_5)
 WINDOW(5, 2, ROWS_7)
 WINDOW(7, 1, ROWS_7)

@@ -1,5 +1,5 @@
-/* Dense quantized pointwise convolution with AVX2. VPMADDUBSW adds two products in 16 bits: what a pair of weights is too
-   large by, packing sets apart (pack.h), so that nothing saturates and sums are exact. Sparse: avx2_quads.c. */
+/* Dense quantized pointwise convolution with AVX2. VPMADDUBSW adds two products in 16 bits: what a pair of weights is
+   too large by, packing sets apart (pack.h), so that nothing saturates and sums are exact. Sparse: avx2_quads.c. */
 #include "base/compiler.h"
 
 #if SPR_X86_64

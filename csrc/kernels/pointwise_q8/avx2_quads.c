@@ -14,8 +14,8 @@ SPR_TARGET_PUSH("avx2,fma")
 
 #include "kernels/pointwise_q8/x86_avx2.h"
 
-/* The pixels 8 j + i and 8 j + 4 + i, i < 4, become bytes 4 j + i and 16 + 4 j + i: interleaving lines as dot() wants it
-   brings them into order again. `eights` times 8 pixels from px on; bytes beyond, up to a multiple of 32, may be any. */
+/* `eights` times 8 pixels from px on; bytes beyond, up to a multiple of 32, may be any. The pixels 8 j + i and
+   8 j + 4 + i, i < 4, become bytes 4 j + i and 16 + 4 j + i: interleaving lines for dot() brings them into order. */
 static SPR_NOINLINE void to_lines(const spr_pw_q8_args *a, const spr_pw_q8_signed *p, uint32_t px, uint32_t eights) {
     const __m256i channels = _mm256_broadcastsi128_si256(
                       _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)),
