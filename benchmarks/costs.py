@@ -52,7 +52,7 @@ FITTED = GROUPS | {"ooo": ["a76"]}
 # A dense kernel to choose or not beside the sparse ones of another group, and that group's core of the same kind.
 BESIDE = {"i8mm": ("dotprod_q8", "v1_q8")}
 FORMATS = ("dense", "csr", "2x1")
-QUANTIZED = {"vnni": ("dense", "1x4", "2x4"), "amx": ("dense",), "avx2_q8": ("dense", "1x4", "2x4"),
+QUANTIZED = {"vnni": ("dense", "1x4", "2x4"), "amx": ("dense",), "avx2_q8": ("dense", "csr", "2x1"),
              "a53_q8": ("dense", "csr", "2x1"), "v1_i8mm": ("dense",)}  # their forms
 QUANTIZED |= dict.fromkeys(("a55_q8", "a76_q8", "v1_q8"), ("dense", "1x4", "2x4", "csr", "2x1"))
 PAIRED = ("2x1", "2x4")  # forms of two rows together

@@ -18,6 +18,7 @@ from pathlib import Path
 from . import report_tables as tables
 from .report_int8 import int8_table
 from .peers import OURS, PEERS, ROOT
+from .peers.measure import TOLERANCE_INT8
 from .variants import INT8_NAMES, NAMES, VARIANTS
 
 QUIET = 0.9  # share of the time a single-threaded process had its CPU, below which the page says that it was disturbed
@@ -47,7 +48,7 @@ _INT8 = """## {kind}, INT8: measured against other runtimes
 
 Measured as FP32 above, {rounds} rounds of {burst:.0f} ms, with models that onnxruntime's tool has quantized (QDQ,
 weights per channel, activations in uint8) after they were pruned, on runtimes that run them in integers; and the same
-in floats. Runtimes may differ by some quanta.
+in floats. Outputs were compared with onnxruntime's, made exact; runtimes may differ by some quanta.
 
 - CPU: {cpu} ({cpus} CPUs; {features}), {system}, Python {python}
 - measured on {date} at commit {commit}
@@ -115,6 +116,12 @@ def _measured_parts(m, head, targets):
     parts += [
         f"{f['runtime']} did not run {tables.TITLES[f['network']]}, {VARIANTS[f['variant']].title}: {f['why']}"
         for f in data["failed"]
+    ]
+    parts += [
+        f"{c['runtime']} was timed on {tables.TITLES[c['network']]}, {VARIANTS[c['variant']].title}, though its "
+        f"outputs are off by {c['error']:.2g} of their range: without VNNI its products of bytes saturate."
+        for c in data["cases"]
+        if c["error"] > TOLERANCE_INT8
     ]
     if data.get("plot"):
         parts.append(f"![times over sparsity](benchmarks/{data['plot']})")

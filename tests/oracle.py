@@ -9,12 +9,22 @@ _TYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8, "tensor(int8)"
           "tensor(int32)": np.int32}
 
 
-def reference(model, feeds, threads=1, optimized=True):
-    """{output name: array} by onnxruntime. model: path, bytes or ModelProto. optimized=False takes every node
-    literally: onnxruntime 1.2x folds a Pad with zeros into a MaxPool, which is not the same for negative numbers."""
+def settings(optimized=True, exact=False):
+    """onnxruntime's options. optimized=False takes every node literally. exact: without VNNI, products of uint8 and
+    int8 saturate in 16 bits unless onnxruntime is asked for other kernels, which it takes while it optimizes; not all
+    models can be opened so."""
     options = onnxruntime.SessionOptions()
     if not optimized:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if exact:
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    return options
+
+
+def reference(model, feeds, threads=1, optimized=True, exact=False):
+    """{output name: array} by onnxruntime. model: path, bytes or ModelProto. optimized=False takes every node
+    literally: onnxruntime 1.2x folds a Pad with zeros into a MaxPool, which is not the same for negative numbers."""
+    options = settings(optimized, exact)
     options.intra_op_num_threads = threads
     source = model.SerializeToString() if hasattr(model, "SerializeToString") else str(model)
     session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])

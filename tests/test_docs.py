@@ -51,7 +51,8 @@ def test_kernels_of_the_readme():
     rows = re.findall(r"^\|.*\(`(\w+)`\) \|(.*)\|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
     kernels = _core.kernels()
     assert {cls for cls, _ in rows} == {kernel["cls"] for kernel in kernels}
-    there = {(kernel["cls"], isa) for kernel in kernels for isa in kernel["isa"].split(",")}
+    needs = [(kernel["cls"], kernel["isa"].replace("avx2,avx512", "avx512")) for kernel in kernels]
+    there = {(cls, isa) for cls, isas in needs for isa in isas.split(",")}
     listed = {isa for _, isa in there}  # on ARM without those of x86
     for cls, cells in rows:
         for isa, cell in zip(("ref", "avx2", "avx512", "neon"), cells.split("|")):

@@ -36,6 +36,7 @@ QUANTIZED = (
     "coral_deeplabv3_mnv2_dm05_int8_qdq", "coral_mobilenet_v1_0.25_128_int8_qdq",
     "coral_mobilenet_v1_0.75_192_int8_qdq",
     "coral_mobilenet_v2_1.0_224_int8_qdq", "nanodet_m_320_qdq", "nanodet_m_320_qop", "tiny_resnet_int8_qdq")
+INEXACT = ("tiny_resnet_int8_qdq",)  # onnxruntime 1.2x fails to open it with exact sums, which do not matter here
 # Networks without fixed sizes -> sizes to run them at.
 SIZES = {"yunet_n_dynamic": ((2, 3, 192, 256), (1, 3, 352, 160)), "ppocrv4_det": ((2, 3, 96, 224), (1, 3, 160, 128)),
          "ppocr_cls": ((3, 3, 48, 192), (1, 3, 64, 96)), "retinaface_mbv1_0.25": ((2, 3, 128, 224), (1, 3, 320, 96))}
@@ -145,7 +146,7 @@ def test_quantized_network(name):
     constants = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
     session = sr.Session(sr.convert(model).data)
     feeds = pictures(session, {i.name: whole(i.shape) for i in session.inputs}, 255.0)
-    expected = reference(model, feeds)
+    expected = reference(model, feeds, exact=name not in INEXACT)
     for (output, want), actual in zip(expected.items(), session.run(None, feeds)):
         assert actual.shape == want.shape and actual.dtype == want.dtype
         quantum = constants[makers[output].input[1]] if makers[output].op_type == "DequantizeLinear" else 1

@@ -13,6 +13,7 @@ from sparse_runtime import passes
 from sparse_runtime.importers.onnx import import_model
 
 ort = pytest.importorskip("onnxruntime")
+oracle = pytest.importorskip("oracle")
 ort.set_default_logger_severity(3)
 
 
@@ -66,11 +67,12 @@ class Net:
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
 
 
-def compare(model: onnx.ModelProto, feeds, quantum: float, share: float = 0.0, **options) -> list[str]:
-    """All but a share of the results are onnxruntime's, and all are within one quantum. Returns the operators run."""
+def compare(model: onnx.ModelProto, feeds, quantum: float, share: float = 0.0, exact: bool = False,
+            **options) -> list[str]:
+    """All but a share of the results are onnxruntime's, and all are within one quantum. Returns the operators run.
+    optimized: for products of uint8 and int8 that are no floats when taken literally, see oracle.settings()."""
     data = sr.convert(model, sparse_threshold=0.3).data
-    settings = ort.SessionOptions()
-    settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    settings = oracle.settings(optimized=exact, exact=exact)
     session = ort.InferenceSession(model.SerializeToString(), settings, providers=["CPUExecutionProvider"])
     expected = session.run(None, feeds)
     with sr.Session(data, **options) as session:
@@ -92,7 +94,8 @@ def test_input(shape):
     model = net.model({"x": list(shape)}, [y])
     size = int(np.prod(shape))
     memory = np.full(size + 8, np.nan, np.float32)
-    reference = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    settings = oracle.settings(exact=True)
+    reference = ort.InferenceSession(model.SerializeToString(), settings, providers=["CPUExecutionProvider"])
     with sr.Session(sr.convert(model).data) as session:
         for start in (3, 0, 8):
             x = memory[start : start + size].reshape(shape)

@@ -45,3 +45,4 @@ PEERS = {
     ]
 }
 OURS, REFERENCE = "sparse-runtime", "onnxruntime"
+EXACT = Peer("onnxruntime, exact", "ort_exact", int8=True)  # to compare quantized outputs with, not timed

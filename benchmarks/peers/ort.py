@@ -8,7 +8,10 @@ def version():
 
 
 def prepare(model, feeds, threads):
-    options = onnxruntime.SessionOptions()
+    return session_run(model, feeds, threads, onnxruntime.SessionOptions())
+
+
+def session_run(model, feeds, threads, options):
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -37,6 +37,13 @@ def found(targets, text):
     return target
 
 
+def test_inexact_runtimes_are_told(measured):
+    measured["cases"][0]["error"] = 0.13
+    text = report.page(measured, None)
+    assert "onnxruntime was timed on MobileNetV1-1.0-224, dense, though its outputs are off by 0.13" in text
+    assert text.count("though its outputs") == 1
+
+
 def test_measured_targets(measured):
     targets = tables.measured_targets(tables.Measured(measured))
     dense = found(targets, "MobileNetV1-1.0-224 dense: share")

@@ -22,7 +22,7 @@ SPR_TARGET_PUSH("avx2,fma")
 #define AS_FLOAT(v) _mm256_castsi256_ps(v)
 #define REPEAT4(p) _mm256_broadcast_ps((const __m128 *)(const void *)(p))
 #define LOAD_FIRST(p, n) _mm256_maskload_epi32((const int *)(const void *)(p), pixels_between(0, n))
-#define STORE_FIRST(p, v, n) _mm256_maskstore_epi32((int *)(void *)(p), pixels_between(0, n), v)
+#define STORE_FIRST(p, v, n) store_first(p, v, n)
 #define SPREAD(v) _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 1, 4, 5, 2, 3, 6, 7))
 #define GATHER(v) SPREAD(v)
 
@@ -32,10 +32,10 @@ SPR_TARGET_PUSH("avx2,fma")
 #define TAP int16_t
 #define TAP_MIN INT16_MIN
 #define TAP_MAX INT16_MAX
-#define ROWS_3 1
-#define STRIPS 0
+#define ROWS_3 2
 #define ACROSS(k, s) 0
 #define ROWS_5 1
+#define ROWS_7 1
 #define LOAD(p) _mm256_loadu_si256(p)
 #define LOAD_MASKED(p, mask, other) _mm256_blendv_epi8(other, _mm256_maskload_epi32(p, mask), mask)
 #define REPEAT(pixel) _mm256_set1_epi32((int)(pixel))
@@ -66,6 +66,26 @@ SPR_INLINE void interleave(const __m256i *t, __m256i *out) {
     out[1] = _mm256_unpackhi_epi8(low, zero);
     out[2] = _mm256_unpacklo_epi8(high, zero);
     out[3] = _mm256_unpackhi_epi8(high, zero);
+}
+
+/* The first n pixels: stores with masks are microcode on AMD's cores. */
+SPR_INLINE void store_first(spr_q8 *p, __m256i v, uint32_t n) {
+    if (SPR_LIKELY(n >= PIXELS)) {
+        _mm256_storeu_si256((void *)p, v);
+        return;
+    }
+    __m128i part = _mm256_castsi256_si128(v);
+    if (n & 4) {
+        _mm_storeu_si128((void *)p, part);
+        part = _mm256_extracti128_si256(v, 1);
+        p += 16;
+    }
+    if (n & 2) {
+        _mm_storel_epi64((void *)p, part);
+        part = _mm_srli_si128(part, 8);
+        p += 8;
+    }
+    if (n & 1) _mm_storeu_si32(p, part);
 }
 
 #include "kernels/dwconv_q8/x86_finish.tmpl.h"

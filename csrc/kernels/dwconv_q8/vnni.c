@@ -20,8 +20,8 @@ SPR_TARGET_PUSH("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
 #define TAP_MAX 127
 #define ROWS_3 2
 #define ACROSS(k, s) ((s) == 2 && (k) == 3)
-#define STRIPS 1
 #define ROWS_5 4
+#define ROWS_7 2
 #define LOAD(p) _mm512_loadu_si512(p)
 #define LOAD_MASKED(p, mask, other) _mm512_mask_loadu_epi32(other, mask, p)
 #define TRANSPOSE(v) \

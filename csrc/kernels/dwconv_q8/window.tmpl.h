@@ -1,8 +1,8 @@
 /* Quantized depthwise convolution with the usual windows, K x K with stride 1 or 2 both ways, by dot products over TAPS
  * rows of the input that lie one below the other: a vector then holds, for each of some pixels, 4 channels of TAPS
  * numbers. Pixels of the input are read where they are, those outside replaced in the register. R rows of the output
- * are computed at a time, such that TAPS divides the rows of the input that they need about evenly. Included with these
- * defined:
+ * are computed at a time, such that TAPS divides the rows of the input that they need about evenly. 3x3 windows are for
+ * strips_*.h, a group at a time. Included with these defined:
  *
  *   V, PIXELS          a vector of bytes, pixels (of four channels) in it
  *   S                  a vector of as many sums, those of a fourth of the pixels
@@ -16,8 +16,8 @@
  *   LOAD_WEIGHTS(p)    16 bytes, repeated
  *   INTERLEAVE(rows, out)   from TAPS vectors to four; out[i] has the pixels i, 4 + i, 8 + i ... each 16 bytes,
  *                           [4 channels][TAPS]
- *   STRIPS             1: 3x3 windows are for strips_vnni.h, a group at a time, or 0; and
- *   ACROSS(k, s)       whether dot products take taps of a row of the window there: k <= TAPS
+ *   ROWS_3, ROWS_5, ROWS_7   rows of the output at a time for a stride of 1; the last of 5x5 with a stride of 2 too
+ *   ACROSS(k, s)       whether dot products take taps of a row of the window: k <= TAPS
  *   DOT(sum, x, w)     sum += the products of each channel
  *   SUMS(p)            four int32, repeated
  *   finish_consts, finish_of(f, saturates), finish(a, consts, sum, scale, shift, c, y, z, n, stride)   rounds and
@@ -30,7 +30,7 @@ enum { NAME(MOST_ROWS) = 12 };
 SPR_INLINE uint32_t NAME(rows_at_a_time)(const spr_window *w) {
     if (w->dh != 1 || w->dw != 1 || w->kh != w->kw || w->sh != w->sw || w->sh > 2) return 0;
     if (w->kh != 3 && w->kh != 5 && w->kh != 7) return 0;
-    return w->sh == 1 ? (w->kh == 5 ? ROWS_5 : ROWS_3) : w->kh == 5 ? ROWS_3 : 1;
+    return w->sh == 1 ? (w->kh == 5 ? ROWS_5 : w->kh == 7 ? ROWS_7 : ROWS_3) : w->kh == 5 ? ROWS_7 : 1;
 }
 
 static int NAME(match)(const spr_window *w) { return NAME(rows_at_a_time)(w) != 0; }
@@ -185,15 +185,14 @@ SPR_INLINE void NAME(rows)(const uint32_t k, const uint32_t s, const uint32_t r,
 #define WINDOW(k, s, r)                                                                                \
     static void NAME(rows_##k##_##s)(const NAME(step) * t) { NAME(rows)(k, s, r, 1, t); }              \
     static void NAME(wide_##k##_##s)(const NAME(step) * t) { NAME(rows)(k, s, r, t->parts, t); }
-#if STRIPS
+#if TAPS == 4
 #include "kernels/dwconv_q8/strips_vnni.h"
 #else
-WINDOW(3, 1, ROWS_3)
-WINDOW(3, 2, 1)
+#include "kernels/dwconv_q8/strips_avx2.h"
 #endif
 WINDOW(5, 1, ROWS_5)
-WINDOW(5, 2, ROWS_3)
-WINDOW(7, 1, ROWS_3)
+WINDOW(5, 2, ROWS_7)
+WINDOW(7, 1, ROWS_7)
 WINDOW(7, 2, 1)
 
 SPR_INLINE void NAME(run)(const spr_dw_q8_args *a) {
@@ -220,7 +219,7 @@ SPR_INLINE void NAME(run)(const spr_dw_q8_args *a) {
             t.shift[i] = -SPR_Q8_START_VALUE * t.scale[i];
         }
         t.weights = weights + t.g * NAME(group_bytes)(w, *head);
-        if (STRIPS && w->kh == 3) {
+        if (w->kh == 3) {
             fn(&t);
             continue;
         }

@@ -15,7 +15,6 @@ typedef struct head {
 /* What is stored, and how. */
 typedef struct form {
     uint32_t height; /* rows of a sparse block, 0: dense */
-    uint32_t bytes;  /* of four weights: 4, or 8 in the order 0, 2, 1, 3 */
     int even;        /* blocks of some rows are made an even number by one of zeros */
 } form;
 
@@ -29,10 +28,9 @@ static const int8_t *weights_at(const spr_pw_q8_weights *w, uint32_t row, uint32
 }
 
 /* Appends four weights. */
-static char *put(const form *f, const int8_t *four, char *out) {
-    const int16_t wide[SPR_Q8_GROUP] = {four[0], four[2], four[1], four[3]};
-    memcpy(out, f->bytes == 8 ? (const void *)wide : four, f->bytes);
-    return out + f->bytes;
+static char *put(const int8_t *four, char *out) {
+    memcpy(out, four, SPR_Q8_GROUP);
+    return out + SPR_Q8_GROUP;
 }
 
 static int is_stored(const spr_pw_q8_weights *w, uint32_t height, uint32_t row, uint32_t group) {
@@ -60,7 +58,7 @@ static head head_of(const spr_pw_q8_weights *w, const form *f) {
     h.ptr = h.shift + (SPR_X86_64 ? spr_round_up(rows * sizeof(float), SPR_LINE) : 0);
     h.offset = h.ptr + (f->height ? spr_round_up((rows / f->height + 1) * sizeof(uint32_t), SPR_LINE) : 0);
     h.w = h.offset + spr_round_up(blocks * sizeof(uint32_t), SPR_LINE);
-    h.end = h.w + (f->height ? blocks * f->height : rows * w->groups) * f->bytes;
+    h.end = h.w + (f->height ? blocks * f->height : rows * w->groups) * SPR_Q8_GROUP;
     return h;
 }
 
@@ -113,7 +111,7 @@ static void dense_pack(const spr_pw_q8_weights *w, form f, void *dst) {
     char *out = (char *)dst + h.w;
     for (uint32_t row = 0; row < rows_of(w); row += SPR_Q8_GROUP)
         for (uint32_t g = 0; g < w->groups; g++)
-            for (uint32_t r = 0; r < SPR_Q8_GROUP; r++) out = put(&f, weights_at(w, row + r, g), out);
+            for (uint32_t r = 0; r < SPR_Q8_GROUP; r++) out = put(weights_at(w, row + r, g), out);
 }
 
 static void sparse_pack(const spr_pw_q8_weights *w, form f, void *dst) {
@@ -126,12 +124,12 @@ static void sparse_pack(const spr_pw_q8_weights *w, form f, void *dst) {
         for (uint32_t g = 0; g < w->groups; g++) {
             if (!is_stored(w, f.height, row, g)) continue;
             offset[count++] = w->offset[g];
-            for (uint32_t r = 0; r < f.height; r++) out = put(&f, weights_at(w, row + r, g), out);
+            for (uint32_t r = 0; r < f.height; r++) out = put(weights_at(w, row + r, g), out);
         }
         if (f.even && count % 2) {
             offset[count] = offset[count - 1];
             count++;
-            for (uint32_t r = 0; r < f.height; r++) out = put(&f, weights_at(w, w->n, 0), out);
+            for (uint32_t r = 0; r < f.height; r++) out = put(weights_at(w, w->n, 0), out);
         }
     }
     *ptr = count;
@@ -167,7 +165,7 @@ static head paired_head(const spr_pw_q8_weights *w) {
     spr_pw_q8_weights more = *w;
     for (uint32_t g = 0; g < w->groups; g++) more.groups += (uint32_t)has_least(w, g);
     more.groups += more.groups % 2;
-    return head_of(&more, &(form){.bytes = SPR_Q8_GROUP});
+    return head_of(&more, &(form){0});
 }
 
 static size_t paired_size(const spr_pw_q8_weights *w) { return (size_t)paired_head(w).end; }
@@ -199,7 +197,7 @@ const spr_pw_q8_packing spr_pack_pw_dense_q8_paired = {paired_size, paired_pack,
 static head eights_head(const spr_pw_q8_weights *w) {
     spr_pw_q8_weights even = *w;
     even.groups += even.groups % 2;
-    return head_of(&even, &(form){.bytes = SPR_Q8_GROUP});
+    return head_of(&even, &(form){0});
 }
 
 static size_t eights_size(const spr_pw_q8_weights *w) { return (size_t)eights_head(w).end; }
@@ -224,15 +222,85 @@ static void eights_pack(const spr_pw_q8_weights *w, void *dst) {
 
 const spr_pw_q8_packing spr_pack_pw_dense_q8_eights = {eights_size, eights_pack, eights_scratch};
 
+#if SPR_X86_64
+/* ---- dense, in halves */
+
+/* What a group's weights have too much, as four weights; returns whether that is anything. */
+static int beyond_halves(const int8_t *w, int8_t *more) {
+    int any = 0;
+    for (int i = 0; i < SPR_Q8_GROUP; i += 2) {
+        const int sum = w[i] + w[i + 1];
+        more[i] = (int8_t)(sum > 128 ? sum - 128 : sum < -128 ? sum + 128 : 0);
+        more[i + 1] = 0;
+        any |= more[i];
+    }
+    return any != 0;
+}
+
+/* Groups that are needed besides for a quad of rows. */
+static uint32_t count_more(const spr_pw_q8_weights *w, uint32_t row) {
+    uint32_t most = 0;
+    for (uint32_t r = row; r < row + SPR_Q8_GROUP; r++) {
+        int8_t more[SPR_Q8_GROUP];
+        uint32_t count = 0;
+        for (uint32_t g = 0; g < w->groups; g++) count += (uint32_t)beyond_halves(weights_at(w, r, g), more);
+        if (count > most) most = count;
+    }
+    return most;
+}
+
+static head halves_head(const spr_pw_q8_weights *w) {
+    const size_t rows = rows_of(w);
+    size_t more = 0;
+    head h = head_of(w, &(form){0});
+    for (uint32_t row = 0; row < rows; row += SPR_Q8_GROUP) more += count_more(w, row);
+    h.offset = h.ptr + spr_round_up((rows / SPR_Q8_GROUP + 1) * sizeof(uint32_t), SPR_LINE);
+    h.w = h.offset + spr_round_up((w->groups + more * SPR_Q8_GROUP) * sizeof(uint32_t), SPR_LINE);
+    h.end = h.w + (rows * w->groups + more * SPR_Q8_GROUP) * SPR_Q8_GROUP;
+    return h;
+}
+
+static size_t halves_size(const spr_pw_q8_weights *w) { return (size_t)halves_head(w).end; }
+
+static void halves_pack(const spr_pw_q8_weights *w, void *dst) {
+    const head h = halves_head(w);
+    const uint32_t rows = rows_of(w);
+    pack_rows(w, h, dst);
+    uint32_t *ptr = (uint32_t *)((char *)dst + h.ptr), *offset = (uint32_t *)((char *)dst + h.offset), count = 0;
+    int8_t *out = (int8_t *)dst + h.w, *const beyond = out + (size_t)rows * w->groups * SPR_Q8_GROUP;
+    memcpy(offset, w->offset, w->groups * sizeof *offset);
+    offset += w->groups;
+    for (uint32_t row = 0; row < rows; row += SPR_Q8_GROUP) {
+        const uint32_t more = count_more(w, row);
+        uint32_t used[SPR_Q8_GROUP] = {count, count, count, count};
+        *ptr++ = count;
+        memset(beyond + (size_t)count * 16, 0, (size_t)more * 16);
+        for (uint32_t i = 0; i < more * SPR_Q8_GROUP; i++) offset[(size_t)count * SPR_Q8_GROUP + i] = w->offset[0];
+        for (uint32_t g = 0; g < w->groups; g++)
+            for (uint32_t r = 0; r < SPR_Q8_GROUP; r++, out += SPR_Q8_GROUP) {
+                const int8_t *const four = weights_at(w, row + r, g);
+                int8_t much[SPR_Q8_GROUP];
+                if (beyond_halves(four, much)) {
+                    const size_t at = (size_t)used[r]++ * SPR_Q8_GROUP + r;
+                    offset[at] = w->offset[g];
+                    memcpy(beyond + at * SPR_Q8_GROUP, much, sizeof much);
+                }
+                for (int i = 0; i < SPR_Q8_GROUP; i++) out[i] = (int8_t)(four[i] - much[i]);
+            }
+        count += more;
+    }
+    *ptr = count;
+}
+
+const spr_pw_q8_packing spr_pack_pw_dense_q8_halves = {halves_size, halves_pack, NULL};
+#endif
+
 #define PACKING(name, pack, ...)                                                                             \
     static size_t size_##name(const spr_pw_q8_weights *w) { return size(w, (form){__VA_ARGS__}); }            \
     static void pack_##name(const spr_pw_q8_weights *w, void *dst) { pack(w, (form){__VA_ARGS__}, dst); }     \
     const spr_pw_q8_packing spr_pack_pw_##name = {size_##name, pack_##name, NULL};
-PACKING(dense_q8, dense_pack, 0, 4, 0)
-PACKING(1x4_q8, sparse_pack, 1, 4, 0)
-PACKING(2x4_q8, sparse_pack, 2, 4, 0)
-PACKING(1x4_q8_even, sparse_pack, 1, 4, 1)
-PACKING(2x4_q8_even, sparse_pack, 2, 4, 1)
-PACKING(dense_q8_wide, dense_pack, 0, 8, 0)
-PACKING(1x4_q8_wide, sparse_pack, 1, 8, 1)
-PACKING(2x4_q8_wide, sparse_pack, 2, 8, 1)
+PACKING(dense_q8, dense_pack, 0, 0)
+PACKING(1x4_q8, sparse_pack, 1, 0)
+PACKING(2x4_q8, sparse_pack, 2, 0)
+PACKING(1x4_q8_even, sparse_pack, 1, 1)
+PACKING(2x4_q8_even, sparse_pack, 2, 1)

@@ -12,14 +12,16 @@ uint32_t spr_pw_q8_narrow(const spr_pw_q8_weights *w);
 /* Arrays, each aligned to SPR_LINE, of the rows rounded up to whole groups; rows beyond n have bias, scale, shift and
    weights 0. Dense: offset[groups] and w[quad][groups][4 rows][4]. Sparse, blocks of h rows: blocks
    ptr[i] ... ptr[i + 1] - 1 are those of rows h i ... h i + h - 1, in ascending order of groups; offset[blocks],
-   w[blocks][h][4]. x86 packs an even number of sparse blocks, by a block of zeros if need be (..._even), or besides
-   four weights as 16 bits each in the order 0, 2, 1, 3 (..._wide). */
+   w[blocks][h][4]. x86 packs an even number of sparse blocks, by a block of zeros if need be (..._even).
+   Dense in halves, for AVX2: the sum of weights 0 and 1 of a group, and that of 2 and 3, is -128 ... 128, so that 16
+   bits hold their products. What is beyond goes to groups of their own: for each quad ptr[quad] ... ptr[quad + 1] - 1,
+   in offset[groups + 4 i + row] and behind the other weights [i][4 rows][4]. */
 typedef struct spr_pw_q8_packed {
     const int32_t *bias;
     const float *scale, *shift; /* shift: x86 only, -SPR_Q8_START_VALUE scale */
     const uint32_t *offset;
     const int8_t *w;
-    const uint32_t *ptr; /* sparse only */
+    const uint32_t *ptr; /* sparse, and in halves */
     uint32_t groups;     /* of the input */
     uint32_t starts;     /* spr_q8_row_starts holds for all rows */
     uint32_t narrow;     /* what spr_pw_q8_narrow() says; 64-bit ARM only */

@@ -6,7 +6,8 @@
  *   X, LOAD_X(p)      a vector of pixels as DOT takes it
  *   W, FOUR, LOAD_W(p)   four weights as DOT takes them; bytes that they are packed in
  *   DOT(sum, x, w)    sum += the four products of each pixel
- *   SETS(sums)        2 if so many sums are too few to hide the latency of DOT, else 1 */
+ *   SETS(sums)        2 if so many sums are too few to hide the latency of DOT, else 1
+ *   DENSE_ONLY        there are no sparse kernels; besides, ROWS is 4, and weights are as in packings of halves */
 
 /* More of a tile's inputs than this is too much for L1 while all rows pass. */
 enum { NAME(TILE_BYTES) = 72 << 10 };
@@ -31,6 +32,19 @@ SPR_INLINE void NAME(dense_tile)(const uint32_t h, const uint32_t v, const spr_p
             SPR_UNROLL for (uint32_t j = 0; j < v; j++) DOT(sum[r][j], pixels[j], four);
         }
     }
+#ifdef DENSE_ONLY
+    const spr_q8 *const first = a->x + (size_t)px * SPR_Q8_GROUP;
+    const uint32_t end = p->ptr[row / 4 + 1];
+    for (uint32_t i = p->ptr[row / 4]; i < end; i++) {
+        const uint32_t *const offset = p->offset + p->groups + (size_t)i * 4;
+        const int8_t *const more = p->w + spr_round_up(a->n, 4) * p->groups * FOUR + (size_t)i * 4 * FOUR;
+        SPR_UNROLL for (uint32_t r = 0; r < h; r++) {
+            const W four = LOAD_W(more + r * FOUR);
+            SPR_UNROLL for (uint32_t j = 0; j < v; j++)
+                DOT(sum[r][j], LOAD_X(first + (size_t)offset[r] * SPR_Q8_GROUP + j * LANES * 4), four);
+        }
+    }
+#endif
     SPR_UNROLL for (uint32_t r = 0; r < h; r++)
         SPR_UNROLL for (uint32_t j = 0; j < v; j++) sums[j][r] = sum[r][j];
     for (uint32_t r = 0; r < h; r += 4) NAME(finish_rows)(a, f, v, sums[0] + r, ROWS, p->scale, p->shift, row + r, px);
@@ -62,6 +76,7 @@ SPR_INLINE void NAME(dense)(const spr_pw_q8_args *a) {
     }
 }
 
+#ifndef DENSE_ONLY
 /* ---- sparse ---- */
 
 /* All rows of the call, blocks of h rows, times v vectors. Two blocks at a time: where there are few sums each block
@@ -130,3 +145,4 @@ SPR_INLINE void NAME(sparse)(const spr_pw_q8_args *a, NAME(sparse_fn) *const *ti
         px += v * LANES;
     }
 }
+#endif

@@ -123,7 +123,9 @@ spr_status spr_q_choose(spr_plan_ctx *ctx, spr_step *step, const spr_pw_q8_weigh
     for (int form = 0; form < FORMS; form++) {
         const spr_kernel *kernel = spr_kernel_best(forms[form].cls, ctx->features);
         if (form == 0 ? ctx->sparse == SPR_SPARSE_ALWAYS : ctx->sparse == SPR_SPARSE_NEVER) continue;
-        if (kernel->isa == SPR_ISA_REF && spr_kernel_best(forms[1].cls, ctx->features)->isa != SPR_ISA_REF) continue;
+        if (kernel->isa == SPR_ISA_REF && spr_kernel_best(forms[0].cls, ctx->features)->isa != SPR_ISA_REF) continue;
+        /* costs of AVX2 are from cores without dot products, and say nothing beside those of VNNI */
+        if (SPR_X86_64 && kernel->isa == SPR_ISA_AVX2 && (ctx->features & SPR_ISA_VNNI)) continue;
         const spr_work work = work_of(w, pixels, form);
         list[count] = (candidate){kernel, form, spr_estimate(kernel, ctx->features, &work)};
         const double limit = best < 0 ? 0 : list[best].cycles * (list[best].form == 0 ? SPARSE_MARGIN : 1);
