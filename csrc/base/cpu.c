@@ -76,6 +76,12 @@ static uint32_t detect(void) {
     return features;
 }
 
+int spr_cpu_is_hybrid(void) {
+    enum { HYBRID = 1 << 15 };
+    uint32_t a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && d & HYBRID;
+}
+
 static void describe(char *text, size_t size) {
     uint32_t brand[13] = {0}, top = __get_cpuid_max(0x80000000u, NULL);
     for (uint32_t leaf = 0, *w = brand; leaf < 3 && top >= 0x80000004u; leaf++, w += 4)

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/compiler.h"
+
 /* Bits of a feature mask; a kernel lists those it needs, 0 is plain C. */
 enum {
     SPR_ISA_REF = 0,
@@ -24,6 +26,11 @@ enum {
    spr_isa_name() prints them ("ref" for none), e.g. SPR_ISA=avx2. Unknown names are ignored. As it is no instruction
    set, naming "inorder" sets it on any ARM core. */
 uint32_t spr_cpu_features(void);
+
+#if SPR_X86_64
+/* Whether it has cores of different kinds, as Intel's hybrid CPUs do. */
+int spr_cpu_is_hybrid(void);
+#endif
 
 /* Which CPU this is, for telling results of one from those of another: its marketing name on x86, the main ID registers
    of its kinds of cores on ARM; printable ASCII without quotes, "" where unknown. */

@@ -2,13 +2,14 @@
 #ifndef SPR_KERNELS_AVX2_STORE_H
 #define SPR_KERNELS_AVX2_STORE_H
 
-#include <immintrin.h>
-
 #include "base/compiler.h"
+
+#if SPR_X86_64
+#include <immintrin.h>
 
 SPR_TARGET_PUSH("avx2")
 
-/* Stores the first n lanes, n <= 8. Stores with masks are microcode on AMD's cores before Zen 4, some 20 cycles each. */
+/* Stores the first n lanes, n <= 8. Stores with masks are microcode on AMD's cores (Zen 3: some 20 cycles each). */
 SPR_INLINE void spr_avx2_store_first(float *p, __m256 v, size_t n) {
     if (SPR_LIKELY(n >= 8)) {
         _mm256_storeu_ps(p, v);
@@ -29,5 +30,6 @@ SPR_INLINE void spr_avx2_store_first(float *p, __m256 v, size_t n) {
 }
 
 SPR_TARGET_POP
+#endif
 
 #endif

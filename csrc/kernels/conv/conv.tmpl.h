@@ -6,8 +6,8 @@
  * w[K][CONV_MR]; missing channels are zero.
  *
  * Defined before: CONV_SMALL, whether code shall rather be small than fast where there are less than three vectors, or
- * ends of tiles that are not common; CONV_AHEAD, whether input rows are fetched before they are copied; CONV_UNROLL, how
- * the loop over K is unrolled, if it is. */
+ * ends of tiles that are not common; CONV_AHEAD, whether input rows are fetched before they are copied; CONV_UNROLL,
+ * how the loop over K is unrolled, if it is. */
 #include "kernels/conv/band.h"
 
 #ifndef CONV_UNROLL

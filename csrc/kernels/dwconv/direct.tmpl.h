@@ -18,8 +18,8 @@ typedef struct dw_direct {
     uintptr_t x; /* what rows of the input are told from */
 } dw_direct;
 
-/* Loads, and masks, of a vector: one for each tap at stride 1. At stride 2 two for each pair of taps, which get the even
-   and the odd lanes. */
+/* Loads, and masks, of a vector: one for each tap at stride 1. At stride 2 two for each pair of taps, which get the
+   even and the odd lanes. */
 SPR_INLINE int dw_loads(const int k, const int st) { return st == 1 ? k : (k + 1) / 2 * 2; }
 
 /* Which loads of a block have masks: none, those that may reach beyond an end of the row if it is but for the last
@@ -45,8 +45,8 @@ SPR_INLINE void dw_add(const int k, const int st, const int rows, const int nv, 
     }
 }
 
-/* `rows` rows by NV vectors from row oy, column ox. Input row i of the block lies rp[i] bytes behind x. At stride 2 sums
-   are in the order of spr_vhalves() until the end. */
+/* `rows` rows by NV vectors from row oy, column ox. Input row i of the block lies rp[i] bytes behind x. At stride 2
+   sums are in the order of spr_vhalves() until the end. */
 SPR_INLINE void dw_block(const int k, const int st, const int rows, const int nv, const int ends, const dw_direct *d,
                          const uintptr_t *rp, size_t oy, size_t ox) {
     const size_t ow = d->win->ow, at = oy * ow + ox;

@@ -13,17 +13,17 @@ static void pack_bias(const spr_pw_weights *w, uint32_t count, float *dst) {
 
 /* ---- sparse ---- */
 
-/* Lines of the widest tile, and bytes that its pixels of one panel may take, with more and with few nonzeros: where each
-   pixel is loaded seldom, fewer rounds through the output are worth some misses. Measured with 32 KB of L1 (AVX2) and 48
-   KB (AVX-512). */
+/* Lines of the widest tile, and bytes that its pixels of one panel may take, with more and with few nonzeros: where
+   each pixel is loaded seldom, fewer rounds through the output are worth some misses. Measured with 32 KB of L1 (AVX2)
+   and 48 KB (AVX-512). */
 typedef struct spr_x86_l1 {
     size_t lines, bytes, bytes_sparse;
 } spr_x86_l1;
 
 #define LINES(vectors, lanes) ((vectors) * (lanes) / SPR_PX)
-static const spr_x86_l1 csr_avx2 = {LINES(SPR_AVX2_CSR_TILE, 8), 24 * 1024, 36 * 1024};
-static const spr_x86_l1 pair_avx2 = {LINES(SPR_AVX2_2X1_TILE, 8), 24 * 1024, 36 * 1024};
-static const spr_x86_l1 sparse_avx512 = {LINES(SPR_AVX512_SPARSE_TILE, 16), 40 * 1024, 56 * 1024};
+static const spr_x86_l1 panels_csr_avx2 = {LINES(SPR_AVX2_CSR_TILE, 8), 24 * 1024, 36 * 1024};
+static const spr_x86_l1 panels_pair_avx2 = {LINES(SPR_AVX2_2X1_TILE, 8), 24 * 1024, 36 * 1024};
+static const spr_x86_l1 panels_sparse_avx512 = {LINES(SPR_AVX512_SPARSE_TILE, 16), 40 * 1024, 56 * 1024};
 #undef LINES
 
 /* Channels to a panel. Offsets within it have to fit 32 bits. */
@@ -113,10 +113,10 @@ static void sparse_pack(const spr_pw_weights *w, size_t x_stride, void *dst, uin
         sparse_pack(w, x_stride, dst, height, &l1);                                            \
     }                                                                                          \
     const spr_pw_packing packing = {packing##_size, packing##_pack};
-SPARSE_PACKING(spr_pack_pw_csr_avx2, 1, csr_avx2)
-SPARSE_PACKING(spr_pack_pw_2x1_avx2, 2, pair_avx2)
-SPARSE_PACKING(spr_pack_pw_csr_avx512, 1, sparse_avx512)
-SPARSE_PACKING(spr_pack_pw_2x1_avx512, 2, sparse_avx512)
+SPARSE_PACKING(spr_pack_pw_csr_avx2, 1, panels_csr_avx2)
+SPARSE_PACKING(spr_pack_pw_2x1_avx2, 2, panels_pair_avx2)
+SPARSE_PACKING(spr_pack_pw_csr_avx512, 1, panels_sparse_avx512)
+SPARSE_PACKING(spr_pack_pw_2x1_avx512, 2, panels_sparse_avx512)
 #undef SPARSE_PACKING
 
 /* ---- dense ---- */

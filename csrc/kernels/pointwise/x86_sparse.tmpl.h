@@ -21,7 +21,8 @@ static SPR_NOINLINE void ISA(sparse_ahead)(uint32_t h, uint32_t v, const spr_pw_
 /* One tile of v vectors of pixels from px on, one panel of channels, all rows of the call; h rows to a group. */
 SPR_INLINE void ISA(sparse_tile)(const int h, const int v, const spr_pw_args *a, const spr_x86_sparse *s, uint32_t px,
                                  uint32_t panel) {
-    const int first = panel == 0, last = panel + 1 == s->panels, ahead = SPARSE_AHEAD && (a->shared || (first && spr_x86_is_far(a)));
+    const int first = panel == 0, last = panel + 1 == s->panels;
+    const int ahead = SPARSE_AHEAD && (a->shared || (first && spr_x86_is_far(a)));
     const size_t column = sizeof(uint32_t) + (size_t)h * sizeof(float);
     const char *x = (const char *)(a->x + (size_t)panel * s->panel * a->x_stride + px);
     KEEP_ADDRESS(x);
