@@ -39,7 +39,7 @@ def found(targets, text):
 
 def test_inexact_runtimes_are_told(measured):
     measured["cases"][0]["error"] = 0.13
-    text = report.page(measured, None)
+    text = report.page([measured])
     assert "onnxruntime was timed on MobileNetV1-1.0-224, dense, though its outputs are off by 0.13" in text
     assert text.count("though its outputs") == 1
 
