@@ -93,12 +93,10 @@ SPR_INLINE void ISA(dense_tile)(const int h, const int v, const int t, const spr
         }
     }
 #endif
-    if (!SPR_ACT_IN_REGISTERS(fn))
-        for (uint32_t at = row; at < row + (uint32_t)h && at < a->n; at++) {
-            y = a->y + at * y_stride + px;
-            a->unary(y, y, (size_t)(v + (t > 0)) * LANES, &a->act);
-        }
 }
+
+/* Activations that are applied by a call take so many pixels of a row at once. */
+#define UNARY_PIXELS 128
 
 typedef void ISA(dense_tile_fn)(const spr_pw_args *a, const ISA(dense_panel) *p, uint32_t row, uint32_t px);
 
@@ -109,7 +107,7 @@ SPR_INLINE void ISA(dense_run)(const spr_pw_args *a, uint32_t height, ISA(dense_
                                ISA(dense_tile_fn) *const *tails, uint32_t widest, uint32_t block) {
     const size_t rows = spr_round_up(a->n, height);
     const int far = spr_x86_is_far(a);
-    uint32_t vectors = (uint32_t)(spr_round_up(a->px1 - a->px0, LANES) / LANES), px0 = a->px0;
+    uint32_t vectors = (uint32_t)(spr_round_up(a->px1 - a->px0, LANES) / LANES), px0 = a->px0, finished = px0;
 #if TAIL
     const uint32_t rest = (a->px1 - a->px0) % LANES;
     const int tail = rest >= 1 && rest <= TAIL && vectors > 1;
@@ -154,6 +152,14 @@ SPR_INLINE void ISA(dense_run)(const spr_pw_args *a, uint32_t height, ISA(dense_
         }
         vectors -= width;
         px0 += width * LANES;
+        if (!SPR_ACT_IN_REGISTERS(a->act.fn) && (px0 - finished >= UNARY_PIXELS || blocks == 1)) {
+            const size_t count = px0 - finished + (blocks == 1 && tail ? LANES : 0);
+            for (uint32_t row = a->row0; row < a->row1; row++) {
+                float *y = a->y + row * a->y_stride + finished;
+                a->unary(y, y, count, &a->act);
+            }
+            finished = px0;
+        }
     }
     ISA(clear_padding)(a);
 }
