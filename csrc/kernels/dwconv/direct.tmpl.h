@@ -89,7 +89,7 @@ SPR_INLINE void dw_block(const int k, const int st, const int rows, const int nv
     spr_vfinish(acc, rows, nv, d->y + at, d->z ? d->z + at : NULL, ow, ow - ox - (nv - 1) * SPR_VL, d->act);
 }
 
-/* What masks a block of two vectors at column ox needs. */
+/* What masks a block of two vectors at column ox needs. Where ends alone gain little, all loads have them: less code. */
 SPR_INLINE int dw_ends(const int k, const int st, const spr_window *win, size_t ox) {
     const ptrdiff_t first = (ptrdiff_t)(ox * st) - win->pl, reach = (k - 1) / st * st + st * SPR_VL;
     if (first >= 0 && first + st * SPR_VL + reach <= (ptrdiff_t)win->iw) return DW_INSIDE;
@@ -103,9 +103,9 @@ SPR_INLINE void dw_rows(const int k, const int st, const int rows, const dw_dire
     size_t ox = 0;
     for (; ox + SPR_VL < ow; ox += 2 * SPR_VL) {
         const int ends = dw_ends(k, st, d->win, ox);
-        if (ends == DW_INSIDE)
+        if (ends == DW_INSIDE && rows > 1)
             dw_block(k, st, rows, 2, DW_INSIDE, d, rp, oy, ox);
-        else if (ends == DW_ENDS)
+        else if (ends == DW_ENDS && rows > 1 && k == 3)
             dw_block(k, st, rows, 2, DW_ENDS, d, rp, oy, ox);
         else
             dw_block(k, st, rows, 2, DW_ANY, d, rp, oy, ox);

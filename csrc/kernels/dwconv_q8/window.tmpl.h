@@ -182,9 +182,15 @@ SPR_INLINE void NAME(rows)(const uint32_t k, const uint32_t s, const uint32_t r,
     }
 }
 
-#define WINDOW(k, s, r)                                                                                \
-    static void NAME(rows_##k##_##s)(const NAME(step) * t) { NAME(rows)(k, s, r, 1, t); }              \
-    static void NAME(wide_##k##_##s)(const NAME(step) * t) { NAME(rows)(k, s, r, t->parts, t); }
+#define WINDOW_OF(name, k, s, r, parts) \
+    static void NAME(name##_##k##_##s)(const NAME(step) * t) { NAME(rows)(k, s, r, parts, t); }
+#if TAPS == 4
+#define WINDOW(k, s, r) WINDOW_OF(rows, k, s, r, 1) WINDOW_OF(wide, k, s, r, t->parts)
+#define WIDE(k, s) NAME(wide_##k##_##s)
+#else /* 16 bits hold any weight: there is one part */
+#define WINDOW(k, s, r) WINDOW_OF(rows, k, s, r, 1)
+#define WIDE(k, s) NAME(rows_##k##_##s)
+#endif
 #if TAPS == 4
 #include "kernels/dwconv_q8/strips_vnni.h"
 #else
@@ -198,7 +204,7 @@ WINDOW(7, 2, 1)
 SPR_INLINE void NAME(run)(const spr_dw_q8_args *a) {
     static void (*const fns[2][3][2])(const NAME(step) *) = {
         {{NAME(rows_3_1), NAME(rows_3_2)}, {NAME(rows_5_1), NAME(rows_5_2)}, {NAME(rows_7_1), NAME(rows_7_2)}},
-        {{NAME(wide_3_1), NAME(wide_3_2)}, {NAME(wide_5_1), NAME(wide_5_2)}, {NAME(wide_7_1), NAME(wide_7_2)}},
+        {{WIDE(3, 1), WIDE(3, 2)}, {WIDE(5, 1), WIDE(5, 2)}, {WIDE(7, 1), WIDE(7, 2)}},
     };
     const spr_window *w = a->win;
     const size_t channels = spr_round_up(a->channels, SPR_Q8_GROUP);
