@@ -182,14 +182,13 @@ SPR_INLINE void NAME(rows)(const uint32_t k, const uint32_t s, const uint32_t r,
     }
 }
 
-#define WINDOW_OF(name, k, s, r, parts) \
-    static void NAME(name##_##k##_##s)(const NAME(step) * t) { NAME(rows)(k, s, r, parts, t); }
 #if TAPS == 4
-#define WINDOW(k, s, r) WINDOW_OF(rows, k, s, r, 1) WINDOW_OF(wide, k, s, r, t->parts)
-#define WIDE(k, s) NAME(wide_##k##_##s)
+#define WINDOW(k, s, r)                                                                                \
+    static void NAME(rows_##k##_##s)(const NAME(step) * t) { NAME(rows)(k, s, r, 1, t); }              \
+    static void NAME(wide_##k##_##s)(const NAME(step) * t) { NAME(rows)(k, s, r, t->parts, t); }
 #else /* 16 bits hold any weight: there is one part */
-#define WINDOW(k, s, r) WINDOW_OF(rows, k, s, r, 1)
-#define WIDE(k, s) NAME(rows_##k##_##s)
+#define WINDOW(k, s, r) \
+    static void NAME(rows_##k##_##s)(const NAME(step) * t) { NAME(rows)(k, s, r, 1, t); }
 #endif
 #if TAPS == 4
 #include "kernels/dwconv_q8/strips_vnni.h"
@@ -202,9 +201,11 @@ WINDOW(7, 1, ROWS_7)
 WINDOW(7, 2, 1)
 
 SPR_INLINE void NAME(run)(const spr_dw_q8_args *a) {
-    static void (*const fns[2][3][2])(const NAME(step) *) = {
+    static void (*const fns[][3][2])(const NAME(step) *) = {
         {{NAME(rows_3_1), NAME(rows_3_2)}, {NAME(rows_5_1), NAME(rows_5_2)}, {NAME(rows_7_1), NAME(rows_7_2)}},
-        {{WIDE(3, 1), WIDE(3, 2)}, {WIDE(5, 1), WIDE(5, 2)}, {WIDE(7, 1), WIDE(7, 2)}},
+#if TAPS == 4
+        {{NAME(wide_3_1), NAME(wide_3_2)}, {NAME(wide_5_1), NAME(wide_5_2)}, {NAME(wide_7_1), NAME(wide_7_2)}},
+#endif
     };
     const spr_window *w = a->win;
     const size_t channels = spr_round_up(a->channels, SPR_Q8_GROUP);
@@ -212,7 +213,7 @@ SPR_INLINE void NAME(run)(const spr_dw_q8_args *a) {
     const float *scale = (const float *)(bias + channels);
     const int8_t *weights = (const int8_t *)(scale + channels);
     const uint32_t r = NAME(rows_at_a_time)(w), rows = NAME(chunks)(w->kh, w->sh, r) * TAPS;
-    void (*const fn)(const NAME(step) *) = fns[*head > 1][w->kh / 2 - 1][w->sh - 1];
+    void (*const fn)(const NAME(step) *) = fns[TAPS == 4 && *head > 1][w->kh / 2 - 1][w->sh - 1];
     const int saturates = head[1] && !a->z && spr_q8_saturates(a->finish);
     int32_t start[SPR_Q8_GROUP];
     NAME(step) t = {.a = a, .finish = finish_of(a->finish, saturates), .bias = start, .parts = (uint32_t)*head};
