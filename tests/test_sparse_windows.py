@@ -68,7 +68,7 @@ def test_window(name, block, isa):
     first = None
     for threads in (1, 2, 3):
         session = sr.Session(data, threads=threads, isa=isa)
-        assert layer(session).kernel.startswith(("pw_csr", "pw_2x1"))
+        assert layer(session).kernel.startswith(("pw_csr", "pw_2x1", "fc_csr"))
         y = session(x)
         first = y if first is None else first
         assert error(y, expected) < 2e-6

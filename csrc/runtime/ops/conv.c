@@ -1,5 +1,5 @@
-/* Conv: 1x1 layers go to the pointwise kernels (dense or sparse), images of one pixel to the FC kernels, the rest to
-   the depthwise and general convolution kernels, or unrolled to the sparse ones. */
+/* Conv: 1x1 layers go to the pointwise kernels (dense or sparse), those with an output of one pixel to the FC kernels,
+   the rest to the depthwise and general convolution kernels, or unrolled to the sparse ones. */
 #include "runtime/ops/conv.h"
 
 #include <stdio.h>
@@ -27,13 +27,15 @@ typedef struct conv_state {
 static spr_status plan_pointwise(spr_plan_ctx *ctx, spr_step *step, conv_state *state) {
     const spr_window *win = &state->shape.win;
     const spr_view *x = &step->in[0];
-    size_t images = (size_t)x->desc.dim[0], pixels = (size_t)win->oh * win->ow;
+    const int window = SPR_WINDOWS_AS_FC && state->way == SPR_CONV_FC;
+    const uint32_t height = window ? win->kh : win->oh, width = window ? win->kw : win->ow;
+    size_t images = (size_t)x->desc.dim[0], pixels = (size_t)height * width;
     state->gathered = *x;
-    state->gathers = pixels != (size_t)win->ih * win->iw;
+    state->gathers = pixels != (size_t)win->ih * win->iw || (window && x->stride[1] != (int64_t)pixels);
     if (state->gathers) {
-        state->gathered.desc.dim[2] = win->oh;
-        state->gathered.desc.dim[3] = win->ow;
-        spr_strides_planes(&state->gathered.desc, state->gathered.stride);
+        state->gathered.desc.dim[2] = height;
+        state->gathered.desc.dim[3] = width;
+        (window ? spr_strides_contiguous : spr_strides_planes)(&state->gathered.desc, state->gathered.stride);
         state->gathered_bytes = spr_round_up(images * (size_t)state->gathered.stride[0] * sizeof(float), SPR_LINE);
         step->workspace_bytes = state->gathered_bytes;
     }
@@ -124,6 +126,8 @@ static spr_status plan_window(spr_plan_ctx *ctx, spr_step *step, conv_state *sta
     return SPR_OK;
 }
 
+SPR_INLINE int is_padded(const spr_window *win) { return win->pt || win->pl || win->pb || win->pr; }
+
 spr_status spr_conv_classify(const spr_graph *graph, const spr_node *node, const spr_desc *x, const spr_desc *w,
                              const spr_desc *y, spr_conv_shape *shape, spr_conv_way *way, spr_error *err) {
     *shape = (spr_conv_shape){.ic = (uint32_t)x->dim[1], .oc = (uint32_t)y->dim[1],
@@ -131,7 +135,9 @@ spr_status spr_conv_classify(const spr_graph *graph, const spr_node *node, const
     spr_window *win = &shape->win;
     spr_status status = spr_resolve_window(graph, node, x->dim[2], x->dim[3], w->dim[2], w->dim[3], win, err);
     if (status) return status;
-    if (win->kh != 1 || win->kw != 1 || shape->group != 1 || win->pt || win->pl || win->pb || win->pr)
+    if (SPR_WINDOWS_AS_FC && win->oh * win->ow == 1 && shape->group == 1 && !is_padded(win))
+        *way = SPR_CONV_FC;
+    else if (win->kh != 1 || win->kw != 1 || shape->group != 1 || is_padded(win))
         *way = shape->group == shape->ic && shape->group > 1 ? SPR_CONV_DEPTHWISE : SPR_CONV_WINDOW;
     else if (win->oh * win->ow == 1)
         *way = SPR_CONV_FC;
@@ -214,13 +220,15 @@ static void window_task(void *arg, int task, int thread) {
     run_window(state, &part, row0, row1 < state->shape.oc ? row1 : state->shape.oc);
 }
 
-/* Every sh-th line and sw-th pixel of the input. */
+/* Every sh-th line and sw-th pixel of the input, or the taps of a window that is all there is. */
 static void subsample(const spr_run_ctx *ctx, const spr_step *step, spr_view *gathered) {
     const conv_state *state = step->state;
     spr_view picked = step->in[0];
     picked.desc = state->gathered.desc;
-    picked.stride[2] *= state->shape.win.sh;
-    picked.stride[3] *= state->shape.win.sw;
+    const spr_window *win = &state->shape.win;
+    const int window = SPR_WINDOWS_AS_FC && state->way == SPR_CONV_FC;
+    picked.stride[2] *= window ? win->dh : win->sh;
+    picked.stride[3] *= window ? win->dw : win->sw;
     *gathered = state->gathered;
     gathered->data = step->workspace;
     spr_view_copy(ctx, &picked, gathered);

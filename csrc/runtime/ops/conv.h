@@ -8,7 +8,7 @@
 typedef enum spr_conv_way {
     SPR_CONV_POINTWISE,  /* 1x1 on planes, without a stride */
     SPR_CONV_SUBSAMPLED, /* 1x1 with a stride, on gathered pixels */
-    SPR_CONV_FC,         /* 1x1 with an output of one pixel */
+    SPR_CONV_FC,         /* an output of one pixel, 1x1 or SPR_WINDOWS_AS_FC and without padding */
     SPR_CONV_DEPTHWISE,
     SPR_CONV_WINDOW,     /* anything else */
 } spr_conv_way;

@@ -221,6 +221,10 @@ spr_status spr_pointwise_plan(spr_plan_ctx *ctx, spr_step *step, const spr_point
     if (!status) status = spr_plan_vector(ctx, step, 2, (uint32_t)weights.desc.dim[0], &bias);
     if (status) return status;
     spr_step_note_weights(step, &weights);
+    if (SPR_WINDOWS_AS_FC && weights.desc.rank == 4) {
+        weights.desc.rank = 2;
+        weights.desc.dim[1] *= weights.desc.dim[2] * weights.desc.dim[3];
+    }
     status = spr_pointwise_choose(ctx, step, &weights, bias, use, act);
     if (!status) status = spr_pointwise_make(ctx, &weights, bias, step->kernel, use, act, out, &step->packed_bytes);
     step->balance = out->balance;

@@ -6,6 +6,10 @@
 #include "runtime/cost.h"
 #include "runtime/exec.h"
 
+/* Whether windows with an output of one pixel run as fully connected layers: each weight is read once, and threads
+   share the rows. Not on ARM, where the library's size is kept. */
+#define SPR_WINDOWS_AS_FC SPR_X86_64
+
 /* A part of one image: pixels [begin, end) for pointwise layers (begin a multiple of SPR_PX), image rows for others.
    Pointers are to where pixel 0 of plane 0 lies, or would lie if the buffer held it. */
 typedef struct spr_part {
