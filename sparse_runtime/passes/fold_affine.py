@@ -2,7 +2,7 @@
 next to them.
 
 Behind it always, through a DepthToSpace as well; before it sums only where no padding (which is zero for the layer, but
-not for what was folded) comes between."""
+not for what was folded) comes between. Weights are rounded to float32 once, when all is folded into them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ def run(graph: Graph) -> int:
     count = 0
     with np.errstate(all="ignore"):  # _set looks at what came out
         for node in graph:
+            before = count
             if node.op in ("Conv", "FullyConnected"):
                 while _fold_behind(graph, node) or _fold_before(graph, node):
                     count += 1
+            for value in node.inputs[1:3] if count > before else ():
+                if value is not None and value.const.dtype == np.float64:
+                    value.const, value.dtype = value.const.astype(np.float32), "float32"
     return count
 
 
@@ -93,7 +97,7 @@ def _factors_last(graph: Graph, node: Node, channels: int) -> bool:
 
 
 def _plain(weight: Value, bias: Value | None) -> bool:
-    return weight.is_const and weight.const.dtype == np.float32 and (bias is None or bias.is_const)
+    return weight.is_const and weight.const.dtype in (np.float32, np.float64) and (bias is None or bias.is_const)
 
 
 def _channel_axis(node: Node) -> int | None:
@@ -129,9 +133,9 @@ def _affine(node: Node, axis: int | None, channels: int) -> Affine | None:
 
 
 def _set(graph: Graph, node: Node, weight: np.ndarray, bias: np.ndarray) -> bool:
-    """Gives a layer new weights, unless they are no longer finite: infinities do not commute with sums."""
-    weight, bias = weight.astype(np.float32), bias.astype(np.float32)
-    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+    """Gives a layer new weights, not rounded yet, unless they are no longer finite: infinities do not commute with
+    sums."""
+    if not all(np.isfinite(v.astype(np.float32)).all() for v in (weight, bias)):
         return False
     old_weight, old_bias = node.input("W"), node.input("B")
     node.set_input("W", graph.add_const(old_weight.name, weight))

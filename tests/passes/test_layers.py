@@ -164,6 +164,23 @@ def test_chains_are_folded_to_the_end():
     assert ops(agree(model(nodes, ["q"], w=W, s=f(4, 1, 1), t=f(4, 1, 1), **NORM))) == {"Conv": 1}
 
 
+def test_weights_are_rounded_once():
+    """However many constants are folded into them, they are float64's nearest."""
+    w, factors, shifts = f(4, 4, 3, 3), [f(4, 1, 1) for _ in range(5)], [f(4, 1, 1) for _ in range(4)]
+    nodes, name = [node("Mul", "x s4", "n"), node("Conv", "n w", "c0")], "c0"
+    for i, (factor, shift) in enumerate(zip(factors, shifts)):
+        nodes += [node("Mul", f"{name} s{i}", f"a{i}"), node("Add", f"a{i} t{i}", f"c{i + 1}")]
+        name = f"c{i + 1}"
+    constants = {f"s{i}": v for i, v in enumerate(factors)} | {f"t{i}": v for i, v in enumerate(shifts)}
+    graph = agree(model(nodes, [name], w=w, **constants))
+    weight, bias = w.astype(np.float64) * factors[4].astype(np.float64)[:, 0, 0][:, None, None], np.zeros((4, 1, 1))
+    for factor, shift in zip(factors, shifts):
+        weight, bias = weight * factor.astype(np.float64)[:, None], bias * factor.astype(np.float64) + shift
+    (layer,) = graph.nodes
+    np.testing.assert_array_equal(layer.input("W").const, weight.astype(np.float32))
+    np.testing.assert_array_equal(layer.input("B").const, bias.astype(np.float32).ravel())
+
+
 def test_results_with_two_readers_are_not_folded():
     graph = agree(model([CONV, BN, node("Abs", "c", "z")], ["y", "z"], w=W, **NORM))
     assert ops(graph) == {"Conv": 1, "BatchNormalization": 1, "Unary": 1}
