@@ -92,6 +92,39 @@ def test_empty_tensors(op, constants, attrs, shape):
             assert np.isnan(a).all() if op == "ReduceMean" else not a.any()
 
 
+OF_NOTHING = {"Sum": (0, 0), "L1": (0, 0), "SumSquare": (0, 0), "Prod": (1, 1), "Max": (-np.inf, "min"),
+              "Min": (np.inf, "max"), "L2": (0,), "LogSum": (-np.inf,), "LogSumExp": (-np.inf,), "Mean": (np.nan, 0)}
+
+
+@pytest.mark.parametrize("op, dtype", [(op, dtype) for op, numbers in OF_NOTHING.items()
+                                       for dtype in (F32, np.float64, I64, np.int32)[: 2 * len(numbers)]])
+def test_reductions_of_nothing(op, dtype):
+    """As ONNX defines them; the mean, which it calls undefined, is NaN for its reference and 0 for onnxruntime."""
+    number = OF_NOTHING[op][dtype not in (F32, np.float64)]
+    number = getattr(np.iinfo(dtype), number) if isinstance(number, str) else number
+    for shape, axes, left in (((2, 0, 3), [1], (2, 1, 3)), ((0, 3), [0, 1], (1, 1)), ((0, 0), [1], (0, 1))):
+        kind = np.dtype(dtype)
+        model = make_model([helper.make_node("Reduce" + op, ["x", "a"], ["y"])], {"x": (kind, shape)},
+                           {"y": helper.np_dtype_to_tensor_dtype(kind)}, {"a": np.array(axes)}, 18)
+        (y,) = sr.Session(sr.convert(model).data).run(None, {"x": np.zeros(shape, dtype)})
+        np.testing.assert_array_equal(y, np.full(left, number, dtype))
+        if op != "Mean":
+            np.testing.assert_array_equal(y, reference(model, {"x": np.zeros(shape, dtype)})["y"])
+
+
+def test_concatenation_needs_equal_shapes_of_empty_parts_too():
+    """As ONNX has it. onnxruntime takes these where shapes are free, and makes a row of [2, 7] of which 3 columns are
+    not written."""
+    model = make_model([helper.make_node("Concat", ["x", "z"], ["y"], axis=1)], {"x": ("a", "b"), "z": ("c", "d")},
+                       ["y"])
+    session = sr.Session(sr.convert(model).data)
+    for shape in ((0, 3), (0, 0), (3, 0)):
+        with pytest.raises(sr.ShapeError, match="should agree"):
+            session.run(None, {"x": np.zeros(shape, F32), "z": np.ones((2, 4), F32)})
+    (y,) = session.run(None, {"x": np.zeros((2, 0), F32), "z": np.ones((2, 4), F32)})
+    np.testing.assert_array_equal(y, np.ones((2, 4), F32))
+
+
 def test_windows_of_nothing_but_padding():
     """An image without lines, padded by as many as the kernel has, has an output line: of zeros, or of the bias."""
     model = make_model([helper.make_node("Conv", ["x", "w", "b"], ["y"], pads=[2] * 4)], {"x": (1, 3, 0, 5)}, ["y"],
