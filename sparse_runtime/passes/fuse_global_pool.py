@@ -1,4 +1,4 @@
-"""The mean over both spatial axes of [N, C, H, W], as GlobalAveragePool."""
+"""The mean over both spatial axes of [N, C, H, W], as GlobalAveragePool, which refuses planes without pixels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def run(graph: Graph) -> int:
         if node.op != "Reduce" or node["fn"] != "mean" or x is None or x.rank != 4 or not is_float(x):
             continue
         axes = ints(node.input("axes"))
-        if axes is None or sorted(a % 4 for a in axes) != [2, 3]:
+        if axes is None or sorted(a % 4 for a in axes) != [2, 3] or any(0 in s[2:] for s in x.shapes):
             continue
         if node["keepdims"]:
             graph.rewrite(node.output, "GlobalAveragePool", [x])

@@ -301,6 +301,14 @@ def test_other_means_stay():
     assert ops(agree(model([node("ReduceMean", "x", axes=[2, 3])], (2, 3, 4, 5, 6)))) == {"Reduce": 1}
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 0, 5), (2, 3, 4, 0)])
+def test_the_mean_of_no_pixels_stays(shape):
+    """GlobalAveragePool would refuse it."""
+    graph, _ = rewritten(model([node("ReduceMean", "x", axes=[2, 3])], shape))
+    assert ops(graph) == {"Reduce": 1}
+    assert np.isnan(sr.Session(graph.to_bytes())(np.zeros(shape, np.float32))).all()
+
+
 # ---- sizes in constants --------------------------------------------------------------------------
 
 
