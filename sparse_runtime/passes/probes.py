@@ -4,6 +4,7 @@ A rewrite that depends on shapes is made only if it holds at all of them, so tha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from .. import _core
@@ -16,6 +17,7 @@ _BATCHES, _PLANES = (1, 2), (320, 224, 256, 128, 640, 96, 64, 48, 32)
 
 _MOST = 6  # symbols of which sizes are tried besides
 _STEPS = (2, 64, 128, 256)  # by which sizes are grown apart
+_ELEMENTS = 1 << 25  # of all inputs: constants that follow from shapes are computed at the sizes tried
 
 
 def planes(value: Value) -> tuple[int, ...]:
@@ -144,7 +146,12 @@ def tries(graph: Graph, probe: Probe) -> list[Probe]:
         found += [_sized(probe, [(s, d // 2), (t, 2 * e)]) for t, e in now[:k] + now[k + 1 :] if d % 2 == 0]
     for size, step in ((224, 0), (64, 0), (61, 6), (1024, 128)):
         found.append(_sized(probe, [(s, size + step * k) for k, (s, _) in enumerate(large)]))
-    return [p for i, p in enumerate(found) if p != probe and p not in found[:i]]
+    most = max(_ELEMENTS, _elements(probe))
+    return [p for i, p in enumerate(found) if p != probe and p not in found[:i] and _elements(p) <= most]
+
+
+def _elements(probe: Probe) -> int:
+    return sum(math.prod(shape) for shape in probe.values())
 
 
 def apart(graph: Graph, probe: Probe) -> list[Probe]:

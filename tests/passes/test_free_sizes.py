@@ -9,6 +9,7 @@ from onnx import helper
 from oracle import reference
 
 import sparse_runtime as sr
+from sparse_runtime.importers import import_model
 from sparse_runtime.passes import probes
 
 RNG = np.random.default_rng(71)
@@ -75,6 +76,23 @@ def test_a_slice_that_is_longer_than_what_is_looked_at(end):
     nodes = [node("Slice", "x a b c", "s"), node("Add", "s z")]
     runs = 4 if end == SIZES else 2
     assert compare(nodes, {"x": ("n", 4, "t")}, shapes, a=[0], b=[end], c=[2], z=f(1, 4, SIZES)) == runs
+
+
+@pytest.mark.parametrize("dims, base", [(("a", "b", "c", "d"), (2, 3, 5, 16)), (("n", 64, "h", "w"), (1, 64, 320, 320)),
+                                        (("n", 64, "h", "w"), (2, 64, 640, 640))])
+def test_tensors_looked_at_are_not_huge(dims, base):
+    """Of four free dimensions all sizes together made 2e12 elements, and what follows from shapes is computed."""
+    graph = import_model(make_model([node("Relu", "x")], {"x": dims}, ["y"]))
+    found = [np.prod(probe["x"], dtype=float) for probe in probes.tries(graph, {"x": base})]
+    assert len(found) > 8 and max(found) <= max(2**25, np.prod(base))
+
+
+def test_indices_that_follow_from_free_sizes():
+    """ReverseSequence computes as many indices as its input has elements."""
+    compare([node("ReverseSequence", "x s", batch_axis=1, time_axis=0)], {"x": ("a", 1, "c", "d")},
+            [(3, 1, 5, 7), (1, 1, 1, 1), (40, 1, 2, 3)], s=[1])
+    compare([node("ReverseSequence", "x s", batch_axis=1, time_axis=0)], {"x": ("a", 2, "c", "d")},
+            [(3, 2, 5, 7), (4, 2, 1, 1)], s=[3, 2])
 
 
 def test_a_slice_of_everything_is_still_none():
