@@ -92,6 +92,24 @@ def test_empty_tensors(op, constants, attrs, shape):
             assert np.isnan(a).all() if op == "ReduceMean" else not a.any()
 
 
+@pytest.mark.parametrize("rows, inner, columns", [((2,), 0, 3), ((2,), 3, 0), ((2, 4), 0, 3), ((0,), 0, 0)])
+@pytest.mark.parametrize("op, attrs", [("MatMul", {}), ("FusedMatMul", {"domain": "com.microsoft"}), ("Gemm", {}),
+                                       ("Gemm", {"transB": 1, "alpha": 0.5, "beta": 2.0}),
+                                       ("Einsum", {"equation": "...a,ab->...b"})])
+def test_products_with_empty_constants(op, attrs, rows, inner, columns):
+    """Sums of nothing, and matrices without columns."""
+    shape = (*rows, inner)
+    weights = np.ones((columns, inner) if "transB" in attrs else (inner, columns), F32)
+    constants = {"w": weights} | ({"b": np.full(columns, 5, F32)} if op == "Gemm" else {})
+    if op == "Gemm" and len(rows) > 1:
+        shape = (8, inner)
+    model = make_model([helper.make_node(op, ["x", *constants], ["y"], **attrs)], {"x": shape}, ["y"], constants)
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    feeds = {"x": np.ones(shape, F32)}
+    (y,) = sr.Session(sr.convert(model).data).run(None, feeds)
+    np.testing.assert_array_equal(y, reference(model, feeds)["y"])
+
+
 OF_NOTHING = {"Sum": (0, 0), "L1": (0, 0), "SumSquare": (0, 0), "Prod": (1, 1), "Max": (-np.inf, "min"),
               "Min": (np.inf, "max"), "L2": (0,), "LogSum": (-np.inf,), "LogSumExp": (-np.inf,), "Mean": (np.nan, 0)}
 

@@ -71,7 +71,7 @@ def fused_matmul(c: Call):
             x = c.constant(x.const.transpose(order), name) if x.is_const else c.emit("Transpose", x, perm=order)
         factors.append(x)
     a, b = factors
-    if b.is_const and b.const.ndim == 2:
+    if b.is_const and b.const.ndim == 2 and b.const.size:
         y = c.emit("FullyConnected", a, c.constant(b.const.T, "W"))
     else:
         y = c.emit("MatMul", a, b)

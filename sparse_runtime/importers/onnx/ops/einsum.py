@@ -100,7 +100,7 @@ def _product(c: Call, a: _Term, b: _Term, wanted: Sequence[str]) -> _Term:
         return _Term(c.binary("mul", _spread(c, a, labels), _spread(c, b, labels)), labels)
     result = _Term(a.value, batch + rows + columns)
     x, w = _ordered(c, a, batch + rows + summed), b.value
-    if w.is_const and not batch and c.dtype() != "float64":
+    if w.is_const and w.const.size and not batch and c.dtype() != "float64":
         x = _merge(c, x, [1] * len(rows) + [len(summed)])
         turned = _ordered(c, b, columns + summed).const
         count = int(np.prod(turned.shape[: len(columns)], dtype=np.int64))

@@ -11,7 +11,7 @@ from ..registry import Call, op
 def matmul(c: Call):
     c.floats(0, 1)
     b = c.x(1)
-    if c.dtype(0) == "float64" or not b.is_const or b.const.ndim > 2 or b.const.ndim < 1:
+    if c.dtype(0) == "float64" or not b.is_const or b.const.ndim > 2 or b.const.ndim < 1 or not b.const.size:
         return c.emit("MatMul", c.x(0), b)
     weight = c.weights(1, "B").T.reshape(-1, b.const.shape[0])
     y = c.emit("FullyConnected", c.x(0), c.constant(weight, "W"))
@@ -26,7 +26,7 @@ def gemm(c: Call):
     a, b, addend = c.x(0), c.x(1), c.get(2)
     if c.attr("transA", 0):
         a = c.emit("Transpose", a, perm=(1, 0))
-    if not b.is_const:
+    if not b.is_const or not b.const.size:
         if c.attr("transB", 0):
             b = c.emit("Transpose", b, perm=(1, 0))
         y = c.emit("MatMul", a, b)
