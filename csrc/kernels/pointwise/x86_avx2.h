@@ -18,6 +18,11 @@
     _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
 #define V_LOADN(p, n) _mm256_maskload_ps(p, V_MASK(n))
 #define V_STOREN(p, n, v) spr_avx2_store_first(p, v, n)
+/* Loads limit CSR: its weights are loaded four at a time, and each is spread by a shuffle, on a pipe without FMAs (Zen
+   3; Intel's port 5, which with 512 bits is one of FMAs). */
+#define SPARSE_BY_FOURS 1
+#define V_LOAD4(p) _mm256_broadcast_ps((const __m128 *)(p))
+#define V_SET_OF4(four, i) _mm256_permute_ps(four, (i) * 0x55)
 #define SPARSE_AHEAD 0 /* on Zen 3 prefetching planes costs more than it saves, with one thread and with two */
 #define UNROLL_CHANNELS SPR_UNROLL_TWICE /* Zen foretells the ends of loops of up to some 64 turns */
 /* Up to TAIL pixels that a plane's last vector would be spent on: one vector of 4 rows each. Their sums take registers

@@ -55,6 +55,28 @@ SPR_INLINE void ISA(sparse_tile)(const int h, const int v, const spr_pw_args *a,
                 SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_LOAD(y[r] + i * LANES);
             }
         }
+#if SPARSE_BY_FOURS
+#define COLUMN_OF_FOUR(k)                                                                                          \
+    do {                                                                                                           \
+        uint32_t offset;                                                                                           \
+        memcpy(&offset, c + (k) * sizeof offset, sizeof offset);                                                   \
+        const float *p = (const float *)(x + offset);                                                              \
+        KEEP_ADDRESS(p);                                                                                           \
+        const V w = V_SET_OF4(four, k);                                                                            \
+        SPR_UNROLL for (int i = 0; i < v; i++) acc[0][i] = V_FMA(w, V_LOAD(p + i * LANES), acc[0][i]);             \
+    } while (0)
+        if (h == 1) {
+            const char *const fours = c + (size_t)(end - c) / (4 * column) * (4 * column);
+            for (; c != fours; c += 4 * column) {
+                const V four = V_LOAD4((const float *)(c + 4 * sizeof(uint32_t)));
+                COLUMN_OF_FOUR(0);
+                COLUMN_OF_FOUR(1);
+                COLUMN_OF_FOUR(2);
+                COLUMN_OF_FOUR(3);
+            }
+        }
+#undef COLUMN_OF_FOUR
+#endif
         for (; c != end; c += column) {
             uint32_t offset;
             memcpy(&offset, c, sizeof offset);
