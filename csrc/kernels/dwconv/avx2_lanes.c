@@ -1,8 +1,8 @@
 /* Depthwise 3x3 and 5x5 at stride 1 and 2 with AVX2, eight channels in the lanes: for maps whose rows are too short for
  * vectors of pixels, of which each load would straddle lines and each end need masks.
  *
- * Input rows are turned into vectors of eight channels in scratch, with zeros around the image; a tile of eight or four
- * outputs of a row is summed up there and turned back. Packed weights: for each eight channels, bias[8] and then
+ * Input rows are turned into vectors of eight channels in scratch, with zeros around the image; a tile of eight,
+ * seven or four outputs of a row is summed up there and turned back. Packed weights: for each eight channels, bias[8] and then
  * w[taps][8]; a last group of less begins with channels of the one before. */
 #include "base/compiler.h"
 
@@ -57,6 +57,8 @@ static lanes_plan make_plan(const spr_window *win) {
     return (lanes_plan){pitch, rows < win->oh ? (uint32_t)rows : win->oh};
 }
 
+enum { ANY, FROM, CLIP, SWISH };
+
 typedef struct lanes_tile {
     const spr_conv_args *a;
     const float *w; /* a group's */
@@ -64,7 +66,7 @@ typedef struct lanes_tile {
     size_t pitch, y_stride;
     size_t end;         /* outputs of the call: what a vector spills before is computed later */
     uint32_t row, skip; /* first channel; how many belong to the group before, if there is no eighth */
-    enum { ANY, FROM, CLIP, SWISH } kind; /* but for ANY all are stored, after no more than max, clip or hard_swish */
+    int kind;           /* ANY, or of what all eight are stored, after no more than a maximum, clip or hard_swish */
     SPR_ACT(spr_act_consts) act;
 } lanes_tile;
 
@@ -186,18 +188,18 @@ void spr_dwconv_lanes_f32_avx2(const spr_conv_args *a) {
     float *image = a->scratch;
     memset(image, 0, lanes_scratch(a->shape));
     const spr_vact act = spr_vact_load(&a->act, a->row0);
+    const int later = a->act.fn == SPR_FN_NONE || !SPR_ACT_IN_REGISTERS(a->act.fn);
+    const int kind = later || act.relu                ? FROM
+                     : a->act.fn == SPR_FN_CLIP       ? CLIP
+                     : a->act.fn == SPR_FN_HARD_SWISH ? SWISH
+                                                      : ANY;
     lanes_tile t = {.a = a, .pitch = p.pitch, .y_stride = a->y_stride, .end = (size_t)a->oy1 * win->ow,
                     .act = act.consts};
-    const int later = a->act.fn == SPR_FN_NONE || !SPR_ACT_IN_REGISTERS(a->act.fn);
     if (later) t.act.a = spr_vset(-__builtin_inff());
     for (uint32_t row = a->row0; row < a->row1; row += GROUP) {
         t.row = group_start(a->shape, row);
         t.skip = row - t.row;
-        t.kind = a->z || t.skip                      ? ANY
-                 : later || act.relu                 ? FROM
-                 : a->act.fn == SPR_FN_CLIP          ? CLIP
-                 : a->act.fn == SPR_FN_HARD_SWISH    ? SWISH
-                                                     : ANY;
+        t.kind = a->z || t.skip ? ANY : kind;
         t.w = (const float *)a->packed + row / GROUP * record;
         t.y = a->y + t.row * a->y_stride;
         const float *x = a->x + t.row * a->x_stride;
