@@ -1,9 +1,9 @@
 /* Depthwise 3x3 and 5x5 at stride 1 and 2 with AVX2, eight channels in the lanes: for maps whose rows are too short for
  * vectors of pixels, of which each load would straddle lines and each end need masks.
  *
- * Input rows are turned into vectors of eight channels in scratch, with zeros around the image; a tile of eight,
- * seven or four outputs of a row is summed up there and turned back. Packed weights: for each eight channels, bias[8] and then
- * w[taps][8]; a last group of less begins with channels of the one before. */
+ * Input rows are turned into vectors of eight channels in scratch, with zeros around the image; a tile of eight, seven
+ * or four outputs of a row is summed up there and turned back. Packed weights: for each eight channels, bias[8] and
+ * then w[taps][8]; a last group of less begins with channels of the one before. */
 #include "base/compiler.h"
 
 #if SPR_X86_64
