@@ -129,12 +129,13 @@ SPR_INLINE void tile(const int k, const int st, const int px, const lanes_tile *
         }
     }
     float *y = t->y + at;
+    const size_t stride = t->y_stride; /* read once: the stores might change it, for all that compilers know */
     if (n == GROUP || at + GROUP <= t->end) {
         SPR_UNROLL
-        for (size_t i = 0; i < GROUP; i++) spr_vstore(y + i * t->y_stride, out[i]);
+        for (size_t i = 0; i < GROUP; i++) spr_vstore(y + i * stride, out[i]);
     } else {
         SPR_UNROLL
-        for (size_t i = 0; i < GROUP; i++) spr_vstore_n(y + i * t->y_stride, out[i], n);
+        for (size_t i = 0; i < GROUP; i++) spr_vstore_n(y + i * stride, out[i], n);
     }
 }
 
