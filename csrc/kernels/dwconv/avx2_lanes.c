@@ -66,7 +66,7 @@ typedef struct lanes_tile {
     size_t pitch, y_stride;
     size_t end;         /* outputs of the call: what a vector spills before is computed later */
     uint32_t row, skip; /* first channel; how many belong to the group before, if there is no eighth */
-    int kind;           /* ANY, or of what all eight are stored, after no more than a maximum, clip or hard_swish */
+    int kind;           /* ANY, or all eight are stored, after no more than a maximum, clip or hard_swish */
     SPR_ACT(spr_act_consts) act;
 } lanes_tile;
 
@@ -79,6 +79,12 @@ static SPR_NOINLINE void end_any(const lanes_tile *t, spr_v *out, size_t at, siz
         spr_vact_each(&out[i], 1, &act);
         spr_vstore_n(t->y + i * t->y_stride + at, out[i], n);
     }
+}
+
+static SPR_NOINLINE void store_some(const lanes_tile *t, const spr_v *out, size_t at, size_t n) {
+    float *y = t->y + at;
+    const size_t stride = t->y_stride;
+    for (int i = 0; i < GROUP; i++, y += stride) spr_vstore_n(y, out[i], n);
 }
 
 /* `px` outputs of a row, from `at` on, of which n are stored; x is the first one's first tap. */
@@ -128,15 +134,17 @@ SPR_INLINE void tile(const int k, const int st, const int px, const lanes_tile *
             for (int i = 0; i < GROUP; i++) out[i] = spr_vminc(out[i], t->act.b);
         }
     }
+    if (n < GROUP && at + GROUP > t->end) {
+        spr_v some[8];
+        SPR_UNROLL
+        for (int i = 0; i < GROUP; i++) some[i] = out[i];
+        store_some(t, some, at, n);
+        return;
+    }
     float *y = t->y + at;
     const size_t stride = t->y_stride; /* read once: the stores might change it, for all that compilers know */
-    if (n == GROUP || at + GROUP <= t->end) {
-        SPR_UNROLL
-        for (size_t i = 0; i < GROUP; i++) spr_vstore(y + i * stride, out[i]);
-    } else {
-        SPR_UNROLL
-        for (size_t i = 0; i < GROUP; i++) spr_vstore_n(y + i * stride, out[i], n);
-    }
+    SPR_UNROLL
+    for (size_t i = 0; i < GROUP; i++) spr_vstore(y + i * stride, out[i]);
 }
 
 typedef void row_fn(const lanes_tile *t, const float *x, size_t at, size_t ow);

@@ -1,7 +1,7 @@
 /* Depthwise 3x3 and 5x5 at stride 1 and 2 straight from the image, for ISAs with masked loads: lanes beyond the left
  * and the right border are masked out, rows above and below the image are a row of zeros in scratch.
  *
- * A block is a few output rows by one or two vectors, seven or eight sums in all, to hide the latency of FMA. Tap
+ * A block is a few output rows by one or two vectors, up to eight sums in all, to hide the latency of FMA. Tap
  * column by tap column, each input vector is loaded once and used by all output rows it belongs to, so that few
  * multipliers are in registers at a time. Packed weights: see dwconv.h. */
 #include <string.h>
@@ -118,10 +118,8 @@ SPR_INLINE void dw_channel(const int k, const int st, const dw_direct *d, const 
                            uint32_t end) {
     while (oy < end) {
         const uint32_t n = end - oy;
-        const uint32_t rows = spr_dwconv_step(n, d->win->ow <= SPR_VL);
-        if (rows == 7)
-            dw_block(k, st, 7, 1, DW_ANY, d, rp, oy, 0);
-        else if (rows == 4)
+        const uint32_t rows = spr_dwconv_step(n, 0); /* sevens would be of use where rows are short: see avx2_lanes.c */
+        if (rows == 4)
             dw_rows(k, st, 4, d, rp, oy);
         else if (rows == 3)
             dw_rows(k, st, 3, d, rp, oy);
