@@ -41,6 +41,11 @@ SPR_INLINE void turn_in(const float *x, size_t stride, float *to) {
 /* A row of the input. The last pixels are turned with some before them once more. */
 SPR_INLINE void turn_row(const float *x, size_t stride, size_t iw, float *to) {
     size_t i = 0;
+    if (iw < 4) {
+        for (; i < iw; i++)
+            for (size_t c = 0; c < GROUP; c++) to[i * GROUP + c] = x[c * stride + i];
+        return;
+    }
     for (; i + 4 <= iw; i += 4) turn_in(x + i, stride, to + i * GROUP);
     if (i < iw) turn_in(x + iw - 4, stride, to + (iw - 4) * GROUP);
 }
@@ -237,7 +242,7 @@ void spr_dwconv_lanes_f32_avx2(const spr_conv_args *a) {
 /* Where it is faster than vectors of pixels; measured on Zen 3. */
 static int lanes_match(const spr_conv_shape *s) {
     const spr_window *w = &s->win;
-    if (!spr_dwconv_match_fixed(s) || w->pt < 0 || w->pl < 0 || w->iw < 4 || s->oc < GROUP) return 0;
+    if (!spr_dwconv_match_fixed(s) || w->pt < 0 || w->pl < 0 || s->oc < GROUP) return 0;
     return w->kw == 5 ? w->ow <= (w->sw == 2 ? 36 : 28) : w->ow <= 12 || (w->ow > 16 && w->ow <= 20);
 }
 
