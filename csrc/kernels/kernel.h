@@ -126,6 +126,8 @@ typedef struct spr_pw_weights {
     const uint32_t *col;     /* [row_ptr[n]] */
     const float *val;        /* [row_ptr[n]] */
     const float *bias;       /* [n] or NULL */
+    const uint32_t *row_bound; /* [row_groups + 1], for sparse packings: calls for some rows ask for whole groups */
+    uint32_t row_groups;       /* [row_bound[i], row_bound[i + 1]), within which packings may choose their order */
 } spr_pw_weights;
 
 typedef struct spr_pw_args {

@@ -34,6 +34,7 @@ typedef struct layer {
     float *x0, *z0;                      /* what the inputs hold */
     float *x, *y, *z;
     const float *bias;
+    uint32_t *bound; /* [n + 1]: of groups of rows */
     spr_pw_weights dense, csr;
     double *sum, *size; /* reference before the activation and sum of magnitudes: [image][n][m] */
     uint32_t *terms;    /* [n]: weights that are not 0 */
@@ -82,7 +83,8 @@ static void make_weights(layer *l, check_rng *r) {
         l->terms[row] = i - ptr[row];
     }
     l->dense = (spr_pw_weights){.n = l->n, .k = l->k, .dense = dense, .bias = l->bias};
-    l->csr = (spr_pw_weights){.n = l->n, .k = l->k, .row_ptr = ptr, .col = col, .val = val, .bias = l->bias};
+    l->csr = (spr_pw_weights){.n = l->n, .k = l->k, .row_ptr = ptr, .col = col, .val = val, .bias = l->bias,
+                              .row_bound = l->bound};
 }
 
 /* Numbers in the lanes of all images' channels, a NaN between them. */
@@ -143,6 +145,7 @@ static void make_layer(layer *l, int fc, uint32_t index, check_rng *r) {
     l->y_floats = image_floats(l, l->y_stride, l->n);
     l->z_floats = image_floats(l, l->z_stride, l->n);
     l->terms = check_alloc(l->n, sizeof *l->terms);
+    l->bound = check_alloc(l->n + 1, sizeof *l->bound);
 
     const size_t align = fc ? sizeof(float) : SPR_LINE;
     l->x0 = check_alloc(l->x_floats * l->images, sizeof(float));
@@ -188,6 +191,7 @@ static void free_layer(layer *l) {
     free(l->x0);
     free(l->z0);
     free(l->terms);
+    free(l->bound);
     free(l->sum);
     free(l->size);
     free(l->chosen);
@@ -356,17 +360,51 @@ static void run_split(const layer *l, const spr_kernel *kernel, const void *pack
         }
 }
 
+/* `groups`: of rows, whose bounds are in l->bound. */
+static const void *pack(const layer *l, const spr_kernel *kernel, uint32_t groups) {
+    const int sparse = kernel->cls != SPR_K_PW_DENSE && kernel->cls != SPR_K_FC_DENSE;
+    spr_pw_weights w = sparse ? l->csr : l->dense;
+    w.row_groups = groups;
+    const size_t stride = l->fc ? 1 : l->x_stride, bytes = kernel->packing->size(&w, stride);
+    void *packed = check_buffer(CHECK_PACKED, bytes, SPR_LINE, l->place);
+    memset(packed, 0xff, bytes);
+    kernel->packing->pack(&w, stride, packed);
+    return packed;
+}
+
+/* Up to three groups of rows, within which packings choose their order: in one call, and each in one of its own. */
+static void run_groups(run *r, const spr_kernel *kernel) {
+    layer *l = r->l;
+    const uint32_t step = kernel->row_step;
+    uint32_t groups = 0;
+    for (int i = 0; i < 2; i++) {
+        const uint32_t row = l->bound[groups] + check_below(&r->rng, (l->n - l->bound[groups]) / step + 1) * step;
+        if (row > l->bound[groups] && row < l->n) l->bound[++groups] = row;
+    }
+    l->bound[++groups] = l->n;
+    const void *packed = pack(l, kernel, groups);
+    prepare_output(l);
+    compute(l, kernel, packed, 0, l->n, 0, l->m);
+    compare_part(l, 0, l->n, 0, l->m);
+
+    prepare_output(l);
+    uint32_t px0 = 0, px1 = l->m;
+    if (!l->fc) check_part(&r->rng, l->m, SPR_PX, &px0, &px1);
+    while (groups-- > 0) compute(l, kernel, packed, l->bound[groups], l->bound[groups + 1], px0, px1);
+    compare_part(l, 0, l->n, px0, px1);
+}
+
 static void body(size_t i, void *context) {
     const spr_kernel *kernel = &spr_kernels[i];
     run *r = context;
     layer *l = r->l;
-    const int sparse = kernel->cls != SPR_K_PW_DENSE && kernel->cls != SPR_K_FC_DENSE;
-    const spr_pw_weights *w = sparse ? &l->csr : &l->dense;
-    const size_t stride = l->fc ? 1 : l->x_stride, bytes = kernel->packing->size(w, stride);
     const size_t floats = l->y_floats * l->images;
-    void *packed = check_buffer(CHECK_PACKED, bytes, SPR_LINE, l->place);
-    memset(packed, 0xff, bytes);
-    kernel->packing->pack(w, stride, packed);
+    uint32_t groups = 0; /* as small as may be, so that calls can ask for any rows */
+    while (l->bound[groups] < l->n) {
+        const uint32_t row = l->bound[groups] + kernel->row_step;
+        l->bound[++groups] = row < l->n ? row : l->n;
+    }
+    const void *packed = pack(l, kernel, groups);
 
     prepare_output(l);
     compute(l, kernel, packed, 0, l->n, 0, l->m);
@@ -387,6 +425,7 @@ static void body(size_t i, void *context) {
     if (!l->fc) check_part(&r->rng, l->m, SPR_PX, &px0, &px1);
     compute(l, kernel, packed, row0, row1, px0, px1);
     compare_part(l, row0, row1, px0, px1);
+    run_groups(r, kernel);
 
     if (!check_same(l->x, l->x0, l->x_floats * l->images) ||
         (l->residual == RESIDUAL_OTHER && !check_same(l->z, l->z0, l->z_floats * l->images)))

@@ -183,7 +183,8 @@ static total run_case(const spr_kernel *kernel, shape s, double sparsity, const 
     const int fc = is_fc(kernel);
     const size_t lines = spr_round_up(s.m, SPR_PX) / SPR_PX;
     const size_t stride = fc ? 0 : (lines | 1) * SPR_PX;
-    spr_pw_weights w = {.n = s.n, .k = s.k};
+    const uint32_t row_bound[] = {0, s.n};
+    spr_pw_weights w = {.n = s.n, .k = s.k, .row_bound = row_bound, .row_groups = 1};
     rng_state = 12345;
     float *dense = random_weights(s.n, s.k, is_dense(kernel) ? 0.0 : sparsity, block_rows(kernel));
     float *bias = take(s.n * sizeof *bias);

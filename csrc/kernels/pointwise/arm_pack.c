@@ -2,22 +2,24 @@
 #include <string.h>
 
 #include "kernels/pointwise/neon_sparse.h"
+#include "kernels/pointwise/order.h"
 
 #if SPR_NEON
 
 /* Fewest and most channels of a panel, and between them as many as give a row that many records on average: where one
    row ends and the next begins costs time. With few records per channel, panels larger than L1 pay for that.
-   wide: most where planes have four lines, all of which may be in one tile; 0: as many as elsewhere. */
+   wide: most where planes have four lines, all of which may be in one tile; 0: as many as elsewhere. sorted: whether
+   rows come in the order of their number of records. */
 typedef struct panel_range {
-    uint32_t least, most, records, wide;
+    uint32_t least, most, records, wide, sorted;
 } panel_range;
 
 #define FOUR_LINES (5 * SPR_PX) /* the stride of such planes */
 
-/* Sections follow each other in the order of their members, aligned to SPR_LINE. */
+/* Sections follow each other in the order of their members, aligned to SPR_LINE: bytes from the header. */
 typedef struct header {
-    uint32_t n, kp, panels, pairs; /* pairs: rows of blocks, 0 for CSR */
-    uint64_t bias, ptr, records, last_ptr, last_records; /* bytes from the header */
+    uint32_t kp, panels;
+    uint64_t bias, ptr, order, records, last_ptr, last_records; /* order: 0: not sorted */
 } header;
 
 /* Channels per panel for `records` in `rows` of weights: panels of like size, as large as told or as 32-bit offsets
@@ -39,21 +41,6 @@ static uint64_t section(size_t *end, size_t bytes) {
     return at;
 }
 
-static header csr_layout(const spr_pw_weights *w, size_t x_stride, panel_range range, size_t *end) {
-    header h = {.n = w->n, .kp = panel_channels(w->k, w->row_ptr[w->n], w->n, x_stride, range)};
-    h.panels = (w->k + h.kp - 1) / h.kp;
-    *end = spr_round_up(sizeof h, SPR_LINE);
-    h.bias = section(end, (size_t)w->n * 4 * sizeof(float));
-    h.ptr = section(end, ((size_t)w->n * h.panels + 1) * sizeof(uint32_t));
-    h.records = section(end, ((size_t)w->row_ptr[w->n] + 2) * sizeof(spr_neon_record) + SPR_NEON_AHEAD);
-    return h;
-}
-
-static void pack_bias(const spr_pw_weights *w, float *dst) {
-    for (uint32_t r = 0; r < w->n; r++)
-        for (int i = 0; i < 4; i++) dst[(size_t)r * 4 + i] = w->bias ? w->bias[r] : 0.0f;
-}
-
 /* First position of row r whose column is at least `column`. */
 static uint32_t lower_bound(const spr_pw_weights *w, uint32_t r, uint64_t column) {
     uint32_t lo = w->row_ptr[r], hi = w->row_ptr[r + 1];
@@ -67,60 +54,19 @@ static uint32_t lower_bound(const spr_pw_weights *w, uint32_t r, uint64_t column
     return lo;
 }
 
-static uint32_t byte_offset(uint32_t column, uint32_t base, size_t x_stride) {
-    return (uint32_t)((column - base) * x_stride * sizeof(float));
-}
-
-/* Rows [row0, row1) as CSR; `ptr` gets (row1 - row0) * panels + 1 entries. */
-static void pack_rows(const spr_pw_weights *w, uint32_t row0, uint32_t row1, size_t x_stride, uint32_t kp,
-                      uint32_t panels, uint32_t *ptr, spr_neon_record *records) {
-    uint32_t count = 0;
-    records[0].value = 0.0f;
-    for (uint32_t p = 0; p < panels; p++)
-        for (uint32_t r = row0; r < row1; r++) {
-            *ptr++ = count;
-            const uint32_t end = lower_bound(w, r, (uint64_t)(p + 1) * kp);
-            for (uint32_t i = lower_bound(w, r, (uint64_t)p * kp); i < end; i++) {
-                records[count].offset = byte_offset(w->col[i], p * kp, x_stride);
-                records[++count].value = w->val[i];
-            }
-        }
-    *ptr = count;
-    records[count].offset = 0;
-    records[count + 1] = (spr_neon_record){0, 0.0f};
-}
-
-static void csr_pack(const spr_pw_weights *w, size_t x_stride, panel_range range, void *dst) {
-    size_t end;
-    const header h = csr_layout(w, x_stride, range, &end);
-    memcpy(dst, &h, sizeof h);
-    pack_bias(w, (float *)((char *)dst + h.bias));
-    pack_rows(w, 0, w->n, x_stride, h.kp, h.panels, (uint32_t *)((char *)dst + h.ptr),
-              (spr_neon_record *)((char *)dst + h.records));
-}
-
-spr_neon_csr spr_neon_csr_view(const void *packed) {
-    const header *h = packed;
-    const char *base = packed;
-    return (spr_neon_csr){.bias = (const float *)(base + h->bias),
-                          .records = (const spr_neon_record *)(base + h->records),
-                          .ptr = (const uint32_t *)(base + h->ptr),
-                          .kp = h->kp,
-                          .panels = h->panels};
-}
-
-/* Walks the union of the patterns of rows 2 * pair and 2 * pair + 1 from column k0 to k1; stores it if records are
-   given. */
-static uint32_t walk_pair(const spr_pw_weights *w, uint32_t pair, uint64_t k0, uint64_t k1, size_t x_stride,
-                          spr_neon_pair_record *records) {
-    uint32_t i = lower_bound(w, 2 * pair, k0), i1 = lower_bound(w, 2 * pair, k1);
-    uint32_t j = lower_bound(w, 2 * pair + 1, k0), j1 = lower_bound(w, 2 * pair + 1, k1), count = 0;
+/* Walks the columns [k0, k1) of a row, or the union of those of a pair, and writes their records if they are given: the
+   offset of each and, behind it, the values of the next one. Returns their number. */
+static uint32_t walk(const spr_pw_weights *w, uint32_t pairs, uint32_t row, uint64_t k0, uint64_t k1, size_t x_stride,
+                     uint32_t *record) {
+    uint32_t i = lower_bound(w, row, k0), i1 = lower_bound(w, row, k1), count = 0;
+    uint32_t j = lower_bound(w, row + pairs, k0), j1 = lower_bound(w, row + pairs, k1);
     for (; i < i1 || j < j1; count++) {
         const uint32_t ci = i < i1 ? w->col[i] : UINT32_MAX, cj = j < j1 ? w->col[j] : UINT32_MAX;
-        if (records) {
-            records[count].offset = byte_offset(ci < cj ? ci : cj, (uint32_t)k0, x_stride);
-            records[count + 1].value[0] = ci <= cj ? w->val[i] : 0.0f;
-            records[count + 1].value[1] = cj <= ci ? w->val[j] : 0.0f;
+        if (record) {
+            const float values[] = {ci <= cj ? w->val[i] : 0.0f, cj <= ci ? w->val[j] : 0.0f};
+            *record = (uint32_t)(((ci < cj ? ci : cj) - k0) * x_stride * sizeof(float));
+            record += 2 + pairs;
+            memcpy(record + 1, values, (1 + pairs) * sizeof(float));
         }
         i += ci <= cj;
         j += cj <= ci;
@@ -128,83 +74,101 @@ static uint32_t walk_pair(const spr_pw_weights *w, uint32_t pair, uint64_t k0, u
     return count;
 }
 
-static header block_layout(const spr_pw_weights *w, size_t x_stride, panel_range range, size_t *end) {
-    header h = {.n = w->n, .pairs = w->n / 2};
-    size_t blocks = 1;
-    for (uint32_t pair = 0; pair < h.pairs; pair++) blocks += walk_pair(w, pair, 0, w->k, x_stride, NULL);
-    h.kp = panel_channels(w->k, blocks, h.pairs, x_stride, range);
+static size_t records_bytes(size_t records, uint32_t pairs) {
+    return (records + 2) * (2 + pairs) * sizeof(uint32_t) + SPR_NEON_AHEAD;
+}
+
+static header layout(const spr_pw_weights *w, size_t x_stride, uint32_t pairs, panel_range range, size_t *end) {
+    const uint32_t rows = w->n >> pairs;
+    size_t records = 0;
+    for (uint32_t i = 0; i < rows; i++) records += walk(w, pairs, i << pairs, 0, w->k, x_stride, NULL);
+    header h = {.kp = panel_channels(w->k, records, rows, x_stride, range)};
     h.panels = (w->k + h.kp - 1) / h.kp;
     *end = spr_round_up(sizeof h, SPR_LINE);
     h.bias = section(end, (size_t)w->n * 4 * sizeof(float));
-    h.ptr = section(end, ((size_t)h.pairs * h.panels + 1) * sizeof(uint32_t));
-    h.records = section(end, (blocks + 1) * sizeof(spr_neon_pair_record) + SPR_NEON_AHEAD);
-    if (w->n % 2) {
+    h.ptr = section(end, ((size_t)rows * h.panels + 1) * sizeof(uint32_t));
+    if (range.sorted) h.order = section(end, (size_t)rows * h.panels * sizeof(uint32_t));
+    h.records = section(end, records_bytes(records, pairs));
+    if (w->n & pairs) {
         h.last_ptr = section(end, ((size_t)h.panels + 1) * sizeof(uint32_t));
-        const size_t records = (size_t)w->row_ptr[w->n] - w->row_ptr[w->n - 1] + 2;
-        h.last_records = section(end, records * sizeof(spr_neon_record) + SPR_NEON_AHEAD);
+        h.last_records = section(end, records_bytes(w->row_ptr[w->n] - w->row_ptr[w->n - 1], 0));
     }
     return h;
 }
 
-static void block_pack(const spr_pw_weights *w, size_t x_stride, panel_range range, void *dst) {
-    size_t end;
-    const header h = block_layout(w, x_stride, range, &end);
-    memcpy(dst, &h, sizeof h);
-    pack_bias(w, (float *)((char *)dst + h.bias));
-    uint32_t *ptr = (uint32_t *)((char *)dst + h.ptr), count = 0;
-    spr_neon_pair_record *records = (spr_neon_pair_record *)((char *)dst + h.records);
-    records[0].value[0] = records[0].value[1] = 0.0f;
-    for (uint32_t p = 0; p < h.panels; p++)
-        for (uint32_t pair = 0; pair < h.pairs; pair++) {
-            *ptr++ = count;
-            count += walk_pair(w, pair, (uint64_t)p * h.kp, (uint64_t)(p + 1) * h.kp, x_stride,
-                               records + count);
+/* `rows` rows or pairs from row0 on; `ptr` gets rows * panels + 1 entries, `order`, if any, as many but for the last. */
+static void pack_rows(const spr_pw_weights *w, uint32_t pairs, uint32_t row0, uint32_t rows, size_t x_stride,
+                      const header *h, uint32_t *ptr, uint32_t *order, uint32_t *record) {
+    uint32_t count = 0;
+    memset(record, 0, (2 + pairs) * sizeof *record);
+    for (uint32_t p = 0; p < h->panels; p++) {
+        const uint64_t k0 = (uint64_t)p * h->kp, k1 = k0 + h->kp;
+        if (order) {
+            for (uint32_t i = 0; i < rows; i++) ptr[i] = walk(w, pairs, i << pairs, k0, k1, 0, NULL);
+            spr_pw_order(w, 1 + pairs, rows, ptr, order);
         }
+        for (uint32_t i = 0; i < rows; i++) {
+            const uint32_t found = walk(w, pairs, order ? *order++ : row0 + (i << pairs), k0, k1, x_stride, record);
+            *ptr++ = count;
+            count += found;
+            record += (size_t)found * (2 + pairs);
+        }
+    }
     *ptr = count;
-    records[count].offset = 0;
-    records[count + 1] = (spr_neon_pair_record){0, {0.0f, 0.0f}};
-    if (w->n % 2)
-        pack_rows(w, w->n - 1, w->n, x_stride, h.kp, h.panels, (uint32_t *)((char *)dst + h.last_ptr),
-                  (spr_neon_record *)((char *)dst + h.last_records));
+    *record = 0;
+    memset(record + 2 + pairs, 0, (2 + pairs) * sizeof *record);
 }
 
-spr_neon_2x1 spr_neon_2x1_view(const void *packed) {
+static void pack(const spr_pw_weights *w, size_t x_stride, uint32_t pairs, panel_range range, void *dst) {
+    size_t end;
+    const header h = layout(w, x_stride, pairs, range, &end);
+    char *const base = dst;
+    uint32_t *const order = h.order ? (uint32_t *)(base + h.order) : NULL;
+    float *bias = (float *)(base + h.bias);
+    memcpy(dst, &h, sizeof h);
+    pack_rows(w, pairs, 0, w->n >> pairs, x_stride, &h, (uint32_t *)(base + h.ptr), order,
+              (uint32_t *)(base + h.records));
+    if (w->n & pairs)
+        pack_rows(w, 0, w->n - 1, 1, x_stride, &h, (uint32_t *)(base + h.last_ptr), NULL,
+                  (uint32_t *)(base + h.last_records));
+    for (uint32_t i = 0; i < w->n; i++) {
+        const uint32_t row = order && i < w->n >> pairs << pairs ? order[i >> pairs] + (i & pairs) : i;
+        for (int k = 0; k < 4; k++) *bias++ = w->bias ? w->bias[row] : 0.0f;
+    }
+}
+
+spr_neon_sparse spr_neon_view(const void *packed, int last) {
     const header *h = packed;
     const char *base = packed;
-    spr_neon_2x1 v = {.bias = (const float *)(base + h->bias),
-                      .records = (const spr_neon_pair_record *)(base + h->records),
-                      .ptr = (const uint32_t *)(base + h->ptr),
-                      .kp = h->kp,
-                      .panels = h->panels};
-    v.last = (spr_neon_csr){.bias = v.bias,
-                            .records = (const spr_neon_record *)(base + h->last_records),
-                            .ptr = (const uint32_t *)(base + h->last_ptr),
-                            .kp = h->kp,
-                            .panels = h->panels};
-    return v;
+    return (spr_neon_sparse){.bias = (const float *)(base + h->bias),
+                             .records = base + (last ? h->last_records : h->records),
+                             .ptr = (const uint32_t *)(base + (last ? h->last_ptr : h->ptr)),
+                             .order = h->order ? (const uint32_t *)(base + h->order) : NULL,
+                             .kp = h->kp,
+                             .panels = h->panels};
 }
 
-#define PACKING(name, layout, pack_fn, ...)                                        \
+#define PACKING(name, pairs, ...)                                                   \
     static size_t size_##name(const spr_pw_weights *w, size_t x_stride) {          \
         size_t end;                                                                \
-        layout(w, x_stride, (panel_range){__VA_ARGS__}, &end);            \
+        layout(w, x_stride, pairs, (panel_range){__VA_ARGS__}, &end);              \
         return end;                                                                \
     }                                                                              \
     static void pack_##name(const spr_pw_weights *w, size_t x_stride, void *dst) { \
-        pack_fn(w, x_stride, (panel_range){__VA_ARGS__}, dst);            \
+        pack(w, x_stride, pairs, (panel_range){__VA_ARGS__}, dst);                 \
     }                                                                              \
     const spr_pw_packing spr_pack_pw_##name = {size_##name, pack_##name};
 
 #if SPR_AARCH64
-PACKING(csr_neon, csr_layout, csr_pack, 128, 512, 96, 0)
-PACKING(2x1_neon, block_layout, block_pack, 128, 512, 96, 0)
-PACKING(csr_neon_inorder, csr_layout, csr_pack, 128, 128, 28, 80)
-PACKING(2x1_neon_inorder, block_layout, block_pack, 128, 256, 28, 0)
-PACKING(csr_neon_inorder_dotprod, csr_layout, csr_pack, 128, 128, 28, 96)
-PACKING(2x1_neon_inorder_dotprod, block_layout, block_pack, 128, 352, 36, 0)
+PACKING(csr_neon, 0, 128, 512, 96, 0, 1)
+PACKING(2x1_neon, 1, 128, 512, 96, 0, 1)
+PACKING(csr_neon_inorder, 0, 128, 128, 28, 80, 0)
+PACKING(2x1_neon_inorder, 1, 128, 256, 28, 0, 0)
+PACKING(csr_neon_inorder_dotprod, 0, 128, 128, 28, 96, 0)
+PACKING(2x1_neon_inorder_dotprod, 1, 128, 352, 36, 0, 0)
 #else
-PACKING(csr_neon32, csr_layout, csr_pack, 128, 256, 28, 0)
-PACKING(2x1_neon32, block_layout, block_pack, 128, 256, 28, 0)
+PACKING(csr_neon32, 0, 128, 256, 28, 0, 0)
+PACKING(2x1_neon32, 1, 128, 256, 28, 0, 0)
 #endif
 
 #endif

@@ -86,8 +86,9 @@
     "ldr w9, [x16]\n"       \
     "ldr w10, [x16, #16]\n" \
     "add x16, x16, #32\n"
-#define PAIR_NEXT       \
-    "add x7, x23, x8\n" \
+#define PAIR_ORDER "ldr w12, [x13], #4\n"
+#define PAIR_NEXT             \
+    "madd x7, x12, x8, x14\n" \
     "add x23, x7, x8\n"
 
 /* The end of a pair of rows with a lower bound beside the beginning of the next: stores take the ports of loads, and
@@ -98,7 +99,7 @@
     LOWER_B(j) LOWER_B(k) SPR_STP_B(j, k)                             \
     SPR_BEGIN_A(j) SPR_BEGIN_A(k) SPR_BEGIN_B(j) SPR_BEGIN_B(k) PAIR_TWO(j, k)
 #define PAIR_RENEW(V)                                        \
-    PAIR_BIAS "ldr d28, [x5, #4]\n"                          \
+    PAIR_BIAS PAIR_ORDER "ldr d28, [x5, #4]\n"                 \
     "ldr w11, [x5], #12\n"                                     \
     "subs x22, x22, #1\n" SPR_PAIRS##V(RENEW_ONE, RENEW_TWO)   \
     PAIR_NEXT "add x4, x3, x11\n"
@@ -122,8 +123,8 @@
     "cbnz x22, 20b\n"                                                                   \
     "17: " CALL(30, V, 8)                                                               \
     "18:\n" SPR_PAIRS##V(SPR_STR_A, SPR_STP_A) SPR_PAIRS##V(SPR_STR_B, SPR_STP_B)       \
-    PAIR_NEXT "cbnz x2, 10b\n"                                                          \
-    "b 19f\n"                                                                           \
+    "cbz x2, 19f\n" PAIR_ORDER PAIR_NEXT                                                \
+    "b 10b\n"                                                                           \
     "16: tbz x20, #2, 21f\n" SPR_HARD_CONSTANTS CALL(32, V, 40)                         \
     "21: subs x2, x2, #1\n"                                                             \
     "b.eq 18b\n" SPR_COUNT                                                              \
@@ -139,7 +140,7 @@ CSR(13)
 
 static SPR_NOINLINE void pairs(const spr_neon_rows *rows) {
     __asm__ volatile(
-        "ldr x9, [%[rows], #136]\n" SPR_ENTER SPR_COUNT
+        "ldr x9, [%[rows], #136]\n" SPR_ENTER_ORDER SPR_ENTER SPR_COUNT
         "ld1r {v29.4s}, [x24]\n"
         "add x23, x7, x8\n"
         "cmp x9, #8\n"
@@ -157,7 +158,7 @@ static const spr_neon_core core = {{5, {4, 7, 8, 12, 13}, {csr4, csr7, csr8, csr
                                    {5, {4, 5, 7, 8, 12}, {pairs, pairs, pairs, pairs, pairs}},
                                    1024 << 8, 0, 0, UINT32_MAX};
 
-void spr_pw_csr_f32_neon(const spr_pw_args *args) { spr_neon_csr_run(&core, args); }
-void spr_pw_2x1_f32_neon(const spr_pw_args *args) { spr_neon_2x1_run(&core, args); }
+void spr_pw_csr_f32_neon(const spr_pw_args *args) { spr_neon_sparse_run(&core, args, 0); }
+void spr_pw_2x1_f32_neon(const spr_pw_args *args) { spr_neon_sparse_run(&core, args, 1); }
 
 #endif

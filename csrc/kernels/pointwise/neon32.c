@@ -82,7 +82,7 @@ static uint32_t make_tile(const spr_pw_args *a, uint32_t px, uint32_t most, tile
 
 /* ---- CSR ---- */
 
-typedef void csr_fn(const tile *t, const char *x, const spr_neon_csr *w, const uint32_t *ptr, uint32_t row,
+typedef void csr_fn(const tile *t, const char *x, const spr_neon_sparse *w, const uint32_t *ptr, uint32_t row,
                     uint32_t count);
 
 /* Records [p, stop), at least one, for eight vectors. */
@@ -105,12 +105,12 @@ SPR_INLINE void csr_loop8(float32x4_t *sum, const char *x, const spr_neon_record
 }
 
 /* `count` rows from `row` on, whose records lie between the count + 1 positions at ptr. */
-SPR_INLINE void csr_rows(const int V, const tile *t, const char *x, const spr_neon_csr *w, const uint32_t *ptr,
+SPR_INLINE void csr_rows(const int V, const tile *t, const char *x, const spr_neon_sparse *w, const uint32_t *ptr,
                          uint32_t row, uint32_t count) {
     for (uint32_t r = 0; r < count; r++) {
         float32x4_t sum[8];
         begin(t, 1, V, row + r, w->bias + 4 * (size_t)(row + r), sum);
-        const spr_neon_record *p = w->records + ptr[r], *const stop = w->records + ptr[r + 1];
+        const spr_neon_record *const records = w->records, *p = records + ptr[r], *const stop = records + ptr[r + 1];
         if (V == 8 && p < stop) {
             csr_loop8(sum, x, p, stop);
             p = stop;
@@ -126,7 +126,7 @@ SPR_INLINE void csr_rows(const int V, const tile *t, const char *x, const spr_ne
 }
 
 #define CSR(V)                                                                                                        \
-    static SPR_NOINLINE void spr_pw_csr_rows##V##_neon32(const tile *t, const char *x, const spr_neon_csr *w,          \
+    static SPR_NOINLINE void spr_pw_csr_rows##V##_neon32(const tile *t, const char *x, const spr_neon_sparse *w,          \
                                                          const uint32_t *ptr, uint32_t row, uint32_t count) {          \
         csr_rows(V, t, x, w, ptr, row, count);                                                                        \
     }
@@ -141,7 +141,7 @@ static const char *panel_at(const spr_pw_args *a, uint32_t panel, uint32_t kp, u
 }
 
 void spr_pw_csr_f32_neon32(const spr_pw_args *a) {
-    const spr_neon_csr w = spr_neon_csr_view(a->packed);
+    const spr_neon_sparse w = spr_neon_view(a->packed, 0);
     tile t;
     for (uint32_t px = a->px0, V; (V = make_tile(a, px, 8, &t)); px += 4 * V)
         for (uint32_t panel = 0; panel < w.panels; panel++) {
@@ -154,7 +154,7 @@ void spr_pw_csr_f32_neon32(const spr_pw_args *a) {
 
 /* ---- 2x1 ---- */
 
-typedef void pair_fn(const tile *t, const char *x, const spr_neon_2x1 *w, const uint32_t *ptr, uint32_t row,
+typedef void pair_fn(const tile *t, const char *x, const spr_neon_sparse *w, const uint32_t *ptr, uint32_t row,
                      uint32_t count);
 
 /* Records [p, stop), at least one, for two rows of six vectors. */
@@ -181,13 +181,13 @@ SPR_INLINE void pair_loop6(float32x4_t *sum, const char *x, const spr_neon_pair_
 }
 
 /* `count` pairs of rows from `row` on. */
-SPR_INLINE void pair_rows(const int V, const tile *t, const char *x, const spr_neon_2x1 *w, const uint32_t *ptr,
+SPR_INLINE void pair_rows(const int V, const tile *t, const char *x, const spr_neon_sparse *w, const uint32_t *ptr,
                           uint32_t row, uint32_t count) {
     for (uint32_t i = 0; i < count; i++, row += 2) {
         float32x4_t sum[12];
         const float bias[2] = {w->bias[4 * (size_t)row], w->bias[4 * (size_t)row + 4]};
         begin(t, 2, V, row, bias, sum);
-        const spr_neon_pair_record *p = w->records + ptr[i], *const stop = w->records + ptr[i + 1];
+        const spr_neon_pair_record *const records = w->records, *p = records + ptr[i], *const stop = records + ptr[i + 1];
         if (V == 6 && p < stop) {
             pair_loop6(sum, x, p, stop);
             p = stop;
@@ -207,7 +207,7 @@ SPR_INLINE void pair_rows(const int V, const tile *t, const char *x, const spr_n
 }
 
 #define PAIR(V)                                                                                                       \
-    static SPR_NOINLINE void spr_pw_2x1_rows##V##_neon32(const tile *t, const char *x, const spr_neon_2x1 *w,          \
+    static SPR_NOINLINE void spr_pw_2x1_rows##V##_neon32(const tile *t, const char *x, const spr_neon_sparse *w,          \
                                                          const uint32_t *ptr, uint32_t row, uint32_t count) {          \
         pair_rows(V, t, x, w, ptr, row, count);                                                                       \
     }
@@ -217,7 +217,7 @@ static pair_fn *const pair_of[] = {spr_pw_2x1_rows1_neon32, spr_pw_2x1_rows2_neo
                                    spr_pw_2x1_rows4_neon32, spr_pw_2x1_rows5_neon32, spr_pw_2x1_rows6_neon32};
 
 void spr_pw_2x1_f32_neon32(const spr_pw_args *a) {
-    const spr_neon_2x1 w = spr_neon_2x1_view(a->packed);
+    const spr_neon_sparse w = spr_neon_view(a->packed, 0), last = spr_neon_view(a->packed, 1);
     const uint32_t pair0 = a->row0 / 2, pairs = a->row1 / 2 - pair0;
     tile t;
     for (uint32_t px = a->px0, V; (V = make_tile(a, px, 6, &t)); px += 4 * V)
@@ -226,7 +226,7 @@ void spr_pw_2x1_f32_neon32(const spr_pw_args *a) {
             t.first = panel == 0;
             t.last = panel + 1 == w.panels;
             pair_of[V - 1](&t, x, &w, w.ptr + (size_t)panel * (a->n / 2) + pair0, a->row0, pairs);
-            if (a->row1 % 2) csr_of[V - 1](&t, x, &w.last, w.last.ptr + panel, a->row1 - 1, 1);
+            if (a->row1 % 2) csr_of[V - 1](&t, x, &last, last.ptr + panel, a->row1 - 1, 1);
         }
 }
 

@@ -5,7 +5,7 @@
  *   x1 next position, x2 rows to go, x3 xb, x4 xa, x5 p, x6 ahead, x7 y, x8 y_stride, x16 bias, x20 bounds
  *   x17 position, x21 scratch, x22 records to go in the row, x23 second row of y, x24 where the bounds are
  *   x25 touch, x26 touch_stride, x27 touch_planes, x28 touch_step
- *   x9 ... x15 are free for loops, but x9 and x10 do not live from row to row
+ *   x9 ... x15 are free for loops, but x9 and x10 do not live from row to row; out of order x13 order, x14 y0
  *   v<j> sum of vector j in the row (2x1: in the first row; the second's are v<SPR_B<j>>); v31 scratch
  *   v24 ... v31 are scratch when a row ends, in SPR_CSR_ROWS
  *
@@ -56,6 +56,7 @@
 #define SPR_UPPER_B(j) "fmin v" SPR_B##j ".4s, v" SPR_B##j ".4s, v31.4s\n"
 
 /* The work's members into their registers. */
+#define SPR_ENTER_ORDER "ldp x13, x14, [%[rows], #144]\n"
 #define SPR_ENTER                    \
     "ldp x1, x2, [%[rows]]\n"        \
     "ldp x3, x4, [%[rows], #16]\n"   \
@@ -132,7 +133,10 @@
 /* A row: sums begin with the bias, not from a general register, whose port the loop uses, or with what lies in y; LOOP;
    bounds; store. */
 #define SPR_CSR_ROWS(V, PREPARE, LOOP)                                   \
-    SPR_ENTER PREPARE                                                    \
+    SPR_ENTER_ORDER SPR_ENTER PREPARE                                    \
+    "b 10f\n"                                                            \
+    "9: ldr w12, [x13], #4\n"                                            \
+    "madd x7, x12, x8, x14\n"                                            \
     "10:\n" SPR_COUNT                                                    \
     "cbz x16, 11f\n"                                                     \
     "ldr q0, [x16], #16\n" SPR_REP##V(SPR_COPY_A)                        \
@@ -144,9 +148,8 @@
     "ld1r {v31.4s}, [x24]\n" SPR_REP##V(SPR_LOWER_A)                     \
     "tbz x20, #1, 13f\n" SPR_UPPER SPR_REP##V(SPR_UPPER_A)               \
     "13:\n" SPR_PAIRS##V(SPR_STR_A, SPR_STP_A)                           \
-    "add x7, x7, x8\n"                                                   \
     "subs x2, x2, #1\n"                                                  \
-    "b.ne 10b\n"                                                         \
+    "b.ne 9b\n"                                                          \
     "b 19f\n"                                                            \
     "16:\n" SPR_HARD_CONSTANTS SPR_REP##V(SPR_HARD_A)                    \
     "b 13b\n"                                                            \

@@ -73,7 +73,7 @@ static SPR_NOINLINE void pairs12(const spr_neon_rows *rows) { PAIR_ASM(12); }
 
 static const spr_neon_core core = {SPR_NEON_INORDER_CSR, SPR_NEON_INORDER_PAIRS(pairs8, pairs12), 256 << 8, 512, 0, 512};
 
-void spr_pw_csr_f32_neon_inorder(const spr_pw_args *args) { spr_neon_csr_run(&core, args); }
-void spr_pw_2x1_f32_neon_inorder(const spr_pw_args *args) { spr_neon_2x1_run(&core, args); }
+void spr_pw_csr_f32_neon_inorder(const spr_pw_args *args) { spr_neon_sparse_run(&core, args, 0); }
+void spr_pw_2x1_f32_neon_inorder(const spr_pw_args *args) { spr_neon_sparse_run(&core, args, 1); }
 
 #endif

@@ -36,12 +36,20 @@ static uint32_t rows_at_once(const tile *t) {
     return before || after ? 16 : UINT32_MAX - 15;
 }
 
+/* The i-th row of a panel; pairs: 1 if order tells those of pairs, else 0. */
+static uint32_t row_at(const uint32_t *order, uint32_t pairs, uint32_t i) {
+    return order ? order[i >> pairs] + (i & pairs) : i;
+}
+
 /* What is common to CSR and pairs for rows [row, row + rows): where sums begin (with bias plus residual put
    together in y, as y may be the residual) and how they are bounded. */
-static spr_neon_rows begin_rows(const tile *t, const float *bias, uint32_t row, uint32_t rows) {
+static spr_neon_rows begin_rows(const tile *t, const float *bias, const uint32_t *order, uint32_t pairs, uint32_t row,
+                                uint32_t rows) {
     const spr_pw_args *a = t->args;
     spr_neon_rows w = {.xb = t->xb,
-                       .y = a->y + row * a->y_stride + t->px,
+                       .order = order ? order + (row >> pairs) + 1 : NULL,
+                       .y0 = a->y + t->px,
+                       .y = a->y + row_at(order, pairs, row) * a->y_stride + t->px,
                        .y_stride = a->y_stride * sizeof(float),
                        .touch = t->touch,
                        .touch_stride = a->x_stride * sizeof(float),
@@ -64,8 +72,9 @@ static spr_neon_rows begin_rows(const tile *t, const float *bias, uint32_t row, 
         w.bias = bias + (size_t)row * 4;
         return w;
     }
-    for (uint32_t r = row; r < row + rows; r++) {
-        const float32x4_t b = vld1q_f32(bias + (size_t)r * 4);
+    for (uint32_t i = row; i < row + rows; i++) {
+        const uint32_t r = row_at(order, pairs, i);
+        const float32x4_t b = vld1q_f32(bias + (size_t)i * 4);
         const float *z = a->z + r * a->z_stride + t->px;
         float *y = a->y + r * a->y_stride + t->px;
         for (uint32_t v = 0; v < t->width; v++) vst1q_f32(y + 4 * v, vaddq_f32(b, vld1q_f32(z + 4 * v)));
@@ -73,53 +82,41 @@ static spr_neon_rows begin_rows(const tile *t, const float *bias, uint32_t row, 
     return w;
 }
 
-/* Activations that the assembly leaves, and padding lanes, for what `visits` of a kernel to a row or pair computed. */
-static void finish_rows(tile *t, uint32_t row, uint32_t rows, uint32_t visits) {
-    const uint32_t touched = min_u32(t->touch_planes, visits * t->touch_step);
+/* Activations that the assembly leaves, and padding lanes. */
+static void finish_rows(tile *t, const uint32_t *order, uint32_t pairs, uint32_t row, uint32_t rows) {
+    const uint32_t touched = min_u32(t->touch_planes, (rows >> pairs) * t->touch_step);
     t->touch += touched * t->args->x_stride * sizeof(float);
     t->touch_planes -= touched;
     const spr_act *act = &t->args->act;
     const uint32_t lanes = 4 * t->vectors;
     const int after = act_after(act);
     if (!t->last || (!t->pad && !after)) return;
-    for (uint32_t r = row; r < row + rows; r++) {
+    for (uint32_t i = row; i < row + rows; i++) {
+        const uint32_t r = row_at(order, pairs, i);
         float *y = t->args->y + r * t->args->y_stride + t->px;
         if (after) {
             spr_act own = *act;
             if (act->fn == SPR_FN_PRELU) own.slope += r;
             t->args->unary(y, y, lanes, &own);
         }
-        for (uint32_t i = 0; i < t->pad; i++) vst1q_f32(y + lanes + 4 * i, vdupq_n_f32(0));
+        for (uint32_t v = 0; v < t->pad; v++) vst1q_f32(y + lanes + 4 * v, vdupq_n_f32(0));
     }
 }
 
-/* `count` rows from `row` on, whose records lie between the count + 1 positions at ptr. */
-static void csr_tile(tile *t, const spr_neon_csr *w, const uint32_t *ptr, uint32_t row, uint32_t count) {
-    for (uint32_t n; count; count -= n, row += n, ptr += n) {
-        n = min_u32(rows_at_once(t), count);
-        const spr_neon_record *p = w->records + ptr[0];
-        spr_neon_rows rows = begin_rows(t, w->bias, row, n);
+/* `count` rows or pairs of a panel from the one at `row` on, whose records lie between the count + 1 positions at
+   ptr. */
+static void run_rows(tile *t, const spr_neon_sparse *w, uint32_t pairs, const uint32_t *ptr, const uint32_t *order,
+                     uint32_t row, uint32_t count) {
+    for (uint32_t n; count; count -= n, row += n << pairs, ptr += n) {
+        n = min_u32(rows_at_once(t) >> pairs, count);
+        const uint32_t words = 2 + pairs, *p = (const uint32_t *)w->records + (size_t)ptr[0] * words;
+        spr_neon_rows rows = begin_rows(t, w->bias, order, pairs, row, n << pairs);
         rows.ptr = ptr;
         rows.count = n;
-        rows.xa = t->xb + p->offset;
-        rows.p = rows.ahead = p + 1;
+        rows.xa = t->xb + p[0];
+        rows.p = rows.ahead = p + words;
         t->rows(&rows);
-        finish_rows(t, row, n, n);
-    }
-}
-
-/* The same for `count` pairs of rows. */
-static void pair_tile(tile *t, const spr_neon_2x1 *w, const uint32_t *ptr, uint32_t row, uint32_t count) {
-    for (uint32_t n; count; count -= n, row += 2 * n, ptr += n) {
-        n = min_u32(rows_at_once(t) / 2, count);
-        const spr_neon_pair_record *p = w->records + ptr[0];
-        spr_neon_rows rows = begin_rows(t, w->bias, row, 2 * n);
-        rows.ptr = ptr;
-        rows.count = n;
-        rows.xa = t->xb + p->offset;
-        rows.p = rows.ahead = p + 1;
-        t->rows(&rows);
-        finish_rows(t, row, 2 * n, n);
+        finish_rows(t, order, pairs, row, n << pairs);
     }
 }
 
@@ -186,38 +183,27 @@ static void set_panel(tile *t, const spr_neon_core *core, uint32_t panel, uint32
     if (t->first) fetch(bias + (size_t)a->row0 * 4, (size_t)rows * 4 * sizeof(float));
 }
 
-void spr_neon_csr_run(const spr_neon_core *core, const spr_pw_args *args) {
-    const spr_neon_csr w = spr_neon_csr_view(args->packed);
-    const uint32_t rows = args->row1 - args->row0;
-    for (tile next, t = next_tile(args, args->px0, &core->csr); t.vectors; t = next) {
-        next = next_tile(args, t.px + 4 * t.vectors, &core->csr);
-        next.turn = (t.turn + 1) % tiles_touched(core, args);
-        for (uint32_t panel = 0; panel < w.panels; panel++) {
-            const uint32_t *ptr = w.ptr + (size_t)panel * args->n + args->row0;
-            set_panel(&t, core, panel, w.panels, w.kp, rows, ptr, w.bias, &next);
-            csr_tile(&t, &w, ptr, args->row0, rows);
-        }
-    }
-}
-
 /* The odd row at the end in one panel of what the tile of pairs covers. */
-static void last_row(const tile *pairs, const spr_neon_core *core, const spr_neon_2x1 *w, uint32_t panel) {
+static void last_row(const tile *pairs, const spr_neon_core *core, uint32_t panel) {
     tile t = *pairs;
     set_width(&t, &core->csr);
-    csr_tile(&t, &w->last, w->last.ptr + panel, t.args->row1 - 1, 1);
+    const spr_neon_sparse w = spr_neon_view(t.args->packed, 1);
+    run_rows(&t, &w, 0, w.ptr + panel, NULL, t.args->row1 - 1, 1);
 }
 
-void spr_neon_2x1_run(const spr_neon_core *core, const spr_pw_args *args) {
-    const spr_neon_2x1 w = spr_neon_2x1_view(args->packed);
-    const uint32_t pair0 = args->row0 / 2, pairs = args->row1 / 2 - pair0;
-    for (tile next, t = next_tile(args, args->px0, &core->pairs); t.vectors; t = next) {
-        next = next_tile(args, t.px + 4 * t.vectors, &core->pairs);
+void spr_neon_sparse_run(const spr_neon_core *core, const spr_pw_args *args, uint32_t pairs) {
+    const spr_neon_sparse w = spr_neon_view(args->packed, 0);
+    const spr_neon_tiles *tiles = pairs ? &core->pairs : &core->csr;
+    const uint32_t all = args->n >> pairs, first = args->row0 >> pairs, rows = (args->row1 >> pairs) - first;
+    for (tile next, t = next_tile(args, args->px0, tiles); t.vectors; t = next) {
+        next = next_tile(args, t.px + 4 * t.vectors, tiles);
         next.turn = (t.turn + 1) % tiles_touched(core, args);
-        for (uint32_t panel = 0; panel < w.panels; panel++) {
-            const uint32_t *ptr = w.ptr + (size_t)panel * (args->n / 2) + pair0;
-            set_panel(&t, core, panel, w.panels, w.kp, pairs, ptr, w.bias, &next);
-            pair_tile(&t, &w, ptr, args->row0, pairs);
-            if (args->row1 % 2) last_row(&t, core, &w, panel);
+        const uint32_t *ptr = w.ptr + first, *order = w.order;
+        for (uint32_t panel = 0; panel < w.panels; panel++, ptr += all) {
+            set_panel(&t, core, panel, w.panels, w.kp, rows, ptr, w.bias, &next);
+            run_rows(&t, &w, pairs, ptr, order, args->row0, rows);
+            if (order) order += all;
+            if (args->row1 & pairs) last_row(&t, core, panel);
         }
     }
 }

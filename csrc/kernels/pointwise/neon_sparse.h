@@ -2,7 +2,9 @@
  *
  * Columns are cut into panels of `kp` channels, so that panel x pixel tile stays in L1 or nearly; sums are carried
  * through the output from panel to panel. Within a panel follow the rows (2x1: pairs of rows), within a row the
- * nonzeros by ascending column. The position of row r in panel p is ptr[p * rows + r], its end the next entry. */
+ * nonzeros by ascending column. The records of the i-th row in panel p begin at ptr[p * rows + i] and end at the next
+ * entry. Where cores foretell branches, rows of a panel come in the order of their number of records: the i-th is
+ * order[p * rows + i]. */
 #ifndef SPR_KERNELS_POINTWISE_NEON_SPARSE_H
 #define SPR_KERNELS_POINTWISE_NEON_SPARSE_H
 
@@ -18,27 +20,18 @@ typedef struct spr_neon_record {
     float value;
 } spr_neon_record;
 
-typedef struct spr_neon_csr {
-    const float *bias; /* [n][4], four times the same */
-    const spr_neon_record *records;
-    const uint32_t *ptr;
-    uint32_t kp, panels;
-} spr_neon_csr;
-
 /* The same for pairs of rows. */
 typedef struct spr_neon_pair_record {
     uint32_t offset;
     float value[2];
 } spr_neon_pair_record;
 
-/* Pairs of rows; the last row of an odd count stands alone as a CSR whose ptr knows that row only. */
-typedef struct spr_neon_2x1 {
-    const float *bias; /* [n][4] */
-    const spr_neon_pair_record *records;
-    const uint32_t *ptr;
+typedef struct spr_neon_sparse {
+    const float *bias;   /* [n][4], four times the same, in the order of the first panel */
+    const void *records; /* of either kind */
+    const uint32_t *ptr, *order; /* order: first rows of pairs; NULL: one after the other */
     uint32_t kp, panels;
-    spr_neon_csr last;
-} spr_neon_2x1;
+} spr_neon_sparse;
 
 /* Rows, or pairs of rows, of one tile in one panel, as the assembly reads it, by these offsets. */
 typedef struct spr_neon_rows {
@@ -60,6 +53,8 @@ typedef struct spr_neon_rows {
     uint64_t touch_lines;   /* 120: three times as many lines in each, at least 1 if there are planes */
     float scale, shift;     /* 128, 132: of hard_swish */
     uint64_t width;         /* 136: vectors */
+    const uint32_t *order;  /* 144: the rows, or first ones of pairs, after the first; not read for in-order cores */
+    float *y0;              /* 152: the tile in row 0 */
 } spr_neon_rows;
 
 /* What one kind of core computes the rows of tiles by, inline assembly for some widths in vectors, rising; 4, 8 and 12
@@ -78,12 +73,11 @@ typedef struct spr_neon_core {
     uint32_t fetch_rows;   /* from how many rows on positions and biases are fetched ahead */
 } spr_neon_core;
 
-/* The kernels of a core. */
-void spr_neon_csr_run(const spr_neon_core *core, const spr_pw_args *args);
-void spr_neon_2x1_run(const spr_neon_core *core, const spr_pw_args *args);
+/* The kernels of a core; pairs: 1 for 2x1, else 0. */
+void spr_neon_sparse_run(const spr_neon_core *core, const spr_pw_args *args, uint32_t pairs);
 
-/* What pack() wrote into `packed`. */
-spr_neon_csr spr_neon_csr_view(const void *packed);
-spr_neon_2x1 spr_neon_2x1_view(const void *packed);
+/* What pack() wrote into `packed`. last: the last row of an odd number in pairs, which stands alone as a CSR whose ptr
+   knows that row only. */
+spr_neon_sparse spr_neon_view(const void *packed, int last);
 
 #endif

@@ -5,26 +5,31 @@
 
 #include "kernels/kernel.h"
 
-/* Sparse: header, bias[groups * height], ptr[panels * groups + 1], then the columns, {uint32 offset; float
-   w[height]}, of every panel, group and channel that holds a weight. A group is `height` rows, 1 or 2; an odd last
-   row is there twice, so that the kernel computes and stores it twice instead of having a special case. offset is
-   in bytes from the panel's first plane. */
+/* Sparse: header, bias[groups * height], ptr[panels * groups + 1], order[panels * groups + 1] if sorted, then the
+   columns, {uint32 offset; float w[height]}, of every panel, group and channel that holds a weight. A group is `height`
+   rows, 1 or 2; an odd last row is there twice, so that the kernel computes and stores it twice instead of having a
+   special case. offset is in bytes from the panel's first plane. order: the first rows of a panel's groups in the order
+   in which their columns lie there, and one more to be fetched ahead. */
 typedef struct spr_x86_sparse {
     const float *bias;
-    const uint32_t *ptr;
+    const uint32_t *ptr, *order; /* order: NULL where groups are not sorted */
     const char *columns;
     uint32_t groups, panels, panel; /* panel: channels of each but the last, which may have fewer */
     uint32_t ahead; /* of the next panel, that each group of rows prefetches; set by the kernel */
 } spr_x86_sparse;
 
+typedef struct spr_x86_header {
+    uint32_t panels, panel, sorted;
+} spr_x86_header;
+
 SPR_INLINE spr_x86_sparse spr_x86_sparse_of(const void *packed, uint32_t n, uint32_t height) {
-    const uint32_t *header = packed;
-    spr_x86_sparse s = {.groups = (n + height - 1) / height};
-    s.panels = header[0];
-    s.panel = header[1];
-    s.bias = (const float *)(header + 2);
-    s.ptr = header + 2 + (size_t)s.groups * height;
-    s.columns = (const char *)(s.ptr + (size_t)s.panels * s.groups + 1);
+    const spr_x86_header *header = packed;
+    spr_x86_sparse s = {.groups = (n + height - 1) / height, .panels = header->panels, .panel = header->panel};
+    const size_t parts = (size_t)s.panels * s.groups;
+    s.bias = (const float *)(header + 1);
+    s.ptr = (const uint32_t *)(s.bias + (size_t)s.groups * height);
+    if (header->sorted) s.order = s.ptr + parts + 1;
+    s.columns = (const char *)(s.ptr + (parts + 1) * (header->sorted ? 2 : 1));
     return s;
 }
 

@@ -4,6 +4,7 @@
 #if SPR_X86_64
 #include <string.h>
 
+#include "kernels/pointwise/order.h"
 #include "kernels/pointwise/x86.h"
 
 static uint32_t ceil_div(uint32_t a, uint32_t b) { return a / b + (a % b != 0); }
@@ -17,16 +18,19 @@ static void pack_bias(const spr_pw_weights *w, uint32_t count, float *dst) {
 
 /* Lines of the widest tile, and bytes that its pixels of one panel may take, with more and with few nonzeros: where
    each pixel is loaded seldom, fewer rounds through the output are worth some misses. Measured with 32 KB of L1 (AVX2)
-   and 48 KB (AVX-512). And whether columns are packed by fours. */
+   and 48 KB (AVX-512). Whether columns are packed by fours.
+   And up to how many lines of a plane rows are sorted by their number of columns, so that ends of loops are foretold.
+   Where many tiles follow each other, CPUs learn the order as it is, and rows one after the other come faster. */
 typedef struct spr_x86_form {
     size_t lines, bytes, bytes_sparse;
     int by_fours;
+    size_t sorted_lines;
 } spr_x86_form;
 
 #define LINES(vectors, lanes) ((vectors) * (lanes) / SPR_PX)
-static const spr_x86_form form_csr_avx2 = {LINES(SPR_AVX2_CSR_TILE, 8), 24 * 1024, 36 * 1024, 1};
-static const spr_x86_form form_pair_avx2 = {LINES(SPR_AVX2_2X1_TILE, 8), 24 * 1024, 36 * 1024, 0};
-static const spr_x86_form form_sparse_avx512 = {LINES(SPR_AVX512_SPARSE_TILE, 16), 40 * 1024, 56 * 1024, 0};
+static const spr_x86_form form_csr_avx2 = {LINES(SPR_AVX2_CSR_TILE, 8), 24 * 1024, 36 * 1024, 1, 16};
+static const spr_x86_form form_pair_avx2 = {LINES(SPR_AVX2_2X1_TILE, 8), 24 * 1024, 36 * 1024, 0, 16};
+static const spr_x86_form form_sparse_avx512 = {LINES(SPR_AVX512_SPARSE_TILE, 16), 40 * 1024, 56 * 1024, 0, 0}; /* not measured */
 #undef LINES
 
 /* Channels to a panel. Offsets within it have to fit 32 bits. */
@@ -40,14 +44,28 @@ static uint32_t panel_channels(const spr_pw_weights *w, size_t x_stride, uint32_
     return most < w->k ? ceil_div(w->k, ceil_div(w->k, (uint32_t)most)) : w->k;
 }
 
-/* Walks the columns of a panel's group of rows in ascending order, from i[r] on in row r; moves i past the panel.
-   Writes them to dst unless it is NULL; returns their number. */
+/* First position of a row whose column is at least `column`. */
+static uint32_t lower_bound(const spr_pw_weights *w, uint32_t row, uint32_t column) {
+    uint32_t lo = w->row_ptr[row], hi = w->row_ptr[row + 1];
+    while (lo < hi) {
+        const uint32_t mid = lo + (hi - lo) / 2;
+        if (w->col[mid] < column)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+/* Walks the columns [begin, end) of a group of rows in ascending order. Writes them to dst unless it is NULL; returns
+   their number. */
 static uint32_t walk(const spr_pw_weights *w, uint32_t height, uint32_t group, uint32_t begin, uint32_t end,
-                     size_t x_stride, uint32_t *i, uint32_t *dst) {
-    uint32_t count = 0, last[2];
+                     size_t x_stride, uint32_t *dst) {
+    uint32_t count = 0, i[2], last[2];
     for (uint32_t r = 0; r < height; r++) {
-        const uint32_t row = group * height + r;
-        last[r] = w->row_ptr[(row < w->n ? row : w->n - 1) + 1];
+        const uint32_t row = group * height + r < w->n ? group * height + r : w->n - 1;
+        i[r] = lower_bound(w, row, begin);
+        last[r] = lower_bound(w, row, end);
     }
     for (;;) {
         uint32_t col = end;
@@ -66,28 +84,6 @@ static uint32_t walk(const spr_pw_weights *w, uint32_t height, uint32_t group, u
     }
 }
 
-/* Everything but the header; with dst == NULL only counts columns. `at` is room for one index per row. */
-static uint32_t walk_all(const spr_pw_weights *w, uint32_t height, uint32_t panel, size_t x_stride, uint32_t *ptr,
-                         uint32_t *dst) {
-    const uint32_t groups = ceil_div(w->n, height), panels = ceil_div(w->k, panel);
-    uint32_t count = 0;
-    for (uint32_t g = 0; g < groups; g++) {
-        uint32_t i[2];
-        for (uint32_t r = 0; r < height; r++) {
-            const uint32_t row = g * height + r;
-            i[r] = w->row_ptr[row < w->n ? row : w->n - 1];
-        }
-        for (uint32_t p = 0; p < panels; p++) {
-            const uint32_t end = w->k - p * panel > panel ? (p + 1) * panel : w->k;
-            uint32_t *to = dst ? dst + (size_t)ptr[p * groups + g] * (1 + height) : NULL;
-            const uint32_t c = walk(w, height, g, p * panel, end, x_stride, i, to);
-            if (ptr && !dst) ptr[p * groups + g + 1] = c;
-            count += c;
-        }
-    }
-    return count;
-}
-
 /* Of `count` columns of a row: each four become their offsets, then their weights. */
 static void by_fours(uint32_t *column, uint32_t count) {
     for (; count >= 4; count -= 4, column += 8) {
@@ -97,25 +93,41 @@ static void by_fours(uint32_t *column, uint32_t count) {
     }
 }
 
+static int is_sorted(size_t x_stride, const spr_x86_form *form) { return x_stride / SPR_PX <= form->sorted_lines; }
+
 static size_t sparse_size(const spr_pw_weights *w, size_t x_stride, uint32_t height, const spr_x86_form *form) {
-    const uint32_t panel = panel_channels(w, x_stride, height, form);
-    const size_t groups = ceil_div(w->n, height), panels = ceil_div(w->k, panel);
-    const size_t columns = walk_all(w, height, panel, x_stride, NULL, NULL);
-    return (2 + groups * height + panels * groups + 1 + columns * (1 + height)) * sizeof(uint32_t);
+    const size_t groups = ceil_div(w->n, height);
+    const size_t parts = groups * ceil_div(w->k, panel_channels(w, x_stride, height, form));
+    size_t columns = 0;
+    for (uint32_t g = 0; g < groups; g++) columns += walk(w, height, g, 0, w->k, x_stride, NULL);
+    return sizeof(spr_x86_header) + (groups * height + (parts + 1) * (is_sorted(x_stride, form) ? 2 : 1) +
+                                     columns * (1 + height)) * sizeof(uint32_t);
 }
 
 static void sparse_pack(const spr_pw_weights *w, size_t x_stride, void *dst, uint32_t height, const spr_x86_form *form) {
     const uint32_t panel = panel_channels(w, x_stride, height, form), groups = ceil_div(w->n, height);
-    const size_t parts = (size_t)groups * ceil_div(w->k, panel);
-    uint32_t *header = dst, *ptr = header + 2 + groups * height;
-    header[0] = ceil_div(w->k, panel);
-    header[1] = panel;
-    pack_bias(w, groups * height, (float *)(header + 2));
-    ptr[0] = 0;
-    walk_all(w, height, panel, x_stride, ptr, NULL);
-    for (size_t i = 0; i < parts; i++) ptr[i + 1] += ptr[i];
-    walk_all(w, height, panel, x_stride, ptr, ptr + parts + 1);
-    for (size_t i = 0; form->by_fours && i < parts; i++) by_fours(ptr + parts + 1 + 2 * ptr[i], ptr[i + 1] - ptr[i]);
+    spr_x86_header *header = dst;
+    *header = (spr_x86_header){ceil_div(w->k, panel), panel, (uint32_t)is_sorted(x_stride, form)};
+    pack_bias(w, groups * height, (float *)(header + 1));
+    uint32_t *ptr = (uint32_t *)(header + 1) + (size_t)groups * height, *order = ptr + (size_t)groups * header->panels + 1;
+    uint32_t *const columns = header->sorted ? order + (size_t)groups * header->panels + 1 : order;
+    size_t total = 0;
+    for (uint32_t p = 0; p < header->panels; p++, ptr += groups, order += groups) {
+        const uint32_t begin = p * panel, end = w->k - begin > panel ? begin + panel : w->k;
+        if (header->sorted) {
+            for (uint32_t g = 0; g < groups; g++) ptr[g] = walk(w, height, g, begin, end, x_stride, NULL);
+            spr_pw_order(w, height, groups, ptr, order);
+        }
+        for (uint32_t i = 0; i < groups; i++) {
+            uint32_t *to = columns + total * (1 + height);
+            const uint32_t count = walk(w, height, header->sorted ? order[i] / height : i, begin, end, x_stride, to);
+            if (form->by_fours) by_fours(to, count);
+            ptr[i] = (uint32_t)total;
+            total += count;
+        }
+    }
+    *ptr = (uint32_t)total;
+    if (header->sorted) *order = 0;
 }
 
 #define SPARSE_PACKING(packing, height, form)                                                  \

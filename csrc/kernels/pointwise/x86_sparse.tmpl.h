@@ -18,6 +18,12 @@ static SPR_NOINLINE void ISA(sparse_ahead)(uint32_t h, uint32_t v, const spr_pw_
         spr_x86_prefetch_planes(a, at, at + s->ahead, next, count);
 }
 
+/* Fetches the sums of a group of rows to which prefetchers do not see the way. */
+SPR_INLINE void ISA(sparse_fetch)(const int h, const int v, const float *y, size_t y_stride) {
+    for (int r = 0; r < h; r++, y += y_stride)
+        SPR_UNROLL for (int i = 0; i < v * LANES; i += SPR_PX) __builtin_prefetch(y + i);
+}
+
 /* One tile of v vectors of pixels from px on, one panel of channels, all rows of the call; h rows to a group. */
 SPR_INLINE void ISA(sparse_tile)(const int h, const int v, const spr_pw_args *a, const spr_x86_sparse *s, uint32_t px,
                                  uint32_t panel) {
@@ -27,17 +33,25 @@ SPR_INLINE void ISA(sparse_tile)(const int h, const int v, const spr_pw_args *a,
     const char *x = (const char *)(a->x + (size_t)panel * s->panel * a->x_stride + px);
     KEEP_ADDRESS(x);
     /* Read once: stores of vectors might change them, for all that compilers know. */
-    const uint32_t row1 = a->row1;
+    const uint32_t group1 = (a->row1 + (uint32_t)h - 1) / (uint32_t)h;
     const size_t y_stride = a->y_stride;
+    const float *const bias = s->bias, *const z0 = first ? a->z : NULL;
     const spr_function fn = last ? a->act.fn : SPR_FN_NONE;
     const enum { STORE, RELU, OTHER } finish =
         fn == SPR_FN_NONE ? STORE : fn == SPR_FN_CLIP && a->act.b == __builtin_inff() ? RELU : OTHER;
     const V low = V_SET(a->act.a);
     const uint32_t *const ptr = s->ptr + (size_t)panel * s->groups;
+    const uint32_t *const order = s->order ? s->order + (size_t)panel * s->groups : NULL;
     const char *const columns = s->columns, *c = columns + ptr[a->row0 / (uint32_t)h] * column;
-    float *y_next = a->y + a->row0 * y_stride + px;
-    for (uint32_t row = a->row0; row < row1; row += (uint32_t)h) {
-        const char *const end = columns + ptr[row / (uint32_t)h + 1] * column;
+    float *const y0 = a->y + px, *y_next = y0 + a->row0 * y_stride;
+    for (uint32_t group = a->row0 / (uint32_t)h; group < group1; group++) {
+        const char *const end = columns + ptr[group + 1] * column;
+        uint32_t row = group * (uint32_t)h;
+        if (order) {
+            row = order[group];
+            y_next = y0 + row * y_stride;
+            ISA(sparse_fetch)(h, v, y0 + order[group + 1] * y_stride, y_stride);
+        }
         float *const y[2] = {y_next, h > 1 && row + 1 < a->n ? y_next + y_stride : y_next};
         y_next += (size_t)h * y_stride;
         if (c == end && !first && !last) continue;
@@ -45,10 +59,10 @@ SPR_INLINE void ISA(sparse_tile)(const int h, const int v, const spr_pw_args *a,
         V acc[2][16];
         SPR_UNROLL for (int r = 0; r < h; r++) {
             if (first) {
-                const V start = V_SET(s->bias[row + (uint32_t)r]);
+                const V start = V_SET(bias[row + (uint32_t)r]);
                 SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = start;
-                if (a->z) {
-                    const float *z = a->z + (r && row + 1 < a->n ? row + 1 : row) * a->z_stride + px;
+                if (z0) {
+                    const float *z = z0 + (r && row + 1 < a->n ? row + 1 : row) * a->z_stride + px;
                     SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_ADD(acc[r][i], V_LOAD(z + i * LANES));
                 }
             } else {

@@ -206,15 +206,17 @@ spr_status spr_pointwise_make(spr_plan_ctx *ctx, const spr_value *weights, const
     if (use->fully_connected && on_planes(kernel)) out->turned = spr_turned_stride(use->pixels);
     size_t x_stride = out->turned ? out->turned : use->x_stride;
     if (!status) {
+        spr_work work = spr_pointwise_work(weights, use);
+        status = split(ctx, &w, use, spr_estimate(kernel, ctx->features, &work), out);
+    }
+    if (!status) {
+        w.row_bound = out->row_bound;
+        w.row_groups = out->row_groups;
         *packed_bytes = kernel->packing->size(&w, x_stride);
         out->packed = spr_plan_alloc(ctx, spr_round_up(*packed_bytes + 1, SPR_LINE), "packed weights");
         if (!out->packed) status = SPR_ERROR_MEMORY;
     }
-    if (!status) {
-        kernel->packing->pack(&w, x_stride, out->packed);
-        spr_work work = spr_pointwise_work(weights, use);
-        status = split(ctx, &w, use, spr_estimate(kernel, ctx->features, &work), out);
-    }
+    if (!status) kernel->packing->pack(&w, x_stride, out->packed);
     spr_release(ctx->arena->allocator, csr);
     return status;
 }
