@@ -60,6 +60,7 @@ static uint32_t walk(const spr_pw_weights *w, uint32_t pairs, uint32_t row, uint
                      uint32_t *record) {
     uint32_t i = lower_bound(w, row, k0), i1 = lower_bound(w, row, k1), count = 0;
     uint32_t j = lower_bound(w, row + pairs, k0), j1 = lower_bound(w, row + pairs, k1);
+    if (!record && !pairs) return i1 - i;
     for (; i < i1 || j < j1; count++) {
         const uint32_t ci = i < i1 ? w->col[i] : UINT32_MAX, cj = j < j1 ? w->col[j] : UINT32_MAX;
         if (record) {

@@ -67,6 +67,7 @@ static uint32_t walk(const spr_pw_weights *w, uint32_t height, uint32_t group, u
         i[r] = lower_bound(w, row, begin);
         last[r] = lower_bound(w, row, end);
     }
+    if (!dst && height == 1) return last[0] - i[0];
     for (;;) {
         uint32_t col = end;
         for (uint32_t r = 0; r < height; r++)
