@@ -10,6 +10,8 @@ import numpy as np
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+import sparse_runtime as sr
+
 LARGEST = 60_000  # elements of a tensor
 
 
@@ -376,8 +378,10 @@ def graphs(draw, steps=10, big=False):
 
 # ---- blocks of convolutions that run in stripes ------------------------------------------------------------
 
-# (isa, elements of a tensor between two layers from which on they run together: csrc/runtime/chain_stripes.c)
-STRIPED = [(None, 426_000), ("ref", 263_000)]
+# Elements of a tensor between two layers from which on they run together: csrc/runtime/chain_stripes.c
+FEATURES = sr._core.cpu_features()
+LARGE = 426_000 if "avx512" in FEATURES or "avx2" not in FEATURES else 2_098_000
+STRIPED = [(None, LARGE), ("ref", 263_000)]  # (isa, elements)
 
 
 def _activation(g, draw, x):
@@ -412,7 +416,8 @@ def blocks(draw, least):
     """A Graph of one or two blocks as MobileNets have them, [1x1 or stem] -> depthwise -> 1x1 [+ residual], whose
     tensors between the layers have more than `least` elements."""
     g = Graph(draw(st.integers(0, 1000)))
-    h, w = draw(st.integers(17, 90)), draw(st.integers(17, 90))
+    longest = 90 if least < 1_000_000 else 200
+    h, w = draw(st.integers(17, longest)), draw(st.integers(17, longest))
     wide = least // (h * w) + draw(st.integers(1, 9))
     first = draw(st.sampled_from(["1x1", "1x1", "stem", "depthwise"]))
     narrow = wide if first == "depthwise" else 3 if first == "stem" else draw(st.integers(1, 24))
