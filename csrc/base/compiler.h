@@ -35,13 +35,14 @@
 #define SPR_TARGET_POP SPR_PRAGMA(GCC pop_options)
 #endif
 
-/* Before a loop with constant bounds: unrolls it wholly. Arrays of vectors live in registers only then. */
+/* Before a loop with constant bounds: unrolls it wholly. Arrays of vectors live in registers only then.
+   SPR_UNROLL_TIMES: any loop, so many turns in one. */
 #if defined(__clang__)
 #define SPR_UNROLL _Pragma("clang loop unroll(full)")
-#define SPR_UNROLL_TWICE _Pragma("clang loop unroll_count(2)")
+#define SPR_UNROLL_TIMES(n) SPR_PRAGMA(clang loop unroll_count(n))
 #else
 #define SPR_UNROLL _Pragma("GCC unroll 64")
-#define SPR_UNROLL_TWICE _Pragma("GCC unroll 2")
+#define SPR_UNROLL_TIMES(n) SPR_PRAGMA(GCC unroll n)
 #endif
 
 #define SPR_INLINE static inline __attribute__((always_inline))

@@ -8,7 +8,7 @@ SPR_TARGET_PUSH("avx2,fma")
 #define CONV_SMALL 0
 #define CONV_MR 4
 #define CONV_AHEAD 0 /* on Zen 3 it costs more than it saves */
-#define CONV_UNROLL SPR_UNROLL_TWICE
+#define CONV_UNROLL SPR_UNROLL_TIMES(2)
 #include "kernels/conv/tile_x86.h"
 #include "kernels/conv/conv.tmpl.h"
 SPR_TARGET_POP

@@ -6,6 +6,28 @@ typedef struct ISA(dense_panel) {
     uint32_t k0, k1;
 } ISA(dense_panel);
 
+/* Where a tile stands: its pixels of the next channel, that channel's weights, and weights to fetch. */
+typedef struct ISA(dense_at) {
+    const float *x, *w;
+    uintptr_t ahead;
+} ISA(dense_at);
+
+/* Adds a channel's products to the sums of h rows, v vectors and t pixels. */
+SPR_INLINE void ISA(dense_channel)(const int h, const int v, const int t, V acc[8][4], R *tail, ISA(dense_at) *at,
+                                   size_t x_stride) {
+    V pixels[4];
+    SPR_UNROLL for (int i = 0; i < v; i++) pixels[i] = V_LOAD(at->x + i * LANES);
+    SPR_UNROLL for (int r = 0; r < h; r++) {
+        const V weight = V_SET(at->w[r]);
+        SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_FMA(weight, pixels[i], acc[r][i]);
+    }
+    SPR_UNROLL for (int j = 0; j < t; j++) tail[j] = R_FMA(R_LOAD(at->w), at->x[v * LANES + j], tail[j]);
+    __builtin_prefetch((const void *)at->ahead, 0, 2);
+    at->ahead += (size_t)h * sizeof(float);
+    at->x += x_stride;
+    at->w += h;
+}
+
 /* h rows from `row` on times v vectors of pixels from px on and, with t > 0, t pixels behind them, the last of their
    plane. Rows beyond n - 1 repeat it, and so do their weights. */
 SPR_INLINE void ISA(dense_tile)(const int h, const int v, const int t, const spr_pw_args *a, const ISA(dense_panel) *p,
@@ -38,7 +60,6 @@ SPR_INLINE void ISA(dense_tile)(const int h, const int v, const int t, const spr
             y += row + (uint32_t)r < last_row ? y_stride : 0;
         }
     }
-#if TAIL
     R tail[TAIL];
     SPR_UNROLL for (int j = 0; j < t; j++) {
         const size_t at = px + (size_t)(v * LANES + j);
@@ -49,28 +70,17 @@ SPR_INLINE void ISA(dense_tile)(const int h, const int v, const int t, const spr
             tail[j] = R_GATHER(a->y + at, row, last_row, a->y_stride);
         }
     }
-#endif
-    const float *x = a->x + p->k0 * a->x_stride + px, *w = p->w + (size_t)row * channels;
-    uintptr_t ahead = (uintptr_t)(w + (size_t)h * channels); /* the next group, often of another page */
-    UNROLL_CHANNELS for (uint32_t k = channels; k > 0; k--) {
-        V pixels[4];
-        SPR_UNROLL for (int i = 0; i < v; i++) pixels[i] = V_LOAD(x + i * LANES);
-        SPR_UNROLL for (int r = 0; r < h; r++) {
-            const V weight = V_SET(w[r]);
-            SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_FMA(weight, pixels[i], acc[r][i]);
-        }
-#if TAIL
-        SPR_UNROLL for (int j = 0; j < t; j++) tail[j] = R_FMA(R_LOAD(w), x[v * LANES + j], tail[j]);
-#endif
-        __builtin_prefetch((const void *)ahead, 0, 2);
-        ahead += (size_t)h * sizeof(float);
-        x += a->x_stride;
-        w += h;
+    const float *w = p->w + (size_t)row * channels;
+    ISA(dense_at) next = {a->x + p->k0 * a->x_stride + px, w, (uintptr_t)(w + (size_t)h * channels)};
+    if (DENSE_BY_FOUR(v)) {
+        SPR_UNROLL_TIMES(4) for (uint32_t k = channels; k > 0; k--)
+            ISA(dense_channel)(h, v, t, acc, tail, &next, a->x_stride);
+    } else {
+        SPR_UNROLL_TIMES(DENSE_UNROLL) for (uint32_t k = channels; k > 0; k--)
+            ISA(dense_channel)(h, v, t, acc, tail, &next, a->x_stride);
     }
-#if TAIL
     SPR_UNROLL for (int j = 0; j < t; j++)
         R_SCATTER(a->y + px + v * LANES + j, row, last_row, a->y_stride, tail[j]);
-#endif
     if (relu) {
         SPR_UNROLL for (int r = 0; r < h; r++)
             SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_MAXC(acc[r][i], low);
@@ -83,7 +93,6 @@ SPR_INLINE void ISA(dense_tile)(const int h, const int v, const int t, const spr
         SPR_UNROLL for (int i = 0; i < v; i++) V_STORE(y + i * LANES, acc[r][i]);
         y += row + (uint32_t)r < last_row ? y_stride : 0;
     }
-#if TAIL
     if (last && t) {
         for (uint32_t at = row; at < row + (uint32_t)h && at <= last_row; at++) {
             y = a->y + at * y_stride + px + v * LANES;
@@ -92,7 +101,6 @@ SPR_INLINE void ISA(dense_tile)(const int h, const int v, const int t, const spr
             V_STORE(y, line);
         }
     }
-#endif
 }
 
 /* Activations that are applied by a call take so many pixels of a row at once. */
@@ -108,14 +116,10 @@ SPR_INLINE void ISA(dense_run)(const spr_pw_args *a, uint32_t height, ISA(dense_
     const size_t rows = spr_round_up(a->n, height);
     const int far = spr_x86_is_far(a);
     uint32_t vectors = (uint32_t)(spr_round_up(a->px1 - a->px0, LANES) / LANES), px0 = a->px0, finished = px0;
-#if TAIL
     const uint32_t rest = (a->px1 - a->px0) % LANES;
     const int tail = rest >= 1 && rest <= TAIL && vectors > 1;
     vectors -= (uint32_t)tail;
     tails += rest > 1 ? widest + 1 : 0;
-#else
-    const int tail = 0;
-#endif
     for (uint32_t blocks = (vectors + (uint32_t)tail * TAIL_ROOM + block - 1) / block; blocks > 0; blocks--) {
         const uint32_t width = (vectors + blocks - 1) / blocks;
         for (uint32_t k0 = 0; k0 < a->k; k0 += SPR_X86_DENSE_PANEL) {
