@@ -62,9 +62,7 @@ static dense_tile_fn_avx2 *const dense_tails[] = {
 void spr_pw_csr_f32_avx2(const spr_pw_args *a) { sparse_run_avx2(a, 1, csr_tiles, SPR_AVX2_CSR_TILE); }
 void spr_pw_2x1_f32_avx2(const spr_pw_args *a) { sparse_run_avx2(a, 2, pair_tiles, SPR_AVX2_2X1_TILE); }
 void spr_pw_dense_f32_avx2(const spr_pw_args *a) {
-    /* Half of 32 KB of L1, at most. */
-    const uint32_t block = a->k > 64 ? 3 : a->k > 32 ? 6 : 12;
-    dense_run_avx2(a, SPR_AVX2_DENSE_ROWS, dense_tiles, dense_tails, 3, block);
+    dense_run_avx2(a, SPR_AVX2_DENSE_ROWS, dense_tiles, dense_tails, 3, 3);
 }
 
 SPR_TARGET_POP

@@ -23,9 +23,10 @@
 #define SPARSE_BY_FOURS 1
 #define V_LOAD4(p) _mm256_broadcast_ps((const __m128 *)(p))
 #define V_SET_OF4(four, i) _mm256_permute_ps(four, (i) * 0x55)
-#define SPARSE_AHEAD 0 /* on Zen 3 prefetching planes costs more than it saves, with one thread and with two */
-/* Loops over channels are unrolled so many times, of the tile most layers consist of by four: Zen 3 foretells the end of
-   32 turns always, that of 64 in some processes only (mispredicted, a tile takes 5 % longer). Narrower tiles lose 2 %. */
+#define PLANES_AHEAD 0 /* on Zen 3 prefetching planes costs more than it saves, with one thread and with two */
+/* Loops over channels are unrolled so many times, of the tile most layers consist of by four: Zen 3 foretells the end
+   of 32 turns always, that of 64 in some processes only (mispredicted, a tile takes 5 % longer). Narrower tiles lose
+   2 % by it. */
 #define DENSE_UNROLL 2
 #define DENSE_BY_FOUR(v) ((v) == 3)
 /* Up to TAIL pixels that a plane's last vector would be spent on: one vector of 4 rows each. Their sums take registers

@@ -16,7 +16,7 @@
 #define V_LOADN(p, n) _mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1), p)
 #define V_STOREN(p, n, v) _mm512_mask_storeu_ps(p, (__mmask16)((1u << (n)) - 1), v)
 #define SPARSE_BY_FOURS 0
-#define SPARSE_AHEAD 1
+#define PLANES_AHEAD 1
 #define DENSE_UNROLL 1 /* more not measured */
 #define DENSE_BY_FOUR(v) 0
 /* Up to TAIL pixels that a plane's last vector would be spent on: one vector of 8 rows each. */

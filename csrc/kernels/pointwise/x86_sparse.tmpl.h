@@ -28,7 +28,7 @@ SPR_INLINE void ISA(sparse_fetch)(const int h, const int v, const float *y, size
 SPR_INLINE void ISA(sparse_tile)(const int h, const int v, const spr_pw_args *a, const spr_x86_sparse *s, uint32_t px,
                                  uint32_t panel) {
     const int first = panel == 0, last = panel + 1 == s->panels;
-    const int ahead = SPARSE_AHEAD && (a->shared || (first && spr_x86_is_far(a)));
+    const int ahead = PLANES_AHEAD && (a->shared || (first && spr_x86_is_far(a)));
     const size_t column = sizeof(uint32_t) + (size_t)h * sizeof(float);
     const char *x = (const char *)(a->x + (size_t)panel * s->panel * a->x_stride + px);
     KEEP_ADDRESS(x);
@@ -130,7 +130,7 @@ SPR_INLINE void ISA(sparse_run)(const spr_pw_args *a, uint32_t height, ISA(spars
     uint32_t vectors = (uint32_t)(spr_round_up(a->px1 - a->px0, LANES) / LANES), px = a->px0;
     for (uint32_t left = (vectors + widest - 1) / widest; left > 0; left--) {
         const uint32_t v = (vectors + left - 1) / left;
-        if (SPARSE_AHEAD && a->shared && px == a->px0) spr_x86_prefetch_planes(a, 0, s.panel, px, v * LANES);
+        if (PLANES_AHEAD && a->shared && px == a->px0) spr_x86_prefetch_planes(a, 0, s.panel, px, v * LANES);
         for (uint32_t panel = 0; panel < s.panels; panel++) tiles[v](a, &s, px, panel);
         vectors -= v;
         px += v * LANES;
