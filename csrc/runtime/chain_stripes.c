@@ -23,16 +23,19 @@ spr_rows spr_chain_needed(const spr_member *m, spr_rows out) {
 
 /* Bytes of buffers that stay in the cache beside what streams through, and of a tensor between two members that does
    not stay there as a whole. On x86 measured with MobileNetV1 and V2: with 2 MiB of L2, joining where all tensors were
-   below 1.7 MB lost up to a tenth; on Zen 3, whose L3 is near, so did joining those networks at all (2 to 5 % at 90 %
-   zeros, no difference where dense). On ARM estimated for A53, A55 and A76 with these and PicoDet-m: with fewer rows at a
+   below 1.7 MB lost up to a tenth; on Zen 3, whose L3 is near, so did joining those networks at all (2 to 5 % at
+   90 % zeros, no difference where dense). On ARM estimated for A53, A55 and A76 with these and PicoDet-m: with fewer rows at a
    time, or smaller tensors joined, kernels lose more by short stripes than memory gains, in order up to a tenth. */
 typedef struct stripe_sizes {
     size_t buffers, worth;
 } stripe_sizes;
 
 static stripe_sizes stripe_sizes_for(uint32_t features) {
-    if (features & SPR_ISA_AVX512) return (stripe_sizes){768 << 10, 1664 << 10};
-    if (features & SPR_ISA_AVX2) return (stripe_sizes){768 << 10, 8192 << 10};
+#if SPR_X86_64 /* elsewhere it would be code that never runs */
+    if (features & SPR_ISA_AVX2) return (stripe_sizes){768 << 10, (features & SPR_ISA_AVX512 ? 1664 : 8192) << 10};
+#else
+    (void)features;
+#endif
     return (stripe_sizes){384 << 10, 1024 << 10};
 }
 
