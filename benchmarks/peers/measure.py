@@ -84,11 +84,13 @@ def machine():
 
 
 def commit():
-    """Of the project, "" outside of git."""
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip()
+    """Of the project, "-dirty" if tracked files differ from it, but for docs/, where reports are written; "" outside of
+    git."""
+    def git(*arguments):
+        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs")
+    return git("describe", "--always") + ("-dirty" if changed else "")
 
 
 def _start(stack, titles, own_threads, logs, found):
