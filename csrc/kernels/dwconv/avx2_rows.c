@@ -118,9 +118,8 @@ void spr_dwconv_rows_f32_avx2(const spr_conv_args *a) {
     const spr_window *win = &a->shape->win;
     const uint32_t n = a->oy1 - a->oy0;
     const int clip = a->act.fn == SPR_FN_CLIP, plain = clip || a->act.fn == SPR_FN_NONE;
-    /* What is computed twice must not read what was written; other activations in registers would take a pass over the
-       output here. */
-    if (a->z || n < ROWS || (!plain && SPR_ACT_IN_REGISTERS(a->act.fn))) {
+    /* What is computed twice must not read what was written. */
+    if (a->z || n < ROWS || a->act.fn == SPR_FN_PRELU) {
         spr_dwconv_f32_avx2(a);
         return;
     }
@@ -131,7 +130,7 @@ void spr_dwconv_rows_f32_avx2(const spr_conv_args *a) {
     memset(zeros, 0, win->iw * sizeof *zeros);
     make_blocks(blocks, win);
     const float ends[2] = {clip ? a->act.a : -__builtin_inff(), clip ? a->act.b : __builtin_inff()};
-    /* What another kernel shall finish is handed over while it is in L1. */
+    /* Other activations take a pass over what is still in L1. */
     const uint32_t step = plain ? n : (1024 / win->ow + 1) * ROWS;
     /* Rows [i0, i1) are inside of the image: the same for every channel. */
     const int64_t top = (int64_t)a->oy0 - win->pt, below = (int64_t)win->ih - top;

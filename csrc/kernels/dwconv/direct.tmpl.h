@@ -105,7 +105,7 @@ SPR_INLINE void dw_rows(const int k, const int st, const int rows, const dw_dire
         const int ends = dw_ends(k, st, d->win, ox);
         if (ends == DW_INSIDE && rows > 1)
             dw_block(k, st, rows, 2, DW_INSIDE, d, rp, oy, ox);
-        else if (ends == DW_ENDS && rows > 1 && k == 3)
+        else if (ends == DW_ENDS && rows > 1 && k == 3 && st == 2) /* stride 1: mostly avx2_rows.c */
             dw_block(k, st, rows, 2, DW_ENDS, d, rp, oy, ox);
         else
             dw_block(k, st, rows, 2, DW_ANY, d, rp, oy, ox);
