@@ -24,8 +24,9 @@ spr_rows spr_chain_needed(const spr_member *m, spr_rows out) {
 /* Bytes of buffers that stay in the cache beside what streams through, and of a tensor between two members that does
    not stay there as a whole. On x86 measured with MobileNetV1 and V2: with 2 MiB of L2, joining where all tensors were
    below 1.7 MB lost up to a tenth; on Zen 3, whose L3 is near, so did joining those networks at all (2 to 5 % at
-   90 % zeros, no difference where dense). On ARM estimated for A53, A55 and A76 with these and PicoDet-m: with fewer rows at a
-   time, or smaller tensors joined, kernels lose more by short stripes than memory gains, in order up to a tenth. */
+   90 % zeros, no difference where dense). On ARM estimated for A53, A55 and A76 with these and PicoDet-m: with fewer
+   rows at a time, or smaller tensors joined, kernels lose more by short stripes than memory gains, in order up to a
+   tenth. */
 typedef struct stripe_sizes {
     size_t buffers, worth;
 } stripe_sizes;

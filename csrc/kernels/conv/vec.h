@@ -5,7 +5,8 @@
  *   spr_vzero() spr_vset(f)        spr_vload(p) spr_vstore(p, v)        any alignment
  *   spr_vload_n(p, n)              the first n <= SPR_VL floats, the other lanes 0; touches no others
  *   spr_vstore_n(p, v, n)          stores the first n lanes, n <= SPR_VL
- *   spr_vmask_range(from, to)      a spr_vmask: lanes [from, to); spr_vload_m(p, &mask): the other lanes 0 (AVX2 only)
+ *   spr_vmask_columns(c, iw)       a spr_vmask: the lanes inside of a row of iw columns, if the first one is column c;
+ *                                  spr_vload_m(p, &mask): the other lanes 0 (AVX2 only)
  *   spr_vfma(acc, a, b)            acc + a * b, rounded once; spr_vadd spr_vmul spr_vdiv(a, b)
  *   spr_vmaxn(a, b)                maximum, NaN if either is
  *   spr_vsplit(a, b, &even, &odd)  lanes of a then b with even and with odd index

@@ -24,8 +24,10 @@ typedef __m256i spr_vmask;
 SPR_INLINE spr_vmask spr_vmask_n(size_t n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0));
 }
-SPR_INLINE spr_vmask spr_vmask_range(size_t from, size_t to) {
-    return _mm256_andnot_si256(spr_vmask_n(from), spr_vmask_n(to));
+SPR_INLINE spr_vmask spr_vmask_columns(ptrdiff_t c, ptrdiff_t iw) {
+    const ptrdiff_t from = c < 0 ? -c : 0, to = iw > c ? iw - c : 0;
+    return _mm256_andnot_si256(spr_vmask_n(from < SPR_VL ? (size_t)from : SPR_VL),
+                               spr_vmask_n(to < SPR_VL ? (size_t)to : SPR_VL));
 }
 SPR_INLINE spr_v spr_vload_m(const float *p, const spr_vmask *m) { return _mm256_maskload_ps(p, *m); }
 SPR_INLINE spr_v spr_vload_n(const float *p, size_t n) { return _mm256_maskload_ps(p, spr_vmask_n(n)); }

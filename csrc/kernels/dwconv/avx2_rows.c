@@ -9,8 +9,6 @@
 #include "base/compiler.h"
 
 #if SPR_X86_64
-#include <string.h>
-
 #include "kernels/conv/vec_avx2.h"
 #include "kernels/dwconv/dwconv.h"
 
@@ -21,8 +19,8 @@ SPR_TARGET_PUSH("avx2,fma")
 spr_conv_fn spr_dwconv_f32_avx2; /* for what is left to it, with the same weights */
 extern const spr_conv_traits spr_dwconv_traits_avx2;
 
-/* A block of a row of outputs: where its two vectors lie, in bytes, and the masks of the first tap of the first vector
-   and of the last tap of the second one. */
+/* A block of a row of outputs: where the first taps of its two vectors lie in an input row, in bytes, and the masks of
+   the first tap of the first vector and of the last tap of the second one. */
 typedef struct rows_block {
     spr_vmask mask[2];
     uintptr_t at[2];
@@ -54,8 +52,8 @@ typedef struct rows_block {
 #define STORE(r, at) \
     CLIP(r##0) CLIP(r##1) "vmovups %[a" #r "0], (%[r0]" at ")\n\tvmovups %[a" #r "1], (%[r1]" at ")\n\t"
 
-/* A block of the channel at x. row[i]: how many bytes behind x the first tap of output column 0 in input row i lies; y:
-   how many the first row of outputs does, `pitch` apart; ends[]: of the clip. */
+/* A block of the channel at x. row[i]: how many bytes behind x input row i lies; y: how many behind a vector's first
+   taps in the first row its outputs do, `pitch` apart; ends[]: of the clip. */
 SPR_INLINE void rows_tile(const uintptr_t *row, uintptr_t x, const float *w, uintptr_t y, size_t pitch,
                           const float *ends, const rows_block *b) {
     spr_v a00, a01, a10, a11, a20, a21, a30, a31, w0, w1, w2, x0, x1;
@@ -87,8 +85,6 @@ static void rows_channel(const uintptr_t *rp, uintptr_t x, const float *w, uintp
     }
 }
 
-static uint32_t clip_lane(ptrdiff_t lane) { return lane < 0 ? 0 : lane > SPR_VL ? SPR_VL : (uint32_t)lane; }
-
 static uint32_t block_count(const spr_window *win) { return (win->ow + 2 * SPR_VL - 1) / (2 * SPR_VL); }
 
 static void make_blocks(rows_block *blocks, const spr_window *win) {
@@ -96,11 +92,10 @@ static void make_blocks(rows_block *blocks, const spr_window *win) {
     for (uint32_t i = 0; i < count; i++) {
         const size_t first = i + 1 < count ? i * 2 * SPR_VL : ow > 2 * SPR_VL ? ow - 2 * SPR_VL : 0;
         const size_t second = i + 1 < count ? first + SPR_VL : ow - SPR_VL;
-        const ptrdiff_t left = (ptrdiff_t)first - win->pl, right = (ptrdiff_t)second - win->pl + 2;
+        const ptrdiff_t left = (ptrdiff_t)first - win->pl, right = (ptrdiff_t)second - win->pl;
         blocks[i] = (rows_block){
-            .mask = {spr_vmask_range(clip_lane(-left), SPR_VL),
-                     spr_vmask_range(0, clip_lane((ptrdiff_t)win->iw - right))},
-            .at = {first * sizeof(float), second * sizeof(float)},
+            .mask = {spr_vmask_columns(left, win->iw), spr_vmask_columns(right + 2, win->iw)},
+            .at = {(uintptr_t)left * sizeof(float), (uintptr_t)right * sizeof(float)},
         };
     }
 }
@@ -125,26 +120,18 @@ void spr_dwconv_rows_f32_avx2(const spr_conv_args *a) {
     }
     rows_block *const blocks = a->scratch, *const stop = blocks + block_count(win);
     uintptr_t *const rp = (uintptr_t *)stop;
-    const uint32_t rows = n + 2;
-    float *const zeros = (float *)(rp + rows);
-    memset(zeros, 0, win->iw * sizeof *zeros);
+    const spr_dw_rows rows = spr_dw_rows_make(a, rp, (float *)(rp + n + 2));
     make_blocks(blocks, win);
     const float ends[2] = {clip ? a->act.a : -__builtin_inff(), clip ? a->act.b : __builtin_inff()};
     /* Other activations take a pass over what is still in L1. */
     const uint32_t step = plain ? n : (1024 / win->ow + 1) * ROWS;
-    /* Rows [i0, i1) are inside of the image: the same for every channel. */
-    const int64_t top = (int64_t)a->oy0 - win->pt, below = (int64_t)win->ih - top;
-    const uint32_t i1 = (uint32_t)(below < 0 ? 0 : below < rows ? below : rows);
-    const uint32_t i0 = top < -(int64_t)i1 ? i1 : top < 0 ? (uint32_t)-top : 0;
     const uintptr_t left = (uintptr_t)win->pl * sizeof(float);
-    for (uint32_t i = i0; i < i1; i++) rp[i] = (uintptr_t)((top + i) * win->iw) * sizeof(float) - left;
     const size_t lanes = spr_plane_lanes((size_t)win->oh * win->ow), record = spr_dwconv_record(a->shape);
     for (uint32_t row = a->row0; row < a->row1; row++) {
         const uintptr_t x = (uintptr_t)(a->x + row * a->x_stride);
         const float *w = (const float *)a->packed + row * record;
         float *plane = a->y + row * a->y_stride;
-        for (uint32_t i = 0; i < i0; i++) rp[i] = (uintptr_t)zeros - left - x;
-        for (uint32_t i = i1; i < rows; i++) rp[i] = (uintptr_t)zeros - left - x;
+        spr_dw_rows_begin(&rows, x);
         if (a->oy1 == win->oh) { /* the padding lanes; what of these lanes belongs to the last rows, they write over */
             spr_vstore(plane + lanes - 2 * SPR_VL, spr_vzero());
             spr_vstore(plane + lanes - SPR_VL, spr_vzero());
@@ -152,7 +139,7 @@ void spr_dwconv_rows_f32_avx2(const spr_conv_args *a) {
         for (uint32_t oy = 0, end; oy < n; oy = end) {
             end = n - oy >= step + ROWS ? oy + step : n;
             float *y = plane + (size_t)(a->oy0 + oy) * win->ow;
-            rows_channel(rp + oy, x, w, (uintptr_t)y - x, win->ow * sizeof *y, end - oy, ends, blocks, stop);
+            rows_channel(rp + oy, x, w, (uintptr_t)y - x + left, win->ow * sizeof *y, end - oy, ends, blocks, stop);
             if (!plain) a->unary(y, y, (size_t)(end - oy) * win->ow, &a->act);
         }
     }

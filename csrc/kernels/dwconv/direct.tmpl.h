@@ -151,8 +151,6 @@ static size_t dw_scratch(const spr_conv_shape *s) {
     return dw_row_bytes(&s->win) + dw_mask_bytes(&s->win) + s->win.iw * sizeof(float);
 }
 
-SPR_INLINE uint32_t dw_clip_lane(ptrdiff_t lane) { return lane < 0 ? 0 : lane > SPR_VL ? SPR_VL : (uint32_t)lane; }
-
 void SPR_CONV_NAME(spr_dwconv_f32)(const spr_conv_args *a) {
     const spr_window *win = &a->shape->win;
     const size_t hw = (size_t)win->oh * win->ow, record = spr_dwconv_record(a->shape);
@@ -160,22 +158,15 @@ void SPR_CONV_NAME(spr_dwconv_f32)(const spr_conv_args *a) {
     uintptr_t *rp = a->scratch;
     spr_vmask *masks = (spr_vmask *)((char *)a->scratch + dw_row_bytes(win));
     float *zeros = (float *)((char *)masks + dw_mask_bytes(win));
-    memset(zeros, 0, win->iw * sizeof *zeros);
     for (size_t ox = 0, i = 0; ox < win->ow; ox += SPR_VL)
         for (int t = 0; t < dw_loads(k, st); t++, i++) {
             ptrdiff_t c = (ptrdiff_t)(ox * st) - win->pl + (st == 1 ? t : t / 2 * 2 + t % 2 * SPR_VL);
-            masks[i] = spr_vmask_range(dw_clip_lane(-c), dw_clip_lane((ptrdiff_t)win->iw - c));
+            masks[i] = spr_vmask_columns(c, win->iw);
         }
     dw_channel_fn *fn = k == 5 ? st == 2 ? dw_channel_5_2 : dw_channel_5_1 : st == 2 ? dw_channel_3_2 : dw_channel_3_1;
     /* What another kernel shall finish is handed over while it is in L1. */
     const uint32_t step = SPR_ACT_IN_REGISTERS(a->act.fn) ? win->oh : (1024 / win->ow + 1) * 4;
-
-    /* Rows [i0, i1) are inside of the image: the same for every channel. */
-    const uint32_t rows_in = (a->oy1 - a->oy0 - 1) * win->sh + win->kh;
-    const int64_t top = (int64_t)a->oy0 * win->sh - win->pt, below = win->ih - top;
-    const uint32_t i1 = (uint32_t)(below < 0 ? 0 : below < rows_in ? below : rows_in);
-    const uint32_t i0 = top < -(int64_t)i1 ? i1 : top < 0 ? (uint32_t)-top : 0;
-    for (uint32_t i = i0; i < i1; i++) rp[i] = (uintptr_t)((top + i) * win->iw) * sizeof(float);
+    const spr_dw_rows rows = spr_dw_rows_make(a, rp, zeros);
     spr_vact act = spr_vact_load(&a->act, a->row0);
 
     for (uint32_t row = a->row0; row < a->row1; row++) {
@@ -184,8 +175,7 @@ void SPR_CONV_NAME(spr_dwconv_f32)(const spr_conv_args *a) {
         float *plane = a->y + row * a->y_stride;
         const dw_direct d = {win, masks, (const float *)a->packed + row * record, plane,
                              a->z ? a->z + row * a->z_stride : NULL, &act, (uintptr_t)x};
-        for (uint32_t i = 0; i < i0; i++) rp[i] = (uintptr_t)zeros - (uintptr_t)x;
-        for (uint32_t i = i1; i < rows_in; i++) rp[i] = (uintptr_t)zeros - (uintptr_t)x;
+        spr_dw_rows_begin(&rows, (uintptr_t)x);
         for (uint32_t oy = a->oy0, end; oy < a->oy1; oy = end) {
             end = a->oy1 - oy > step ? oy + step : a->oy1;
             fn(&d, rp + (size_t)(oy - a->oy0) * st, oy, end);

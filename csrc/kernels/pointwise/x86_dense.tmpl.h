@@ -114,9 +114,10 @@ SPR_INLINE void ISA(dense_tile)(const int h, const int v, const int t, const spr
 typedef void ISA(dense_tile_fn)(const spr_pw_args *a, const ISA(dense_panel) *p, uint32_t row, uint32_t end,
                                 uint32_t px);
 
-/* Prefetches planes while rows [row, end) of panel p pass over `count` pixels from px on, the last ones if `over`. */
+/* Prefetches planes while rows [row, end) of panel p pass over `count` pixels from px on, the last ones if `over`. far:
+   see spr_x86_is_far(). */
 SPR_INLINE void ISA(dense_fetch)(const spr_pw_args *a, const ISA(dense_panel) *p, uint32_t row, uint32_t end,
-                                 uint32_t px, uint32_t count, int over) {
+                                 uint32_t px, uint32_t count, int over, int far) {
     if (a->shared) { /* a share of the next panel's planes, or of the next block's first ones */
         const uint64_t rows = a->row1 - a->row0, done = row - a->row0;
         const uint32_t from = (uint32_t)(done * SPR_X86_DENSE_PANEL / rows);
@@ -126,7 +127,7 @@ SPR_INLINE void ISA(dense_fetch)(const spr_pw_args *a, const ISA(dense_panel) *p
         else if (!over)
             spr_x86_prefetch_planes(a, from, to, px + count, count);
     }
-    if (p->k0 == 0 && spr_x86_is_far(a)) /* of the next block: these rows, and as many planes of the input */
+    if (p->k0 == 0 && far) /* of the next block: these rows, and as many planes of the input */
         for (uint32_t i = row; i < end; i++) {
             if (i < a->n) spr_x86_prefetch(a->y + i * a->y_stride + px + count, count);
             if (i < a->k) spr_x86_prefetch(a->x + i * a->x_stride + px + count, count);
@@ -139,6 +140,7 @@ SPR_INLINE void ISA(dense_fetch)(const spr_pw_args *a, const ISA(dense_panel) *p
 SPR_INLINE void ISA(dense_run)(const spr_pw_args *a, uint32_t height, ISA(dense_tile_fn) *const *tiles,
                                ISA(dense_tile_fn) *const *tails, uint32_t widest, uint32_t block) {
     const size_t rows = spr_round_up(a->n, height);
+    const int far = PLANES_AHEAD && spr_x86_is_far(a);
     const uint32_t step = PLANES_AHEAD ? height : a->row1 - a->row0; /* rows between two calls of dense_fetch */
     uint32_t vectors = (uint32_t)(spr_round_up(a->px1 - a->px0, LANES) / LANES), px0 = a->px0, finished = px0;
     const uint32_t rest = (a->px1 - a->px0) % LANES;
@@ -156,7 +158,7 @@ SPR_INLINE void ISA(dense_run)(const spr_pw_args *a, uint32_t height, ISA(dense_
             };
             for (uint32_t row = a->row0, end; row < a->row1; row = end) {
                 end = a->row1 - row > step ? row + step : a->row1;
-                if (PLANES_AHEAD) ISA(dense_fetch)(a, &p, row, end, px0, width * LANES, blocks == 1);
+                if (PLANES_AHEAD) ISA(dense_fetch)(a, &p, row, end, px0, width * LANES, blocks == 1, far);
                 uint32_t left = width, px = px0;
                 const uint32_t room = tail && blocks == 1 ? TAIL_ROOM : 0;
                 for (uint32_t n = (width + room + widest - 1) / widest; n > 0; n--) {
