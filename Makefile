@@ -7,6 +7,7 @@ FUZZ_ARGS ?= -seed=1
 CMAKE_FLAGS ?= -DSPR_WERROR=ON
 CPUS ?= cortex-a53 cortex-a76 max
 ARMV7_CPU ?= cortex-a7
+AVX512_SWEEP ?= --quick
 C_TESTS := $(notdir $(basename $(wildcard csrc/tests/test_*.c)))
 
 VENV := .venv
@@ -28,6 +29,7 @@ help:
 	@echo "make check-arm  the same for arm64 under qemu, as each of CPUS=\"$(CPUS)\""
 	@echo "make check-armv7  the same for 32-bit ARM under qemu (ARMV7_CPU=cortex-a7 chooses the core)"
 	@echo "make bench-binaries  spr-bench for this machine, arm64 and 32-bit ARM in build/bench; see docs/boards.md"
+	@echo "make check-avx512  the sweep of kernels that need AVX-512, on an emulated machine (AVX512_SWEEP= all cases, 8 min)"
 	@echo "make check-boards  tests of spr-bench and of sparse-runtime device-bench"
 	@echo "make check-packages  builds sdist and wheels, native and arm64, installs and runs them"
 	@echo "make test-py    pytest, native             (ARGS=\"-k name\" goes to pytest)"
@@ -93,6 +95,9 @@ build/.jdk:
 
 build/native/build.ninja: $(VENV)/.tools | build/.jdk
 	@$(CMAKE) --log-level=WARNING -S . -B $(@D) -DSPR_STATIC_BENCH=ON $(CMAKE_FLAGS)
+
+build/static/build.ninja: $(VENV)/.tools
+	@$(CMAKE) --log-level=WARNING -S . -B $(@D) -DSPR_STATIC_EXECUTABLES=ON $(CMAKE_FLAGS)
 
 build/aarch64/build.ninja: $(VENV)/.tools | build/.jdk
 	sh tools/arm64-python/host-tools.sh
@@ -168,6 +173,11 @@ check-c: core-native
 	@set -e; for test in $(C_TESTS); do echo build/native/$$test; build/native/$$test; done
 	build/native/spr-check
 
+# Bochs has AVX-512, VNNI and VBMI, but no AMX.
+check-avx512: build/static/build.ninja
+	@$(VENV)/bin/cmake --build build/static --target spr-check
+	sh tools/bochs/run.sh build/bochs "/spr-check --needs avx512 $(AVX512_SWEEP)" build/static/spr-check
+
 check-arm: core-arm
 	@set -e; for cpu in $(CPUS); do $(MAKE) --no-print-directory run-arm-$$cpu; done
 
@@ -242,6 +252,6 @@ distclean: clean
 	rm -rf build $(VENV)
 
 .PHONY: all help sanitize sanitize-kernels sanitize-arm fuzz extension build core-native core-arm core-armv7 \
-	bench-binaries extension-arm demo bench peers bench-report bench-arm check-c check-arm check-armv7 check-boards \
-	check-packages test-py test-arm test-android test clean distclean
+	bench-binaries extension-arm demo bench peers bench-report bench-arm check-c check-arm check-armv7 check-avx512 \
+	check-boards check-packages test-py test-arm test-android test clean distclean
 .DELETE_ON_ERROR:

@@ -6,6 +6,7 @@ feature), and one line per step: passed, FAILED, or NOT RUN and why. The exit st
 passed. Logs are kept in build/test-logs/.
 """
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -29,6 +30,7 @@ STEPS = [
     ("run-arm-cortex-a53", "C sweep, qemu cortex-a53", ("core-arm",)),
     ("check-armv7", "C sweep, 32-bit ARM, qemu cortex-a7", ("build", "core-arm")),
     ("check-c", "C sweep, native", ("build",)),
+    ("check-avx512", "C sweep, AVX-512, Bochs", ("build", "core-arm")),
     ("sanitize", "C tests under sanitizers", ("build",)),
     ("fuzz", "fuzzer of model files, 20 s", ("core-arm",)),
     ("test-android", "Java API, library for Android", ("core-arm", "check-armv7", "check-c")),
@@ -36,7 +38,9 @@ STEPS = [
     ("check-packages", "sdist and wheels, native and arm64", ("extension-arm",)),
     ("check-boards", "spr-bench and device-bench", ("check-c", "check-armv7")),  # they build in the same folders
 ]
-SWEEPS = ("check-c", "check-armv7", "run-arm-cortex-a53", "run-arm-cortex-a76", "run-arm-max")
+if platform.machine() != "x86_64":
+    STEPS = [step for step in STEPS if step[0] != "check-avx512"]
+SWEEPS = ("check-c", "check-avx512", "check-armv7", "run-arm-cortex-a53", "run-arm-cortex-a76", "run-arm-max")
 
 
 def run(target):

@@ -1,8 +1,9 @@
 /* spr-check: runs every kernel of kernels.inc that this CPU can run against a reference in double precision, on memory
  * surrounded by guard pages. A kernel is tested by being in the list; nothing is to be added here for it.
  *
- *   spr-check [--list] [--kernel GLOB] [--quick] [--seed N]
+ *   spr-check [--list] [--kernel GLOB] [--needs FEATURES] [--quick] [--seed N]
  *
+ * --needs avx512: only kernels that need this feature (or these, separated by commas).
  * SPR_ISA=... (see base/cpu.h) takes features away, so that one machine can test several levels. Ends with one line for
  * each kernel and a line "N passed, N failed"; the exit status is 1 if anything failed. */
 #include "check.h"
@@ -23,6 +24,7 @@ uint32_t check_features;
 int check_quick;
 
 static const char *glob = "*";
+static uint32_t needs; /* features without which a kernel is not wanted */
 static uint64_t seed = 1;
 
 /* ---- random numbers ---- */
@@ -171,7 +173,9 @@ static sigjmp_buf fault;
 uint32_t check_cases(uint32_t full) { return check_quick ? full / 4 : full; }
 
 int check_wanted(size_t i) {
-    return spr_kernel_runs(&spr_kernels[i], check_features) && fnmatch(glob, spr_kernels[i].name, 0) == 0;
+    const spr_kernel *kernel = &spr_kernels[i];
+    return spr_kernel_runs(kernel, check_features) && (kernel->isa & needs) == needs &&
+           fnmatch(glob, kernel->name, 0) == 0;
 }
 
 void check_fail(const char *format, ...) {
@@ -397,7 +401,7 @@ static uint32_t report(void) {
         printf("\n");
     }
     if (ran == 0) {
-        printf("FAIL: no kernel is named like %s\n", glob);
+        printf("FAIL: no kernel is named like %s%s\n", glob, needs ? " and needs these features" : "");
         failed++;
     }
     printf("%u passed, %u failed\n", passed, failed);
@@ -414,11 +418,13 @@ int main(int argc, char **argv) {
             check_quick = 1;
         } else if (strcmp(argv[i], "--kernel") == 0 && i + 1 < argc) {
             glob = argv[++i];
+        } else if (strcmp(argv[i], "--needs") == 0 && i + 1 < argc && spr_isa_parse(argv[i + 1], &needs)) {
+            i++;
         } else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc &&
                    (errno = 0, seed = strtoull(argv[i + 1], &end, 0), *argv[i + 1] && !*end && !errno)) {
             i++;
         } else {
-            fprintf(stderr, "usage: spr-check [--list] [--kernel GLOB] [--quick] [--seed N]\n");
+            fprintf(stderr, "usage: spr-check [--list] [--kernel GLOB] [--needs FEATURES] [--quick] [--seed N]\n");
             return 2;
         }
     }

@@ -38,13 +38,19 @@
 #define R_FMA(a, f, c) _mm_fmadd_ps(a, _mm_set1_ps(f), c)
 #define R_ADD(a, b) _mm_add_ps(a, b)
 #define R_ROW(row, i, last) ((size_t)((row) + (i) < (last) ? (row) + (i) : (last)))
-/* Of four rows from `row` on, those beyond `last` being that one. */
-#define R_GATHER(p, row, last, stride)                                                                   \
-    _mm_setr_ps((p)[R_ROW(row, 0, last) * (stride)], (p)[R_ROW(row, 1, last) * (stride)],                \
-                (p)[R_ROW(row, 2, last) * (stride)], (p)[R_ROW(row, 3, last) * (stride)])
-#define R_SCATTER(p, row, last, stride, v)                                                               \
-    do {                                                                                                 \
-        float lane_[4];                                                                                  \
-        _mm_storeu_ps(lane_, v);                                                                         \
-        for (uint32_t i_ = 0; i_ < 4; i_++) (p)[R_ROW(row, i_, last) * (stride)] = lane_[i_];            \
-    } while (0)
+
+SPR_TARGET_PUSH(ISA_TARGET)
+/* rows[j], j < t: pixel j of four rows from `row` on, those beyond `last` being that one. */
+SPR_INLINE void ISA(rows_load)(const int t, R rows[TAIL], const float *p, uint32_t row, uint32_t last, size_t stride) {
+    SPR_UNROLL for (int j = 0; j < t; j++)
+        rows[j] = _mm_setr_ps(p[R_ROW(row, 0, last) * stride + j], p[R_ROW(row, 1, last) * stride + j],
+                              p[R_ROW(row, 2, last) * stride + j], p[R_ROW(row, 3, last) * stride + j]);
+}
+SPR_INLINE void ISA(rows_store)(const int t, const R rows[TAIL], float *p, uint32_t row, uint32_t last, size_t stride) {
+    SPR_UNROLL for (int j = 0; j < t; j++) {
+        float lane[4];
+        _mm_storeu_ps(lane, rows[j]);
+        for (uint32_t i = 0; i < 4; i++) p[R_ROW(row, i, last) * stride + j] = lane[i];
+    }
+}
+SPR_TARGET_POP

@@ -26,12 +26,50 @@
 #define R_LOAD(p) _mm256_loadu_ps(p)
 #define R_FMA(a, f, c) _mm256_fmadd_ps(a, _mm256_set1_ps(f), c)
 #define R_ADD(a, b) _mm256_add_ps(a, b)
-/* min(row + {0 .. 7}, last) * stride */
-#define R_ROWS(row, last, stride)                                                                                  \
-    _mm512_mullo_epi64(                                                                                            \
-        _mm512_min_epi64(_mm512_add_epi64(_mm512_set1_epi64(row), _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7)),      \
-                         _mm512_set1_epi64(last)),                                                                 \
-        _mm512_set1_epi64((long long)(stride)))
-/* Of eight rows from `row` on, those beyond `last` being that one. */
-#define R_GATHER(p, row, last, stride) _mm512_i64gather_ps(R_ROWS(row, last, stride), p, sizeof(float))
-#define R_SCATTER(p, row, last, stride, v) _mm512_i64scatter_ps(p, R_ROWS(row, last, stride), v, sizeof(float))
+
+SPR_TARGET_PUSH(ISA_TARGET)
+/* at[i]: offset of row `row` + i, those beyond `last` being that one. */
+SPR_INLINE void ISA(rows_at)(size_t at[8], uint32_t row, uint32_t last, size_t stride) {
+    SPR_UNROLL for (uint32_t i = 0; i < 8; i++) at[i] = (row + i < last ? row + i : last) * stride;
+}
+
+/* Vectors of four pixels, each of rows i and i + 4, to vectors of eight rows, and back. */
+SPR_INLINE void ISA(rows_transpose)(R r[4]) {
+    const R a = _mm256_unpacklo_ps(r[0], r[1]), b = _mm256_unpacklo_ps(r[2], r[3]);
+    const R c = _mm256_unpackhi_ps(r[0], r[1]), d = _mm256_unpackhi_ps(r[2], r[3]);
+    r[0] = _mm256_shuffle_ps(a, b, 0x44);
+    r[1] = _mm256_shuffle_ps(a, b, 0xee);
+    r[2] = _mm256_shuffle_ps(c, d, 0x44);
+    r[3] = _mm256_shuffle_ps(c, d, 0xee);
+}
+
+/* rows[j], j < t, t being 1 or 4: pixel j of eight rows from `row` on, those beyond `last` being that one. No gathers
+   and scatters, which some cores (Zen 4) take apart into dozens of operations. */
+SPR_INLINE void ISA(rows_load)(const int t, R rows[TAIL], const float *p, uint32_t row, uint32_t last, size_t stride) {
+    size_t at[8];
+    ISA(rows_at)(at, row, last, stride);
+    if (t == 1) {
+        rows[0] = _mm256_setr_ps(p[at[0]], p[at[1]], p[at[2]], p[at[3]], p[at[4]], p[at[5]], p[at[6]], p[at[7]]);
+    } else {
+        SPR_UNROLL for (int i = 0; i < 4; i++)
+            rows[i] = _mm256_setr_m128(_mm_loadu_ps(p + at[i]), _mm_loadu_ps(p + at[i + 4]));
+        ISA(rows_transpose)(rows);
+    }
+}
+SPR_INLINE void ISA(rows_store)(const int t, const R rows[TAIL], float *p, uint32_t row, uint32_t last, size_t stride) {
+    size_t at[8];
+    ISA(rows_at)(at, row, last, stride);
+    if (t == 1) {
+        float lane[8];
+        _mm256_storeu_ps(lane, rows[0]);
+        SPR_UNROLL for (int i = 0; i < 8; i++) p[at[i]] = lane[i];
+    } else {
+        R r[4] = {rows[0], rows[1], rows[2], rows[3]};
+        ISA(rows_transpose)(r);
+        SPR_UNROLL for (int i = 0; i < 4; i++) {
+            _mm_storeu_ps(p + at[i], _mm256_castps256_ps128(r[i]));
+            _mm_storeu_ps(p + at[i + 4], _mm256_extractf128_ps(r[i], 1));
+        }
+    }
+}
+SPR_TARGET_POP

@@ -62,15 +62,17 @@ SPR_INLINE void ISA(dense_tile)(const int h, const int v, const int t, const spr
                 y += row + (uint32_t)r < last_row ? y_stride : 0;
             }
         }
+        const size_t behind = px + (size_t)(v * LANES);
         R tail[TAIL];
-        SPR_UNROLL for (int j = 0; j < t; j++) {
-            const size_t at = px + (size_t)(v * LANES + j);
-            if (first) {
-                tail[j] = R_LOAD(p->bias + row);
-                if (a->z) tail[j] = R_ADD(tail[j], R_GATHER(a->z + at, row, last_row, a->z_stride));
-            } else {
-                tail[j] = R_GATHER(a->y + at, row, last_row, y_stride);
+        if (t && first) {
+            SPR_UNROLL for (int j = 0; j < t; j++) tail[j] = R_LOAD(p->bias + row);
+            if (a->z) {
+                R z[TAIL];
+                ISA(rows_load)(t, z, a->z + behind, row, last_row, a->z_stride);
+                SPR_UNROLL for (int j = 0; j < t; j++) tail[j] = R_ADD(tail[j], z[j]);
             }
+        } else if (t) {
+            ISA(rows_load)(t, tail, a->y + behind, row, last_row, y_stride);
         }
         const float *const next = w + (size_t)h * channels;
         ISA(dense_at) at = {x, w, (uintptr_t)next};
@@ -82,8 +84,7 @@ SPR_INLINE void ISA(dense_tile)(const int h, const int v, const int t, const spr
                 ISA(dense_channel)(h, v, t, acc, tail, &at, x_stride);
         }
         w = next;
-        SPR_UNROLL for (int j = 0; j < t; j++)
-            R_SCATTER(a->y + px + v * LANES + j, row, last_row, y_stride, tail[j]);
+        if (t) ISA(rows_store)(t, tail, a->y + behind, row, last_row, y_stride);
         if (relu) {
             SPR_UNROLL for (int r = 0; r < h; r++)
                 SPR_UNROLL for (int i = 0; i < v; i++) acc[r][i] = V_MAXC(acc[r][i], low);
