@@ -37,6 +37,7 @@ help:
 	@echo "make test-android  the Java API on this machine's Java, the library for Android, its AAR"
 	@echo "make sanitize   C tests under sanitizers, with kernels in plain C"
 	@echo "make sanitize-kernels  C tests, sweep and networks under sanitizers, with all kernels (some minutes)"
+	@echo "make sanitize-threads  networks on two threads under ThreadSanitizer, with all kernels (some minutes)"
 	@echo "make sanitize-arm  the sweep under sanitizers for arm64, under qemu as each of CPUS"
 	@echo "make fuzz       random changes of model files for SECONDS=$(SECONDS)"
 	@echo "make bench      benchmarks                 (ARGS likewise)"
@@ -119,6 +120,9 @@ build/asan/build.ninja: $(VENV)/.tools
 build/asan-kernels/build.ninja: $(VENV)/.tools
 	@$(CMAKE) --log-level=WARNING -S . -B $(@D) $(SANITIZED) -DSPR_SANITIZE=address,undefined
 
+build/tsan-kernels/build.ninja: $(VENV)/.tools
+	@$(CMAKE) --log-level=WARNING -S . -B $(@D) $(SANITIZED) -DSPR_SANITIZE=thread
+
 build/asan-aarch64/build.ninja: $(VENV)/.tools
 	sh tools/arm64-python/host-tools.sh
 	@$(CMAKE) --log-level=WARNING -S . -B $(@D) $(SANITIZED) -DSPR_SANITIZE=address,undefined \
@@ -199,7 +203,13 @@ sanitize-kernels: build build/asan-kernels/build.ninja
 	@set -e; for test in $(C_TESTS) spr-check; do echo build/asan-kernels/$$test; build/asan-kernels/$$test; done
 	PYTHONPATH=$(CURDIR) $(PY) tools/sanitize_networks.py build/asan-kernels/spr-bench build/asan-kernels/networks $(ARGS)
 
-# The same for arm64, the sweep alone, as each of CPUS. Under qemu leaks are not looked for: it cannot trace itself.
+# Layers that run without waiting for each other (runtime/strips.h) must not touch the same memory.
+sanitize-threads: build build/tsan-kernels/build.ninja
+	@$(VENV)/bin/cmake --build build/tsan-kernels --target spr-bench
+	PYTHONPATH=$(CURDIR) $(PY) tools/sanitize_networks.py build/tsan-kernels/spr-bench build/tsan-kernels/networks $(ARGS)
+
+# The sweep alone under AddressSanitizer and UndefinedBehaviorSanitizer for arm64, as each of CPUS. Under qemu leaks are
+# not looked for: it cannot trace itself.
 sanitize-arm: build/asan-aarch64/build.ninja
 	@$(VENV)/bin/cmake --build build/asan-aarch64 --target spr-check
 	@set -e; for cpu in $(CPUS); do echo $$cpu; ASAN_OPTIONS=detect_leaks=0 $(QEMU) -cpu $$cpu -L /usr/aarch64-linux-gnu \
@@ -244,14 +254,14 @@ test:
 	@MAKE="$(MAKE)" $(PYTHON) tools/test_all.py
 
 clean:
-	rm -rf build/native build/asan* build/tsan build/fuzz build/aarch64 build/armv7 build/bench build/lib.* build/temp.* \
+	rm -rf build/native build/asan* build/tsan* build/fuzz build/aarch64 build/armv7 build/bench build/lib.* build/temp.* \
 		build/test-logs build/.extension* dist *.egg-info
 	rm -f sparse_runtime/_core.c sparse_runtime/_core*.so
 
 distclean: clean
 	rm -rf build $(VENV)
 
-.PHONY: all help sanitize sanitize-kernels sanitize-arm fuzz extension build core-native core-arm core-armv7 \
+.PHONY: all help sanitize sanitize-kernels sanitize-threads sanitize-arm fuzz extension build core-native core-arm core-armv7 \
 	bench-binaries extension-arm demo bench peers bench-report bench-arm check-c check-arm check-armv7 check-avx512 \
 	check-boards check-packages test-py test-arm test-android test clean distclean
 .DELETE_ON_ERROR:

@@ -25,7 +25,8 @@ ABI3 = WHEEL and sys.version_info >= (3, 11) and not sysconfig.get_config_var("P
 LIMITED_API = "-DPy_LIMITED_API=0x030b0000"
 # What runs once per plan or call, or hardly ever: there size counts, not speed.
 SMALL = (
-    *(str(CORE / p) for p in ("graph", "runtime/plan", "runtime/layout", "runtime/explain", "runtime/tune")),
+    *(str(CORE / p) for p in ("graph", "runtime/chain", "runtime/cost", "runtime/explain", "runtime/late",
+                              "runtime/layout", "runtime/plan", "runtime/session", "runtime/strips", "runtime/tune")),
     *(str(CORE / "runtime/ops" / f"{p}.c") for p in ("bitwise", "choose", "compare", "conv", "found", "fully_connected",
                                                      "index", "matmul", "pointwise", "pool", "q_conv", "q_conv_choose",
                                                      "slice")),

@@ -1,6 +1,7 @@
-"""Runs networks by an spr-bench that was built with sanitizers: those of the zoo dense, pruned weight by weight and in
-2x1 blocks, each in float32 and in 8 bits, and the real ones in SPARSE_RUNTIME_MODELS where that is set; with the
-kernels that the library chooses, sparse and dense ones, by one thread and by two. What a sanitizer finds ends it.
+"""Runs networks by an spr-bench that was built with sanitizers, of memory or of threads: those of the zoo dense, pruned
+weight by weight and in 2x1 blocks, each in float32 and in 8 bits, and the real ones in SPARSE_RUNTIME_MODELS where that
+is set; with the kernels that the library chooses, sparse and dense ones, by one thread and by two. What a sanitizer
+finds ends it.
 
     python tools/sanitize_networks.py SPR_BENCH FOLDER [--quick]
 

@@ -91,6 +91,8 @@ def needs(path, given):
         used |= {cls for cls in classes.values() if cls.startswith("pw_") and cls.endswith("_q8")}
     if operators & {"NonZero", "NonMaxSuppression"} or not planned:
         used |= set(classes.values())  # layers that are planned only when they run
+    if "GlobalAveragePool" in operators:
+        used.add("pool")  # which x86 does without
     weights = [node["weights"] for node in nodes if node["op"] == "Conv" and node["weights"]]
     if any(len(shape) == 4 and shape[1] == 1 and 5 in shape[2:] for shape in weights):
         kept.add("dwconv_5x5")  # half of the code of depthwise layers

@@ -6,6 +6,9 @@
 #include "kernels/kernel.h"
 #include "threads/pool.h"
 
+/* Images in strips (runtime/strips.h) only where they have been measured. */
+#define SPR_STRIPS SPR_X86_64
+
 /* A tensor in memory. Strides are in elements. The layout is fixed by the plan:
  *   rank 4: the last two dimensions are contiguous (a plane); planes are stride[1] apart and have padding lanes as
  *           kernel.h says; stride[0] is anything (the tensor may be a channel range of a larger one).
@@ -17,6 +20,9 @@ typedef struct spr_view {
     spr_desc desc;
     int64_t stride[SPR_MAX_RANK];
     void *data; /* NULL for an input not given, and while planning for what is not constant */
+#if SPR_STRIPS
+    uint32_t strips, halo; /* of an image in strips (runtime/strips.h), whose `desc` is that of a batch; else 0 */
+#endif
 } spr_view;
 
 typedef struct spr_step spr_step;
@@ -38,10 +44,26 @@ typedef struct spr_run_ctx {
     char *scratch;         /* of all threads */
     size_t scratch_stride; /* bytes between two threads' scratch */
     int profile;           /* chains of layers time their members */
+#if SPR_STRIPS
+    int lanes, lane; /* where joined steps run (spr_step.joined): how many strips there are, and which it is; else 0 */
+    int thread;      /* the lane's */
+#endif
 } spr_run_ctx;
 
 SPR_INLINE void *spr_scratch(const spr_run_ctx *ctx, int thread) {
     return ctx->scratch + ctx->scratch_stride * (size_t)thread;
+}
+
+/* Calls fn for all tasks, on all threads; of joined steps for the lane's share of them, which are its strip's. */
+SPR_INLINE void spr_run_tasks(const spr_run_ctx *ctx, int tasks, spr_task_fn *fn, void *arg) {
+#if SPR_STRIPS
+    if (ctx->lanes) {
+        for (int task = tasks * ctx->lane / ctx->lanes; task < tasks * (ctx->lane + 1) / ctx->lanes; task++)
+            fn(arg, task, ctx->thread);
+        return;
+    }
+#endif
+    spr_pool_run(ctx->pool, tasks, fn, arg);
 }
 
 /* One operator. Functions may be NULL unless noted. */
@@ -71,6 +93,11 @@ struct spr_step {
     uint8_t *out_is_view;
     void *state;    /* the operator's own, in the plan's arena */
     size_t scratch; /* bytes each thread needs */
+#if SPR_STRIPS
+    uint8_t strip_kind; /* spr_strips_kind: how it runs in strips, if it does */
+    uint32_t strips;    /* if it takes its images as batches of so many strips, else 0 */
+    int joined;         /* a thread runs it and so many steps behind it for its strip before it waits for others */
+#endif
     size_t workspace_bytes; /* memory that all threads share during this step, aligned to SPR_LINE */
     void *workspace;
     /* for explain */
@@ -85,6 +112,14 @@ struct spr_step {
 /* Executor of an operator: each row of ops.inc has its `spr_exec spr_exec_<Op>(void)` in runtime/ops/. (Functions, because
    tables of pointers take 32 bytes for each of them, most of it relocation.) */
 spr_exec spr_exec_get(spr_op op);
+
+#if SPR_STRIPS
+SPR_INLINE uint32_t spr_view_strips(const spr_view *view) { return view->strips; }
+SPR_INLINE uint32_t spr_step_strips(const spr_step *step) { return step->strips; }
+#else
+SPR_INLINE uint32_t spr_view_strips(const spr_view *view) { return (void)view, 0; }
+SPR_INLINE uint32_t spr_step_strips(const spr_step *step) { return (void)step, 0; }
+#endif
 
 /* ---- helpers for operators --------------------------------------------------------------------------------------- */
 

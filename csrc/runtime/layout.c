@@ -2,7 +2,7 @@
    arena. */
 #include <string.h>
 
-#include "runtime/plan.h"
+#include "runtime/strips.h"
 
 /* A value's storage: `offset` bytes into the memory of the value `root`. */
 typedef struct place {
@@ -30,6 +30,7 @@ typedef struct spr_layout {
 
 static int64_t value_bytes(const spr_view *view) {
     int64_t count = view->desc.rank == 4 ? view->stride[0] * view->desc.dim[0] : spr_desc_count(&view->desc);
+    count += spr_strips_front(view);
     return count * (int64_t)spr_dtype_size(view->desc.dtype);
 }
 
@@ -84,19 +85,26 @@ static void place_concat_parts(spr_layout *l) {
 
 /* ---- strides and places ------------------------------------------------------------------------------------------ */
 
+static void strides_of(spr_view *view) {
+    if (spr_view_strips(view))
+        spr_strides_strips(view);
+    else
+        spr_strides_planes(&view->desc, view->stride);
+}
+
 /* Strides and place of a value that is not a view: its own memory, or a part of its parent's. */
 static void place_value(spr_layout *l, int32_t v) {
     spr_view *view = &l->plan->views[v];
     if (l->places[v].root >= 0) return;
     int32_t parent = l->parent[v];
     if (parent < 0) {
-        spr_strides_planes(&view->desc, view->stride);
+        strides_of(view);
         l->places[v] = (place){.root = v};
         return;
     }
     place_value(l, parent);
     const spr_view *whole = &l->plan->views[parent];
-    spr_strides_planes(&view->desc, view->stride);
+    strides_of(view);
     if (view->desc.rank == 4) memcpy(view->stride, whole->stride, sizeof view->stride);
     view->stride[l->part_axis[v]] *= l->part_step[v];
     int64_t skip = l->part_offset[v] * whole->stride[l->part_axis[v]];
@@ -127,6 +135,7 @@ static void place_all(spr_layout *l) {
             }
             step->out[i] = plan->views[v];
         }
+        spr_strips_show(plan, step);
     }
 }
 
@@ -167,7 +176,7 @@ static int32_t memory_of(const spr_layout *l, int32_t v) {
 }
 
 static int same_layout(const spr_view *a, const spr_view *b) {
-    if (a->desc.dtype != b->desc.dtype || a->desc.rank != b->desc.rank) return 0;
+    if (a->desc.dtype != b->desc.dtype || a->desc.rank != b->desc.rank || !spr_strips_same(a, b)) return 0;
     for (int i = 0; i < a->desc.rank; i++)
         if (a->desc.dim[i] != b->desc.dim[i] || a->stride[i] != b->stride[i]) return 0;
     return 1;
@@ -208,10 +217,49 @@ static void reuse_in_place(spr_layout *l) {
     }
 }
 
+#if SPR_STRIPS
+/* ---- joined steps ------------------------------------------------------------------------------------------------ */
+
+/* A fork-join costs a microsecond: where tensors are large that is nothing, and memory that cannot be reused much. */
+#define MOST_JOINED_BYTES (512 * 1024)
+
+/* Whether step s may run right after those from `first` on, when its strip has gone through them, but others may not
+   have: it reads its strip only, and writes nothing that a window before it reads beyond its strip. */
+static int joins(const spr_layout *l, int first, int s) {
+    const spr_step *steps = l->plan->steps, *step = &steps[s], *head = &steps[first];
+    if (step->strip_kind != SPR_STRIPS_ALIKE && step->strip_kind != SPR_STRIPS_LOOSE) return 0;
+    int windows = head->strip_kind == SPR_STRIPS_WINDOW || head->strip_kind == SPR_STRIPS_LINES;
+    if (windows && !head->out[0].strips) return 0;
+    for (int i = 0; i < step->node->out_count; i++)
+        if (value_bytes(&l->plan->views[step->node->out[i]]) > MOST_JOINED_BYTES) return 0;
+    for (int i = 0; windows && i < step->node->out_count; i++)
+        if (memory_of(l, step->node->out[i]) == memory_of(l, head->node->in[0])) return 0;
+    return 1;
+}
+
+/* Joins steps, and lets no value that lives during some of them take the memory of another that does. */
+static void join_steps(spr_layout *l) {
+    spr_plan *plan = l->plan;
+    for (int s = 0, end; s < plan->step_count; s = end) {
+        end = s + 1;
+        spr_strips_kind kind = plan->steps[s].strip_kind;
+        if (kind == SPR_STRIPS_NONE || kind == SPR_STRIPS_INPUT) continue;
+        while (end < plan->step_count && joins(l, s, end)) end++;
+        plan->steps[s].joined = end - s - 1;
+        for (int v = 0; v < plan->graph->value_count; v++) {
+            if (l->first[v] > s && l->first[v] < end) l->first[v] = s;
+            if (l->last[v] >= s && l->last[v] < end) l->last[v] = end - 1;
+        }
+    }
+}
+#endif
+
 /* ---- the arena --------------------------------------------------------------------------------------------------- */
 
+/* By bytes and how long they are needed. */
 static int larger_first(const block *x, const block *y) {
-    if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
+    int64_t a = x->bytes * (x->last - x->first + 1), b = y->bytes * (y->last - y->first + 1);
+    if (a != b) return a < b ? 1 : -1;
     if (x->first != y->first) return x->first < y->first ? -1 : 1;
     return x->value != y->value ? (x->value < y->value ? -1 : 1) : x->step - y->step;
 }
@@ -259,8 +307,8 @@ static void move_to_front(block *blocks, int i) {
     blocks[0] = moved;
 }
 
-/* Largest first; then, as long as more is taken than lives at a time, again with the block that stuck out placed first.
-   Leaves the best order's offsets. */
+/* Those that take most first; then, as long as more is taken than lives at a time, again with the block that stuck out
+   placed first. Leaves the best order's offsets. */
 static int64_t assign_offsets(block *blocks, int count, int64_t live) {
     int top, best_try = 0, tries = count < 200 ? 100 : 4000000 / count / count; /* a fraction of a second at most */
     int64_t best = INT64_MAX;
@@ -316,7 +364,9 @@ static spr_status assign_memory(spr_layout *l, block *blocks, spr_error *err) {
     for (int i = 0; i < count; i++) {
         char *memory = plan->activations + blocks[i].offset;
         if (blocks[i].step >= 0) plan->steps[blocks[i].step].workspace = memory;
-        if (blocks[i].value >= 0) plan->views[blocks[i].value].data = memory;
+        if (blocks[i].value < 0) continue;
+        spr_view *view = &plan->views[blocks[i].value];
+        view->data = (float *)(void *)memory + spr_strips_front(view);
     }
     for (int v = 0; v < plan->graph->value_count; v++)
         if (l->places[v].root >= 0 && l->last[l->places[v].root] >= 0)
@@ -355,6 +405,9 @@ spr_status spr_plan_layout(spr_plan *plan, spr_error *err) {
     place_all(l);
     find_lifetimes(l);
     reuse_in_place(l);
+#if SPR_STRIPS
+    join_steps(l);
+#endif
     plan->layout = l;
     return SPR_OK;
 }

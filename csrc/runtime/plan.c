@@ -7,6 +7,7 @@
 #include "base/tailor.h"
 #include "model/compress.h"
 #include "runtime/chain.h"
+#include "runtime/strips.h"
 
 #define SPR_ATTR(op, name, type, value)
 #define SPR_OP(name, inputs, outputs, infer, attrs) spr_exec spr_exec_##name(void);
@@ -294,6 +295,7 @@ static spr_status build(spr_plan *plan, const spr_desc *inputs, const spr_plan_o
         plan->steps[i].exec = spr_exec_chain();
         plan->steps[i].state = chain;
     }
+    if (!status) status = spr_plan_strips(plan, &ctx);
     if (!status) status = spr_plan_layout(plan, err);
     for (int i = 0; !status && i < plan->step_count; i++) {
         spr_step *step = &plan->steps[i];

@@ -9,6 +9,7 @@
 #include "model/format.h"
 #include "model/model.h"
 #include "runtime/chain.h"
+#include "runtime/strips.h"
 #include "runtime/tune.h"
 
 struct spr_session {
@@ -304,13 +305,40 @@ static int all_views(const spr_step *step) {
     return 1;
 }
 
+#if SPR_STRIPS
+typedef struct joined_job {
+    const spr_run_ctx *ctx;
+    const spr_step *steps;
+    int strips;
+} joined_job;
+
+static void joined_task(void *arg, int task, int thread) {
+    const joined_job *job = arg;
+    spr_run_ctx ctx = *job->ctx;
+    ctx.lane = task;
+    ctx.lanes = job->strips;
+    ctx.thread = thread;
+    for (int i = 0; i <= job->steps->joined; i++)
+        if (!all_views(&job->steps[i])) job->steps[i].exec.run(&ctx, &job->steps[i]);
+}
+#endif
+
 spr_status spr_session_run(spr_session *session, spr_error *err) {
     spr_status status = spr_session_prepare(session, err);
     if (status) return status;
-    spr_run_ctx ctx = {session->pool, session->scratch, session->scratch_stride, session->profile};
+    spr_run_ctx ctx = {.pool = session->pool, .scratch = session->scratch, .scratch_stride = session->scratch_stride,
+                       .profile = session->profile};
     for (int i = 0; i < session->plan->step_count; i++) {
         spr_step *step = &session->plan->steps[i];
         uint64_t start = session->profile ? now_ns() : 0;
+#if SPR_STRIPS
+        if (step->joined && !session->profile) {
+            joined_job job = {&ctx, step, session->options.threads};
+            spr_pool_run(session->pool, job.strips, joined_task, &job);
+            i += step->joined;
+            continue;
+        }
+#endif
         if (!all_views(step)) step->exec.run(&ctx, step);
         if (session->profile) step->ns = now_ns() - start;
     }
@@ -350,7 +378,8 @@ spr_status spr_session_layer(const spr_session *session, int index, spr_layer_in
         .ns = (uint64_t)((double)whole->ns * spr_step_layer_share(whole, index)),
         .balance = step->balance,
     };
-    describe(session->graph, step->node->out[0], &step->out[0].desc, &found.output);
+    spr_desc image;
+    describe(session->graph, step->node->out[0], spr_strips_whole(&step->out[0], &image), &found.output);
     return spr_info_write(info, &found, sizeof found, SPR_SIZE_UP_TO(spr_layer_info, balance));
 }
 

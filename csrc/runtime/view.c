@@ -46,6 +46,7 @@ int spr_view_is_contiguous(const spr_view *view) {
 
 void spr_view_zero_padding(const spr_view *view) {
     if (view->desc.rank != 4 || view->desc.dtype == SPR_QUANTIZED) return; /* of those, padding may hold anything */
+    if (spr_view_strips(view)) return; /* ordinary numbers are enough, and these lie in other cores' caches */
     size_t hw = (size_t)(view->desc.dim[2] * view->desc.dim[3]), size = spr_dtype_size(view->desc.dtype);
     if (hw <= 1) return;
     size_t lanes = spr_round_up(hw * size, SPR_LINE) / size;
@@ -239,8 +240,16 @@ void spr_view_copy_elements(const spr_run_ctx *ctx, const spr_view *src, const s
         job.loop[i] = job.loop[job.rank - 2];
         job.loop[job.rank - 2] = found;
     }
+#if SPR_STRIPS
+    if (ctx && ctx->lanes) { /* the outermost loop is that over the strips */
+        job.per_task = job.outer / ctx->lanes;
+        copy_task(&job, ctx->lane, ctx->thread);
+        return;
+    }
+#endif
     int threads = ctx ? spr_pool_threads(ctx->pool) : 1;
-    int64_t tasks = threads == 1 || count * (int64_t)job.size < PARALLEL_BYTES ? 1 : 4 * threads;
+    const int worth = count * (int64_t)job.size >= PARALLEL_BYTES || spr_view_strips(dst);
+    int64_t tasks = threads == 1 || !worth ? 1 : 4 * threads;
     job.per_task = (job.outer + tasks - 1) / tasks;
     tasks = (job.outer + job.per_task - 1) / job.per_task;
     if (tasks == 1)

@@ -3,9 +3,11 @@
 #include "runtime/ops/conv.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "runtime/ops/ops.h"
 #include "runtime/ops/unroll.h"
+#include "runtime/strips.h"
 
 typedef struct conv_state {
     spr_conv_way way;
@@ -19,6 +21,7 @@ typedef struct conv_state {
     spr_act act;
     spr_unary_fn *unary;
     uint32_t rows_per_task, row_tasks, lines_per_task, line_tasks;
+    uint32_t strips; /* SPR_CONV_DEPTHWISE, _WINDOW: of the output, each of them a task, or else of the input; or 0 */
     spr_unrolled *unrolled; /* SPR_CONV_WINDOW with sparse weights, if that is faster */
 } conv_state;
 
@@ -73,13 +76,22 @@ static void split_into(const spr_conv_shape *shape, uint32_t want, conv_state *s
         state->row_tasks = shape->group;
         want = (want + shape->group - 1) / shape->group;
     }
+    if (SPR_STRIPS && state->strips) want = 1; /* no lines */
     state->lines_per_task = (shape->win.oh + want - 1) / want;
     state->line_tasks = (shape->win.oh + state->lines_per_task - 1) / state->lines_per_task;
 }
 
 /* The first way to split that is about even, else the most even one. */
 static void split_window(const spr_plan_ctx *ctx, spr_step *step, conv_state *state) {
-    uint32_t images = (uint32_t)step->in[0].desc.dim[0], threads = (uint32_t)ctx->threads, best = 1;
+    spr_desc whole;
+    uint32_t images = (uint32_t)spr_strips_whole(&step->in[0], &whole)->dim[0];
+    uint32_t threads = (uint32_t)ctx->threads, best = 1;
+    if (spr_view_strips(&step->out[0])) { /* a task each */
+        split_into(&state->shape, 1, state);
+        state->line_tasks = state->strips;
+        step->balance = 1;
+        return;
+    }
     int parallel = threads > 1 && step->macs >= SPR_PARALLEL_MACS;
     for (uint32_t each = spr_tasks_per_thread(ctx->features);
          parallel && each <= 2 * SPR_TASKS_PER_THREAD && step->balance < SPR_EVEN; each++) {
@@ -103,7 +115,8 @@ static spr_status plan_window(spr_plan_ctx *ctx, spr_step *step, conv_state *sta
     spr_step_note_weights(step, &weights);
     int depthwise = state->way == SPR_CONV_DEPTHWISE;
     /* A member of a chain is computed by rows, which unrolled layers are not. */
-    int sparse = SPR_UNROLLS && !depthwise && weights.encoding != SPR_ENC_DENSE && !ctx->part_rows && ctx->sparse != SPR_SPARSE_NEVER;
+    int sparse = SPR_UNROLLS && !depthwise && weights.encoding != SPR_ENC_DENSE && !ctx->part_rows &&
+                 ctx->sparse != SPR_SPARSE_NEVER;
     if (sparse) status = spr_unrolled_plan(ctx, step, &weights, bias, shape, &state->act, &state->unrolled);
     if (status || state->unrolled) return status;
     status = spr_plan_weights_dense(ctx, &weights, &dense);
@@ -153,8 +166,14 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
     step->state = state;
     if (!spr_desc_count(y)) return SPR_OK; /* nothing will be computed */
     spr_conv_shape *shape = &state->shape;
-    spr_status status = spr_conv_classify(step->graph, step->node, &step->in[0].desc, &step->in[1].desc, y, shape,
-                                          &state->way, ctx->err);
+    /* of 1x1 layers the strips are a batch */
+    const int batch = spr_step_strips(step) > 0;
+    spr_desc whole_x, whole_y;
+    const spr_desc *image = batch ? &step->in[0].desc : spr_strips_whole(&step->in[0], &whole_x);
+    if (SPR_STRIPS && !batch) state->strips = spr_view_strips(&step->in[0]) | spr_view_strips(&step->out[0]);
+    spr_status status = spr_conv_classify(step->graph, step->node, image, &step->in[1].desc,
+                                          batch ? y : spr_strips_whole(&step->out[0], &whole_y), shape, &state->way,
+                                          ctx->err);
     if (!status) status = spr_plan_planes(ctx, step, 0);
     if (!status) status = spr_plan_planes(ctx, step, 3);
     if (!status)
@@ -162,7 +181,11 @@ static spr_status plan(spr_plan_ctx *ctx, spr_step *step) {
                               SPR_ATTR_OF(step, Conv, act_b), 4, shape->oc, &state->act);
     if (status) return status;
     step->macs = (double)spr_desc_count(y) * (shape->ic / shape->group) * shape->win.kh * shape->win.kw;
-    return state->way >= SPR_CONV_DEPTHWISE ? plan_window(ctx, step, state) : plan_pointwise(ctx, step, state);
+    status = state->way >= SPR_CONV_DEPTHWISE ? plan_window(ctx, step, state) : plan_pointwise(ctx, step, state);
+    size_t used = strlen(step->reason);
+    if (SPR_STRIPS && (batch || state->strips))
+        snprintf(step->reason + used, sizeof step->reason - used, "; in %d strips", ctx->threads);
+    return status;
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
@@ -204,6 +227,23 @@ typedef struct window_job {
     const spr_step *step;
 } window_job;
 
+#if SPR_STRIPS
+static void run_strip(const spr_step *step, uint32_t strip, spr_part *part, uint32_t row0, uint32_t row1) {
+    const conv_state *state = step->state;
+    const spr_conv_shape *shape = &state->shape;
+    const spr_view *x = &step->in[0], *y = &step->out[0];
+    const spr_lines_range lines = spr_strip_output(x, y, &shape->win, strip);
+    const uint32_t outs = shape->oc / shape->group, ins = shape->ic / shape->group; /* channels of a group */
+    spr_strip_fill(x, strip, spr_strip_input(&shape->win, lines), row0 / outs * ins, row1 / outs * ins);
+    part->x = spr_strip_origin(x, strip);
+    part->y = spr_strip_origin(y, strip);
+    if (part->z) part->z = spr_strip_origin(&step->in[3], strip);
+    part->begin = lines.lo;
+    part->end = lines.hi;
+    if (lines.lo < lines.hi) run_window(state, part, row0, row1);
+}
+#endif
+
 static void window_task(void *arg, int task, int thread) {
     const window_job *job = arg;
     const spr_step *step = job->step;
@@ -213,11 +253,19 @@ static void window_task(void *arg, int task, int thread) {
     uint32_t row0 = (uint32_t)task % state->row_tasks * state->rows_per_task, row1 = row0 + state->rows_per_task;
     size_t image = rest / state->line_tasks;
     spr_part part = spr_part_of(x, y, z, image);
+    if (row1 > state->shape.oc) row1 = state->shape.oc;
+    part.scratch = spr_scratch(job->run, thread);
+#if SPR_STRIPS
+    if (state->strips) {
+        for (uint32_t i = 0; !y->strips && i < state->strips; i++) run_strip(step, i, &part, row0, row1);
+        if (y->strips) run_strip(step, line, &part, row0, row1);
+        return;
+    }
+#endif
     part.begin = line * state->lines_per_task;
     part.end = part.begin + state->lines_per_task;
     if (part.end > state->shape.win.oh) part.end = state->shape.win.oh;
-    part.scratch = spr_scratch(job->run, thread);
-    run_window(state, &part, row0, row1 < state->shape.oc ? row1 : state->shape.oc);
+    run_window(state, &part, row0, row1);
 }
 
 /* Every sh-th line and sw-th pixel of the input, or the taps of a window that is all there is. */
@@ -244,8 +292,9 @@ static void run(const spr_run_ctx *ctx, const spr_step *step) {
     }
     if (state->way >= SPR_CONV_DEPTHWISE) {
         window_job job = {ctx, step};
-        uint32_t tasks = state->line_tasks * state->row_tasks * (uint32_t)y->desc.dim[0];
-        spr_pool_run(ctx->pool, (int)tasks, window_task, &job);
+        spr_desc whole;
+        uint32_t tasks = state->line_tasks * state->row_tasks * (uint32_t)spr_strips_whole(y, &whole)->dim[0];
+        spr_run_tasks(ctx, (int)tasks, window_task, &job);
         return;
     }
     spr_view x = step->in[0];

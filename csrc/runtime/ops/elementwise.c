@@ -128,7 +128,7 @@ static void unary_run(const spr_run_ctx *ctx, const spr_step *step) {
     } else { /* an image: planes on both sides, as constants have no padding lanes */
         job.from = channel_runs(x);
         job.to = channel_runs(y);
-        spr_parallel_range(ctx, job.to.count, count, unary_runs, &job);
+        spr_parallel_range(ctx, job.to.count, spr_step_elements(step, count), unary_runs, &job);
     }
     spr_view_zero_padding(y);
 }
@@ -299,7 +299,7 @@ static void norm_runs(void *arg, int64_t begin, int64_t end) {
 }
 
 static void norm_run(const spr_run_ctx *ctx, const spr_step *step) {
-    int64_t count = spr_desc_count(&step->out[0].desc);
+    int64_t count = spr_step_elements(step, spr_desc_count(&step->out[0].desc));
     if (count) spr_parallel_range(ctx, channel_runs(&step->out[0]).count, count, norm_runs, (void *)(uintptr_t)step);
     spr_view_zero_padding(&step->out[0]);
 }

@@ -42,6 +42,12 @@ static void range_task(void *arg, int task, int thread) {
 }
 
 void spr_parallel_range(const spr_run_ctx *ctx, int64_t count, int64_t elements, spr_range_fn *fn, void *arg) {
+#if SPR_STRIPS
+    if (ctx->lanes) {
+        fn(arg, count * ctx->lane / ctx->lanes, count * (ctx->lane + 1) / ctx->lanes);
+        return;
+    }
+#endif
     int threads = spr_pool_threads(ctx->pool);
     int64_t tasks = threads > 1 && elements >= SPR_PARALLEL_ELEMENTS ? SPR_TASKS_PER_THREAD * threads : 1;
     if (tasks > count) tasks = count;
@@ -120,7 +126,7 @@ void spr_loops_run(const spr_run_ctx *ctx, const spr_step *step, const spr_loops
     if (loops->rank == 1)
         spr_parallel_range(ctx, count, count, loop_piece, &job);
     else
-        spr_parallel_range(ctx, loops->outer, count, loop_outer, &job);
+        spr_parallel_range(ctx, loops->outer, spr_step_elements(step, count), loop_outer, &job);
     spr_view_zero_padding(y);
 }
 

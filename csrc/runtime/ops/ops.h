@@ -44,6 +44,10 @@ SPR_INLINE int64_t spr_run_offset(const spr_runs *runs, int64_t i) {
 /* Calls fn(arg, begin, end) over [0, count) in pieces, on all threads if `elements` makes it worth it. */
 typedef void spr_range_fn(void *arg, int64_t begin, int64_t end);
 void spr_parallel_range(const spr_run_ctx *ctx, int64_t count, int64_t elements, spr_range_fn *fn, void *arg);
+/* The `elements` of a step: enough, if they are strips that lie in the threads' caches. */
+SPR_INLINE int64_t spr_step_elements(const spr_step *step, int64_t elements) {
+    return spr_step_strips(step) && elements < SPR_PARALLEL_ELEMENTS ? SPR_PARALLEL_ELEMENTS : elements;
+}
 
 /* Nested loops over an output and the inputs that are broadcast to it, the innermost last; strides in elements, 0 where
    an operand repeats. The output's innermost stride is 1. Operand 0 is the output. */

@@ -145,7 +145,8 @@ static spr_status split(spr_plan_ctx *ctx, const spr_pw_weights *w, const spr_po
     double best = 0;
     pw->row_bound = spr_plan_alloc(ctx, (most + 1) * sizeof *pw->row_bound, "row groups");
     if (!pw->row_bound) return SPR_ERROR_MEMORY;
-    if (parallel && on_planes(pw->kernel) && use->pixels * sizeof(float) <= small_plane(ctx->features)) {
+    if (parallel && on_planes(pw->kernel) && (!SPR_STRIPS || use->images % threads) &&
+        use->pixels * sizeof(float) <= small_plane(ctx->features)) {
         split_into(ctx, w, use, 1, tile, pw);
         pw->row_groups = split_rows(w, pw->kernel->row_step, (uint32_t)least, pw->row_bound);
         pw->balance = balance(ctx, w, use, pw);
@@ -296,5 +297,5 @@ static void pw_task(void *arg, int task, int thread) {
 void spr_pointwise_run(const spr_run_ctx *ctx, const spr_pointwise *pw, const spr_view *x, const spr_view *y,
                        const spr_view *z) {
     pw_job job = {pw, x, y, z};
-    spr_pool_run(ctx->pool, (int)(pw->px_blocks * pw->row_groups * (uint32_t)y->desc.dim[0]), pw_task, &job);
+    spr_run_tasks(ctx, (int)(pw->px_blocks * pw->row_groups * (uint32_t)y->desc.dim[0]), pw_task, &job);
 }

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "runtime/ops/ops.h"
+#include "runtime/ops/pool_mean.h"
 
 typedef struct pool_state {
     const spr_kernel *kernel;
@@ -22,7 +23,8 @@ static SPR_COLD spr_status plan_windows(spr_plan_ctx *ctx, spr_step *step, const
     pool_state *state;
     spr_status status = plan_common(ctx, step, &state);
     if (status || !spr_desc_count(&step->out[0].desc)) return status;
-    const spr_desc *x = &step->in[0].desc;
+    spr_desc whole;
+    const spr_desc *x = spr_strips_whole(&step->in[0], &whole);
     state->kind = kind;
     return spr_resolve_window(step->graph, step->node, x->dim[2], x->dim[3], kernel->ints.v[0], kernel->ints.v[1],
                               &state->win, ctx->err);
@@ -43,6 +45,13 @@ static SPR_COLD spr_status plan_global(spr_plan_ctx *ctx, spr_step *step) {
     pool_state *state;
     spr_status status = plan_common(ctx, step, &state);
     if (status) return status;
+#if SPR_STRIPS
+    if (step->node->op == SPR_OP_GlobalAveragePool) {
+        step->kernel = NULL;
+        spr_pool_mean_plan(step);
+        return SPR_OK;
+    }
+#endif
     const spr_desc *x = &step->in[0].desc;
     uint32_t h = (uint32_t)x->dim[2], w = (uint32_t)x->dim[3];
     state->kind = step->node->op == SPR_OP_GlobalMaxPool ? SPR_POOL_MAX : SPR_POOL_AVG;
@@ -84,9 +93,49 @@ static void pool_planes(void *arg, int64_t begin, int64_t end) {
     }
 }
 
+#if SPR_STRIPS
+/* ---- images in strips -------------------------------------------------------------------------------------------- */
+
+/* The lines of a strip, as an image of their own: whatever lies above or below them is beyond its border, or not asked
+   for. */
+static void pool_strip(void *arg, int task, int thread) {
+    (void)thread;
+    const pool_job *job = arg;
+    const pool_state *state = job->step->state;
+    const spr_view *x = &job->step->in[0], *y = &job->step->out[0];
+    const uint32_t strip = (uint32_t)task;
+    const spr_lines_range out = spr_strip_output(x, y, &state->win, strip), in = spr_strip_input(&state->win, out);
+    const int64_t top = (int64_t)out.lo * state->win.sh - state->win.pt;
+    spr_pool_args args = {
+        .x = spr_strip_origin(x, strip) + (size_t)in.lo * state->win.iw,
+        .y = spr_strip_origin(y, strip) + (size_t)out.lo * state->win.ow,
+        .x_stride = (size_t)x->stride[1],
+        .y_stride = (size_t)y->stride[1],
+        .kind = state->kind,
+        .win = state->win,
+        .c1 = (uint32_t)job->channels,
+    };
+    spr_strip_fill(x, strip, in, 0, args.c1);
+    args.win.ih = in.hi - in.lo;
+    args.win.oh = out.hi - out.lo;
+    args.win.pt = (int32_t)(in.lo - top);
+    if (out.hi < state->win.oh) args.win.pb = 0;
+    state->kernel->run.pool(&args);
+}
+#endif
+
+/* ---- running ----------------------------------------------------------------------------------------------------- */
+
 static void run(const spr_run_ctx *ctx, const spr_step *step) {
     const spr_desc *x = &step->in[0].desc, *y = &step->out[0].desc;
     pool_job job = {step, y->dim[1]};
+#if SPR_STRIPS
+    const uint32_t strips = step->in[0].strips | step->out[0].strips;
+    if (strips) {
+        spr_run_tasks(ctx, (int)strips, pool_strip, &job);
+        return;
+    }
+#endif
     if (spr_desc_count(y)) spr_parallel_range(ctx, y->dim[0] * y->dim[1], spr_desc_count(x), pool_planes, &job);
 }
 
@@ -154,6 +203,12 @@ static void pool_lines(void *arg, int64_t begin, int64_t end) {
 
 static void run_global(const spr_run_ctx *ctx, const spr_step *step) {
     const spr_desc *x = &step->in[0].desc;
+#if SPR_STRIPS
+    if (x->rank == 4 && step->node->op == SPR_OP_GlobalAveragePool) {
+        if (spr_desc_count(x)) spr_pool_mean(ctx, step);
+        return;
+    }
+#endif
     if (x->rank == 4) {
         run(ctx, step);
         return;

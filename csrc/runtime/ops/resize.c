@@ -409,7 +409,8 @@ static void run(const spr_run_ctx *ctx, const spr_step *step) {
     if (state->only_planes && !is_crop(step) && is_linear(step))
         linear(ctx, step);
     else if (state->only_planes && !is_crop(step))
-        spr_parallel_range(ctx, y->dim[0] * y->dim[1], count, planes_range, (void *)(uintptr_t)step);
+        spr_parallel_range(ctx, y->dim[0] * y->dim[1], spr_step_elements(step, count), planes_range,
+                           (void *)(uintptr_t)step);
     else
         spr_parallel_range(ctx, count, count, any_range, (void *)(uintptr_t)step);
     spr_view_zero_padding(&step->out[0]);
