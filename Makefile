@@ -261,7 +261,7 @@ clean:
 distclean: clean
 	rm -rf build $(VENV)
 
-.PHONY: all help sanitize sanitize-kernels sanitize-threads sanitize-arm fuzz extension build core-native core-arm core-armv7 \
-	bench-binaries extension-arm demo bench peers bench-report bench-arm check-c check-arm check-armv7 check-avx512 \
+.PHONY: all help sanitize sanitize-kernels sanitize-threads sanitize-arm fuzz extension build core-native core-arm \
+	core-armv7 bench-binaries extension-arm demo bench peers bench-report bench-arm check-c check-arm check-armv7 check-avx512 \
 	check-boards check-packages test-py test-arm test-android test clean distclean
 .DELETE_ON_ERROR:
