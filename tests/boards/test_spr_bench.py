@@ -68,15 +68,18 @@ def test_table_and_csv(native, model):
 
 
 def test_columns_of_layers_line_up(native, tmp_path):
-    """With the longest names of operators that have kernels."""
-    nodes = [helper.make_node("GlobalAveragePool", ["x"], ["a"]), helper.make_node("Relu", ["a"], ["y"])]
+    """With the longest name of an operator, and of one that has a kernel on all CPUs."""
+    nodes = [helper.make_node("GlobalMaxPool", ["x"], ["b"], name="maximum"),
+             helper.make_node("GlobalAveragePool", ["x"], ["a"], name="mean"),
+             helper.make_node("Sub", ["a", "b"], ["y"], name="difference")]
     sr.convert(make_model(nodes, {"x": (1, 8, 4, 4)}, ["y"]), tmp_path / "net.spr")
     lines = call(native, tmp_path / "net.spr", "--profile", "--repeat", 2).stdout.splitlines()
     (start,) = (i for i, line in enumerate(lines) if line.split() == ["ms", "share", "op", "kernel", "layer"])
-    assert "GlobalAveragePool" in lines[start + 1]
-    at = lines[start].index("kernel")
-    assert all(line[at - 2:at].isspace() and line[at:].startswith(kernel)
-               for line, kernel in zip(lines[start + 1:], ("pool_f32", "unary_f32")))
+    assert "GlobalAveragePool" in lines[start + 2]
+    for column, cells in (("kernel", ("pool_f32", "", "binary_f32")), ("layer", ("maximum", "mean", "difference"))):
+        at = lines[start].index(column)
+        assert all(line[at - 2:at].isspace() and line[at:].startswith(cell)
+                   for line, cell in zip(lines[start + 1:], cells))
 
 
 def fake_sys(folder, capacities=(), clocks=()):
